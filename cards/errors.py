@@ -1,0 +1,93 @@
+"""What cards' services refuse."""
+
+from django.utils.translation import gettext_lazy as _
+
+from mps.core.errors import MpsError
+
+
+class CardNotFoundError(MpsError):
+    """No such card, or it is somebody else's."""
+
+    code = "CARD_NOT_FOUND"
+    status = 404
+    title = _("There is no such card here.")
+
+
+class CardNotActiveError(MpsError):
+    """The card is frozen, lost, suspended or closed."""
+
+    code = "CARD_NOT_ACTIVE"
+    status = 409
+    title = _("The card is not active.")
+
+
+class CardExpiredError(MpsError):
+    """The card's time is over."""
+
+    code = "CARD_EXPIRED"
+    status = 409
+    title = _("The card has expired.")
+
+
+class CardTypeNotShareableError(MpsError):
+    """Only prepaid and corporate cards are shared."""
+
+    code = "CARD_TYPE_NOT_SHAREABLE"
+    status = 409
+    title = _("Cards of this type are not shared.")
+
+
+class UnsupportedCardTypeForRechargeError(MpsError):
+    """Only prepaid and corporate cards are topped up."""
+
+    code = "UNSUPPORTED_CARD_TYPE_FOR_RECHARGE"
+    status = 409
+    title = _("Cards of this type are not topped up.")
+
+
+class UnsupportedCardTypeForPaymentError(MpsError):
+    """This card does not pay in this way."""
+
+    code = "UNSUPPORTED_CARD_TYPE_FOR_PAYMENT"
+    status = 409
+    title = _("A card of this type does not pay in this way.")
+
+
+class UnsupportedCardTypeForPointsError(MpsError):
+    """Corporate and voucher cards have no points."""
+
+    code = "UNSUPPORTED_CARD_TYPE_FOR_POINTS"
+    status = 409
+    title = _("Cards of this type have no points.")
+
+
+class CannotRemoveLastOwnerError(MpsError):
+    """A shared card always has an owner."""
+
+    code = "CANNOT_REMOVE_LAST_OWNER"
+    status = 409
+    title = _("The last owner of a card cannot be removed.")
+
+
+class InvalidBindingPasswordError(MpsError):
+    """The card's binding password is wrong, or it has none."""
+
+    code = "INVALID_BINDING_PASSWORD"
+    status = 403
+    title = _("The binding password is wrong.")
+
+
+class CodeExpiredOrInvalidError(MpsError):
+    """The payment code is expired, used, revoked or unknown; which, the caller is not told."""
+
+    code = "QR_EXPIRED_OR_INVALID"
+    status = 409
+    title = _("The payment code has expired or is not valid. Ask for a new one.")
+
+
+class VoucherNotApplicableError(MpsError):
+    """The voucher is used, not for this shop, below its minimum, or not a voucher."""
+
+    code = "VOUCHER_NOT_APPLICABLE"
+    status = 409
+    title = _("The voucher does not apply to this payment.")

@@ -1,0 +1,184 @@
+-- Numbers, tiers, codes and the reads and writes a charge makes on cards.
+
+CREATE SEQUENCE cards_standard_number_seq;
+CREATE SEQUENCE cards_prepaid_number_seq;
+CREATE SEQUENCE cards_corporate_number_seq;
+CREATE SEQUENCE cards_voucher_number_seq;
+
+-- The next card number of a type: its letters and at least eight digits.
+CREATE FUNCTION cards_next_number(p_card_type text) RETURNS text
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    SELECT p_card_type || lpad(n::text, greatest(8, length(n::text)), '0')
+    FROM nextval(CASE p_card_type
+        WHEN 'STD' THEN 'cards_standard_number_seq'::regclass WHEN 'PPD' THEN 'cards_prepaid_number_seq'::regclass
+        WHEN 'COR' THEN 'cards_corporate_number_seq'::regclass WHEN 'VCH' THEN 'cards_voucher_number_seq'::regclass
+    END) AS n
+$$;
+GRANT EXECUTE ON FUNCTION cards_next_number(text) TO member_app, platform_admin;
+
+CREATE TRIGGER cards_card_fact BEFORE UPDATE ON cards_card
+    FOR EACH ROW EXECUTE FUNCTION core_change_fact();
+CREATE TRIGGER cards_binding_fact BEFORE UPDATE ON cards_binding
+    FOR EACH ROW EXECUTE FUNCTION core_change_fact();
+CREATE TRIGGER cards_binding_gone BEFORE DELETE ON cards_binding
+    FOR EACH ROW EXECUTE FUNCTION core_change_fact();
+
+-- A closed card never reopens; type, number, owner and accounts never change.
+CREATE FUNCTION cards_guard_card() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+    IF OLD.status = 'closed' AND NEW.status <> 'closed' THEN
+        RAISE EXCEPTION 'a closed card never reopens' USING ERRCODE = 'MPS02';
+    END IF;
+    IF (NEW.number, NEW.card_type, NEW.owner_id, NEW.money_account_id, NEW.points_account_id)
+       IS DISTINCT FROM (OLD.number, OLD.card_type, OLD.owner_id, OLD.money_account_id, OLD.points_account_id) THEN
+        RAISE EXCEPTION 'number, type, owner and accounts of a card never change' USING ERRCODE = 'MPS02';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER cards_card_guard BEFORE UPDATE ON cards_card
+    FOR EACH ROW EXECUTE FUNCTION cards_guard_card();
+
+CREATE TABLE cards_codehistory (
+    id uuid NOT NULL DEFAULT core_new_id(),
+    card_id uuid NOT NULL,
+    member_id uuid NOT NULL,
+    code_hash bytea NOT NULL,
+    issued_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    ended_at timestamptz NOT NULL,
+    outcome varchar(10) NOT NULL,
+    PRIMARY KEY (id),
+    CONSTRAINT cards_codehistory_outcome_valid CHECK (outcome IN ('used', 'revoked', 'expired', 'replaced'))
+) PARTITION BY RANGE (id);
+CREATE INDEX cards_codehistory_hash ON cards_codehistory USING hash (code_hash);
+CREATE TRIGGER cards_codehistory_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON cards_codehistory
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+
+-- Give (card, member) a new code, or each of many pairs one; the old one goes to the history.
+-- Arrays run in step. Answers what was issued; the unique index refuses a digit string that is taken.
+CREATE FUNCTION cards_issue_codes(
+    p_cards uuid[], p_members uuid[], p_nonces bytea[], p_key_id text, p_hashes bytea[], p_ttl_seconds integer)
+RETURNS TABLE (card_id uuid, member_id uuid, issued_at timestamptz, expires_at timestamptz)
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    WITH wanted AS (
+        SELECT * FROM unnest(p_cards, p_members, p_nonces, p_hashes) AS w (card_id, member_id, nonce, code_hash)
+    ), old AS (
+        SELECT c.* FROM cards_paymentcode c JOIN wanted w USING (card_id, member_id)
+        ORDER BY c.id FOR UPDATE OF c
+    ), past AS (
+        INSERT INTO cards_codehistory (card_id, member_id, code_hash, issued_at, expires_at, ended_at, outcome)
+        SELECT o.card_id, o.member_id, o.code_hash, o.issued_at, o.expires_at,
+               coalesce(o.ended_at, least(o.expires_at, core_now())),
+               CASE WHEN o.outcome <> '' THEN o.outcome WHEN o.expires_at <= core_now() THEN 'expired' ELSE 'replaced' END
+        FROM old o
+    )
+    INSERT INTO cards_paymentcode AS c (id, card_id, member_id, nonce, key_id, code_hash, issued_at, expires_at, ended_at, outcome)
+    SELECT gen_random_uuid(), w.card_id, w.member_id, w.nonce, p_key_id, w.code_hash,
+           core_now(), core_now() + make_interval(secs => p_ttl_seconds), NULL, ''
+    FROM wanted w LEFT JOIN old o USING (card_id, member_id)
+    ON CONFLICT ON CONSTRAINT cards_paymentcode_one_per_card_and_member DO UPDATE
+        SET nonce = excluded.nonce, key_id = excluded.key_id, code_hash = excluded.code_hash,
+            issued_at = excluded.issued_at, expires_at = excluded.expires_at, ended_at = NULL, outcome = ''
+    RETURNING c.card_id, c.member_id, c.issued_at, c.expires_at
+$$;
+GRANT EXECUTE ON FUNCTION cards_issue_codes(uuid[], uuid[], bytea[], text, bytea[], integer) TO member_app, platform_admin;
+
+-- What a charge must know of a code: its card, who shows it, and everything the price depends on.
+-- Looked up by any of the hashes (one a configured key) through the unique index. `version` changes when
+-- any row read here changes, points excepted: whoever reads without a lock compares it again under lock.
+CREATE FUNCTION cards_read_code(p_hashes bytea[])
+RETURNS TABLE (
+    code_id uuid, code_live boolean, code_expires_at timestamptz,
+    card_id uuid, card_no text, card_type text, card_status text, card_expired boolean, fixed_discount numeric,
+    money_account_id uuid, points_account_id uuid, points numeric,
+    member_id uuid, member_active boolean, owner_id uuid, owner_active boolean, binding_id uuid, role text,
+    tier text, tier_rate numeric, tier_from numeric, tier_below numeric,
+    corporate_rate numeric,
+    voucher_kind text, voucher_value numeric, voucher_min_spend numeric, voucher_merchants uuid[], voucher_used boolean,
+    version text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    SELECT code.id, code.ended_at IS NULL AND code.expires_at > core_now(), code.expires_at,
+           card.id, card.number, card.card_type, card.status,
+           coalesce(card.expires_at <= core_now(), false), card.fixed_discount,
+           card.money_account_id, card.points_account_id, points.balance,
+           code.member_id, member.status = 'active', owner.id, owner.status = 'active', binding.id, binding.role,
+           tier.code, tier.rate, tier.min_points::numeric, tier.next_min_points::numeric,
+           corporate.rate,
+           voucher.kind, voucher.value, voucher.min_spend, voucher.merchant_ids, voucher.used_by_tx_id IS NOT NULL,
+           concat_ws(',', code.id, card.xmin, member.xmin, owner.xmin, binding.xmin, tier.rate, corporate.rate, voucher.xmin)
+    FROM cards_paymentcode code
+    JOIN cards_card card ON card.id = code.card_id
+    JOIN members_member member ON member.id = code.member_id
+    JOIN members_member owner ON owner.id = card.owner_id
+    LEFT JOIN cards_binding binding ON binding.card_id = code.card_id AND binding.member_id = code.member_id
+    LEFT JOIN cards_voucher voucher ON voucher.card_id = card.id
+    LEFT JOIN ledger_account points ON points.id = card.points_account_id
+    LEFT JOIN LATERAL (
+        SELECT t.code, t.rate, t.min_points,
+               (SELECT min(n.min_points) FROM cards_tier n WHERE n.min_points > t.min_points) AS next_min_points
+        FROM cards_tier t WHERE t.min_points <= points.balance ORDER BY t.min_points DESC LIMIT 1
+    ) tier ON true
+    LEFT JOIN LATERAL (
+        SELECT min(lent.fixed_discount) AS rate
+        FROM cards_binding b JOIN cards_card lent ON lent.id = b.card_id
+        WHERE card.card_type = 'STD' AND b.member_id = code.member_id
+          AND lent.card_type = 'COR' AND lent.status = 'active'
+          AND (lent.expires_at IS NULL OR lent.expires_at > core_now())
+    ) corporate ON true
+    WHERE code.code_hash = ANY (p_hashes)
+$$;
+GRANT EXECUTE ON FUNCTION cards_read_code(bytea[]) TO merchant_api, platform_admin;
+
+-- Whether a code with one of these hashes was ever issued, live or not: tells a late retry from a guess.
+CREATE FUNCTION cards_code_was_issued(p_hashes bytea[]) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    SELECT EXISTS (SELECT FROM cards_paymentcode WHERE code_hash = ANY (p_hashes))
+        OR EXISTS (SELECT FROM cards_codehistory WHERE code_hash = ANY (p_hashes))
+$$;
+GRANT EXECUTE ON FUNCTION cards_code_was_issued(bytea[]) TO merchant_api, platform_admin;
+
+-- The tier of so many points.
+CREATE FUNCTION cards_tier_code(p_points numeric) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    SELECT code FROM cards_tier WHERE min_points <= p_points ORDER BY min_points DESC LIMIT 1
+$$;
+GRANT EXECUTE ON FUNCTION cards_tier_code(numeric) TO merchant_api, member_app, platform_admin;
+
+-- Burn a live code: true for exactly one caller. A voucher's card is marked used by the payment, too.
+CREATE FUNCTION cards_burn_code(p_code_id uuid) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    WITH burnt AS (
+        UPDATE cards_paymentcode SET ended_at = core_now(), outcome = 'used'
+        WHERE id = p_code_id AND ended_at IS NULL AND expires_at > core_now() RETURNING 1
+    ) SELECT EXISTS (SELECT FROM burnt)
+$$;
+REVOKE EXECUTE ON FUNCTION cards_burn_code(uuid) FROM PUBLIC;
+
+-- Mark a voucher used by a payment: true for exactly one payment.
+CREATE FUNCTION cards_use_voucher(p_card_id uuid, p_tx_id uuid) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    WITH used AS (
+        UPDATE cards_voucher SET used_by_tx_id = p_tx_id WHERE card_id = p_card_id AND used_by_tx_id IS NULL RETURNING 1
+    ) SELECT EXISTS (SELECT FROM used)
+$$;
+REVOKE EXECUTE ON FUNCTION cards_use_voucher(uuid, uuid) FROM PUBLIC;
+
+GRANT SELECT ON cards_tier, cards_card, cards_binding, cards_voucher, cards_paymentcode TO member_app, merchant_api, platform_admin;
+GRANT SELECT ON cards_codehistory TO platform_admin;
+GRANT INSERT, UPDATE, DELETE ON cards_tier TO platform_admin;
+GRANT INSERT ON cards_card, cards_voucher, cards_binding TO platform_admin;
+GRANT UPDATE (status, status_reason, locked_by_member, name, fixed_discount, binding_password, expires_at) ON cards_card TO platform_admin;
+GRANT UPDATE (used_by_tx_id) ON cards_voucher TO merchant_api, platform_admin;
+GRANT UPDATE (role), DELETE ON cards_binding TO platform_admin, member_app;
+GRANT UPDATE (ended_at, outcome) ON cards_paymentcode TO member_app, platform_admin;
+-- A member's own acts: registration issues the standard card, sharing binds, locking changes the status.
+GRANT INSERT ON cards_card, cards_binding TO member_app;
+GRANT UPDATE (status, status_reason, locked_by_member, binding_password) ON cards_card TO member_app;
+
+CREATE VIEW report.accounts WITH (security_barrier) AS
+    SELECT a.id AS account_id, a.kind, a.unit, a.balance, coalesce(money.id, points.id) AS card_id
+    FROM ledger_account a
+    LEFT JOIN cards_card money ON money.money_account_id = a.id
+    LEFT JOIN cards_card points ON points.points_account_id = a.id;
+GRANT SELECT ON report.accounts TO mps_report;

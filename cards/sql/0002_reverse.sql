@@ -1,0 +1,15 @@
+DROP VIEW report.accounts;
+DROP FUNCTION cards_use_voucher(uuid, uuid);
+DROP FUNCTION cards_burn_code(uuid);
+DROP FUNCTION cards_tier_code(numeric);
+DROP FUNCTION cards_code_was_issued(bytea[]);
+DROP FUNCTION cards_read_code(bytea[]);
+DROP FUNCTION cards_issue_codes(uuid[], uuid[], bytea[], text, bytea[], integer);
+DROP TABLE cards_codehistory;
+DROP TRIGGER cards_card_guard ON cards_card;
+DROP FUNCTION cards_guard_card();
+DROP TRIGGER cards_binding_gone ON cards_binding;
+DROP TRIGGER cards_binding_fact ON cards_binding;
+DROP TRIGGER cards_card_fact ON cards_card;
+DROP FUNCTION cards_next_number(text);
+DROP SEQUENCE cards_voucher_number_seq, cards_corporate_number_seq, cards_prepaid_number_seq, cards_standard_number_seq;

@@ -1,0 +1,5 @@
+"""Endpoints of cards."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

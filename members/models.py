@@ -1,0 +1,101 @@
+"""People: members, who they are elsewhere, and the tokens they act with."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class Member(models.Model):
+    """Somebody who holds cards.
+
+    Signs in as the Django user it is linked to, which has no staff rights.
+    """
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("active")
+        SUSPENDED = "suspended", _("suspended")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    number = models.CharField(_("member number"), max_length=12, unique=True)
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="member", verbose_name=_("user")
+    )
+    name = models.CharField(_("name"), max_length=80)
+    phone = models.CharField(_("phone"), max_length=20, null=True, blank=True, unique=True)
+    email = models.EmailField(_("e-mail"), max_length=254, null=True, blank=True, unique=True)
+    status = models.CharField(
+        _("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE
+    )
+    status_reason = models.CharField(_("reason of the status"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("registered at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(number__regex=r"^M[0-9]{8,}$"),
+                name="members_member_number_valid",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=["active", "suspended"]),
+                name="members_member_status_valid",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(email=None) | models.Q(email=models.functions.Lower("email")),
+                name="members_member_email_lower",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.name}"
+
+
+class ExternalIdentity(models.Model):
+    """Who a member is at a provider, such as a WeChat openid."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    member = models.ForeignKey(
+        Member, models.PROTECT, related_name="identities", verbose_name=_("member")
+    )
+    provider = models.CharField(_("provider"), max_length=30)
+    external_id = models.CharField(_("external id"), max_length=128)
+    created_at = models.DateTimeField(_("bound at"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("external identity")
+        verbose_name_plural = _("external identities")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "external_id"], name="members_identity_once"
+            ),
+            models.UniqueConstraint(
+                fields=["member", "provider"], name="members_identity_one_per_provider"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.external_id}"
+
+
+class MemberToken(models.Model):
+    """A member's bearer token: `mps.m<id>.<secret>`; only the secret's SHA-256 is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    member = models.ForeignKey(
+        Member, models.CASCADE, related_name="tokens", verbose_name=_("member")
+    )
+    secret_hash = models.BinaryField(max_length=32)
+    created_at = models.DateTimeField(_("made at"), db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(_("expires at"))
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("member token")
+        verbose_name_plural = _("member tokens")
+
+    def __str__(self) -> str:
+        return f"{self.member_id} until {self.expires_at:%F %T}"

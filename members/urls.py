@@ -1,0 +1,5 @@
+"""Endpoints of members."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

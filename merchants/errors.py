@@ -1,0 +1,13 @@
+"""What merchants' services refuse."""
+
+from django.utils.translation import gettext_lazy as _
+
+from mps.core.errors import MpsError
+
+
+class MerchantSuspendedError(MpsError):
+    """The shop is suspended: it takes no payments, top-ups or refunds."""
+
+    code = "MERCHANT_SUSPENDED"
+    status = 403
+    title = _("This shop is suspended.")

@@ -1,0 +1,75 @@
+"""Look up merchants and their tills."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import connection
+
+from merchants.models import Merchant
+from mps.core import principals
+from mps.core.errors import NotFoundError
+from mps.core.keys import PresentedKey
+
+
+@dataclass(frozen=True, slots=True)
+class Till:
+    """A shop, and the terminal it acts through; no terminal when a trusted backend acts for it.
+
+    Also what a terminal's request is authenticated as: role and `principal_id` open its scope.
+    """
+
+    merchant_id: UUID
+    merchant_code: str
+    merchant_status: str
+    time_zone: str
+    account_id: UUID
+    fee_rate: Decimal
+    terminal_id: UUID | None = None
+    terminal_name: str = ""
+    can_top_up: bool = False
+    can_manage_webhooks: bool = False
+
+    role: principals.Role = "merchant_api"
+    is_authenticated: bool = True
+
+    @property
+    def principal_id(self) -> UUID:
+        """Whose rows it sees: the merchant's."""
+        return self.merchant_id
+
+
+def find_till_by_key(key: PresentedKey) -> Till | None:
+    """Return the till that holds this key, if the key may be used now.
+
+    Outside any scope, one statement.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT merchant_id, merchant_code, merchant_status, merchant_time_zone,"
+            " merchant_account_id, merchant_fee_rate, terminal_id, terminal_name, can_top_up, can_manage_webhooks"
+            " FROM merchants_authenticate_terminal(%s, %s)",
+            [key.id, key.secret_hash],
+        )
+        row = cursor.fetchone()
+    return Till(*row) if row else None
+
+
+def get_till_of_merchant(merchant_code: str) -> Till:
+    """Return a shop as a till without terminal, for a trusted backend. Opens its own scope.
+
+    :raises NotFoundError: there is no such shop.
+    """
+    with principals.principal_scope("platform_admin"):
+        merchant = Merchant.objects.filter(code=merchant_code).first()
+    if merchant is None:
+        raise NotFoundError("There is no merchant with this code.")
+    return Till(
+        merchant.id,
+        merchant.code,
+        merchant.status,
+        merchant.time_zone,
+        merchant.account_id,
+        merchant.fee_rate,
+        can_top_up=True,
+    )

@@ -1,0 +1,193 @@
+"""Open shops and tills, suspend and reactivate them."""
+
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from merchants.errors import MerchantSuspendedError
+from merchants.models import Merchant, Terminal, TerminalKey
+from merchants.selectors import Till
+from mps.audit import services as audit
+from mps.core import errors, keys, principals
+from mps.ledger import services as ledger
+
+
+def create_merchant(
+    *,
+    code: str,
+    name: str,
+    contact: str = "",
+    settlement_mode: str = Merchant.SettlementMode.T_PLUS_1,
+    fee_rate: Decimal = Decimal(0),
+    time_zone: str = "",
+) -> Merchant:
+    """Open a shop with its ledger account.
+
+    :param code: `A-Z 0-9 _ -`, up to 32, starting with a letter or digit; unique.
+    :param fee_rate: part of each payment the platform keeps; 0.02 is 2 %.
+    :param time_zone: IANA name in which its days begin and end; default `MPS_TIME_ZONE`.
+    :raises InvalidRequestError: a value is not as described.
+    :raises AlreadyExistsError: the code is taken.
+    """
+    time_zone = time_zone or settings.MPS_TIME_ZONE
+    wrong: dict[str, list[str]] = {}
+    if not Merchant.CODE_PATTERN.fullmatch(code):
+        wrong["code"] = ["1 to 32 of A-Z 0-9 _ -, starting with a letter or digit."]
+    if not name.strip() or len(name) > 80:
+        wrong["name"] = ["1 to 80 characters."]
+    if len(contact) > 200:
+        wrong["contact"] = ["At most 200 characters."]
+    if settlement_mode not in Merchant.SettlementMode.values:
+        wrong["settlement_mode"] = [f"One of {', '.join(Merchant.SettlementMode.values)}."]
+    if not 0 <= fee_rate <= 1 or fee_rate != round(fee_rate, 4):
+        wrong["fee_rate"] = ["From 0 to 1, with at most four decimals."]
+    if time_zone not in available_timezones():
+        wrong["time_zone"] = ["An IANA time zone, such as Asia/Taipei."]
+    if wrong:
+        raise errors.InvalidRequestError(errors=wrong)
+    with (
+        audit.refusals("MERCHANT_REFUSED", object_type="merchant", object_id=code),
+        principals.principal_scope("platform_admin"),
+    ):
+        if Merchant.objects.filter(code=code).exists():
+            raise errors.AlreadyExistsError("There is a merchant with this code already.")
+        merchant = Merchant.objects.create(
+            code=code,
+            name=name.strip(),
+            contact=contact,
+            settlement_mode=settlement_mode,
+            fee_rate=fee_rate,
+            time_zone=time_zone,
+            account_id=ledger.open_account(kind="merchant", unit=settings.MPS_CURRENCY),
+        )
+        audit.record(
+            "MERCHANT_CREATED",
+            object_type="merchant",
+            object_id=merchant.id,
+            details={"code": code, "name": name, "fee_rate": str(fee_rate)},
+        )
+    return merchant
+
+
+def create_terminal(
+    *, merchant_id: UUID, name: str, can_top_up: bool = False, can_manage_webhooks: bool = False
+) -> tuple[Terminal, str]:
+    """Open a till for a shop; return it with its key, which cannot be shown again.
+
+    :raises NotFoundError: there is no such shop.
+    :raises InvalidRequestError: the name is empty or too long.
+    """
+    if not name.strip() or len(name) > 80:
+        raise errors.InvalidRequestError(errors={"name": ["1 to 80 characters."]})
+    with principals.principal_scope("platform_admin"):
+        if not Merchant.objects.filter(id=merchant_id).exists():
+            raise errors.NotFoundError("There is no such merchant.")
+        terminal = Terminal.objects.create(
+            merchant_id=merchant_id,
+            name=name.strip(),
+            can_top_up=can_top_up,
+            can_manage_webhooks=can_manage_webhooks,
+        )
+        key = _add_key(terminal)
+        audit.record(
+            "TERMINAL_CREATED",
+            object_type="terminal",
+            object_id=terminal.id,
+            details={"merchant": str(merchant_id), "name": name, "can_top_up": can_top_up},
+        )
+    return terminal, key
+
+
+def rotate_terminal_key(*, terminal_id: UUID, overlap_seconds: int = 86_400) -> str:
+    """Give a till a new key and return it; the old ones stop after `overlap_seconds`.
+
+    :raises NotFoundError: there is no such till, or it was revoked.
+    """
+    with principals.principal_scope("platform_admin"):
+        terminal = Terminal.objects.filter(id=terminal_id, revoked_at=None).first()
+        if terminal is None:
+            raise errors.NotFoundError("There is no such terminal.")
+        old = TerminalKey.objects.filter(terminal=terminal, revoked_at=None, expires_at=None)
+        old.update(expires_at=Now() + timedelta(seconds=overlap_seconds))
+        key = _add_key(terminal)
+        audit.record(
+            "TERMINAL_KEY_ROTATED",
+            object_type="terminal",
+            object_id=terminal_id,
+            details={"overlap_seconds": overlap_seconds},
+        )
+    return key
+
+
+def revoke_terminal(*, terminal_id: UUID, reason: str) -> None:
+    """Shut a till out at once, with all its keys.
+
+    :raises NotFoundError: there is no such till, or it was revoked before.
+    """
+    with principals.principal_scope("platform_admin"):
+        if not Terminal.objects.filter(id=terminal_id, revoked_at=None).update(revoked_at=Now()):
+            raise errors.NotFoundError("There is no such terminal.")
+        audit.record(
+            "TERMINAL_REVOKED",
+            object_type="terminal",
+            object_id=terminal_id,
+            details={"reason": reason},
+        )
+
+
+def suspend_merchant(*, merchant_id: UUID, reason: str = "") -> None:
+    """Stop a shop from taking payments, top-ups and refunds. Safe to repeat.
+
+    :raises NotFoundError: there is no such shop.
+    """
+    _set_status(merchant_id, Merchant.Status.SUSPENDED, "MERCHANT_SUSPENDED", reason)
+
+
+def activate_merchant(*, merchant_id: UUID, reason: str = "") -> None:
+    """Let a suspended shop work again. Safe to repeat.
+
+    :raises NotFoundError: there is no such shop.
+    """
+    _set_status(merchant_id, Merchant.Status.ACTIVE, "MERCHANT_ACTIVATED", reason)
+
+
+def require_active(till: Till, *, action: str, details: dict[str, str] | None = None) -> None:
+    """Let only an active shop go on; the refusal is recorded as `action`.
+
+    :raises MerchantSuspendedError: the shop is suspended.
+    """
+    with audit.refusals(
+        action, object_type="merchant", object_id=till.merchant_code, details=details
+    ):
+        if till.merchant_status != Merchant.Status.ACTIVE:
+            raise MerchantSuspendedError
+
+
+def _set_status(merchant_id: UUID, status: str, action: str, reason: str) -> None:
+    with (
+        audit.refusals(f"{action}_REFUSED", object_type="merchant", object_id=merchant_id),
+        principals.principal_scope("platform_admin"),
+    ):
+        merchant = Merchant.objects.select_for_update().filter(id=merchant_id).first()
+        if merchant is None:
+            raise errors.NotFoundError("There is no such merchant.")
+        before = merchant.status
+        Merchant.objects.filter(id=merchant_id).update(status=status, status_reason=reason[:200])
+        audit.record(
+            action,
+            object_type="merchant",
+            object_id=merchant_id,
+            details={"before": before, "after": status, "reason": reason},
+        )
+
+
+def _add_key(terminal: Terminal) -> str:
+    key_id = uuid.uuid4()
+    key, secret_hash = keys.make_key("t", key_id)
+    TerminalKey.objects.create(id=key_id, terminal=terminal, secret_hash=secret_hash)
+    return key

@@ -1,0 +1,2 @@
+DROP FUNCTION merchants_authenticate_terminal(uuid, bytea);
+DROP TRIGGER merchants_merchant_fact ON merchants_merchant;

@@ -1,0 +1,1 @@
+"""Member Payment System."""

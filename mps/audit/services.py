@@ -1,0 +1,58 @@
+"""Write down who did what, also when it was refused."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection
+from psycopg.types.json import Jsonb
+
+from mps.core import context, problems
+
+
+def record(
+    action: str, *, object_type: str, object_id: object, details: Mapping[str, Any] | None = None
+) -> None:
+    """Append one event with the current actor, request and address. Commits with its surroundings.
+
+    :param action: upper-case words, e.g. `CARD_FROZEN`.
+    :param details: what a reader needs to understand it (before and after, reason); never a secret.
+    """
+    now = context.current()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT audit_record(%s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                now.actor_type,
+                now.actor,
+                action,
+                object_type,
+                str(object_id),
+                Jsonb(dict(details or {})),
+                now.request_id,
+                now.address,
+            ],
+        )
+
+
+@contextmanager
+def refusals(
+    action: str, *, object_type: str, object_id: object, details: Mapping[str, Any] | None = None
+) -> Iterator[None]:
+    """Record a refusal of the block, after its database transaction was rolled back.
+
+    To be opened outside the scope of the service. A defect is no refusal: it is logged, not
+    recorded.
+    """
+    try:
+        yield
+    except Exception as exception:
+        error = problems.as_mps_error(exception)
+        if error is not None:
+            record(
+                action,
+                object_type=object_type,
+                object_id=object_id,
+                details={**(details or {}), "error": error.code},
+            )
+        raise

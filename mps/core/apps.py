@@ -1,0 +1,19 @@
+from django.apps import AppConfig
+
+
+class CoreConfig(AppConfig):
+    name = "mps.core"
+    label = "core"
+    verbose_name = "Platform"
+
+    def ready(self) -> None:
+        """Make our Celery app the current one;
+
+        Hear of finished migrations, to grant the frameworks' tables.
+        """
+        from django.db.models.signals import post_migrate
+
+        import mps.celery  # noqa: F401
+        from mps.core import grants
+
+        post_migrate.connect(grants.grant_framework_tables, dispatch_uid="mps.core.grants")

@@ -1,0 +1,123 @@
+"""What goes wrong in a way the caller must know about: one class per code."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.utils.translation import gettext_lazy as _
+
+
+class MpsError(Exception):
+    """A refusal with a stable code. Subclasses stand next to the service that raises them.
+
+    `code` never changes and is never translated; `title` is one sentence a person can act on.
+    """
+
+    code: ClassVar[str] = "INVALID_REQUEST"
+    status: ClassVar[int] = 400
+    title: ClassVar[Any] = _("The request is not valid.")
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        errors: Mapping[str, list[str]] | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(detail or str(self.title))
+        self.detail = detail or str(self.title)
+        self.errors = errors
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidRequestError(MpsError):
+    """A field, a query parameter or the body itself is not as documented."""
+
+
+class InvalidAmountError(MpsError):
+    """An amount is not a positive number with at most two decimals within the bounds."""
+
+    code = "INVALID_AMOUNT"
+    title = _("The amount is not a positive number with at most two decimals.")
+
+
+class NotAuthenticatedError(MpsError):
+    """No credentials, or none that are valid now."""
+
+    code = "NOT_AUTHENTICATED"
+    status = 401
+    title = _("Valid credentials are needed.")
+
+
+class PermissionDeniedError(MpsError):
+    """The caller is known but may not do this."""
+
+    code = "PERMISSION_DENIED"
+    status = 403
+    title = _("This is not permitted.")
+
+
+class NotFoundError(MpsError):
+    """It does not exist, or belongs to somebody else; the two look alike."""
+
+    code = "NOT_FOUND"
+    status = 404
+    title = _("There is no such thing here.")
+
+
+class MethodNotAllowedError(MpsError):
+    """The path exists, the method does not."""
+
+    code = "METHOD_NOT_ALLOWED"
+    status = 405
+    title = _("This method is not offered here.")
+
+
+class NotAcceptableError(MpsError):
+    """The caller accepts no form this answer comes in."""
+
+    code = "NOT_ACCEPTABLE"
+    status = 406
+    title = _("The answer does not come in a form you accept.")
+
+
+class AlreadyExistsError(MpsError):
+    """Something with this name, number or key is there already."""
+
+    code = "ALREADY_EXISTS"
+    status = 409
+    title = _("This exists already.")
+
+
+class PayloadTooLargeError(MpsError):
+    """The body is larger than any valid request."""
+
+    code = "PAYLOAD_TOO_LARGE"
+    status = 413
+    title = _("The request body is too large.")
+
+
+class UnsupportedMediaTypeError(MpsError):
+    """The body is not JSON in UTF-8."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+    title = _("Send JSON with Content-Type: application/json.")
+
+
+class RateLimitedError(MpsError):
+    """Too many attempts; wait as long as `Retry-After` says."""
+
+    code = "RATE_LIMITED"
+    status = 429
+    title = _("Too many attempts; wait and try again.")
+
+
+class UnavailableError(MpsError):
+    """The database or a lock could not be had in time; nothing was changed, try again."""
+
+    code = "UNAVAILABLE"
+    status = 503
+    title = _("The service is busy; nothing was changed. Try again in a moment.")
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: int = 1) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)

@@ -1,0 +1,47 @@
+"""What must hold in the whole database, always. Each app names its own in `<app>/invariants.py`."""
+
+from dataclasses import dataclass
+
+from django.db import connections
+from django.utils.module_loading import autodiscover_modules
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """`sql` selects the offenders, one text column each; nothing selected means it holds."""
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """An invariant that does not hold, and the first thing that breaks it."""
+
+    invariant: str
+    offender: str
+
+
+_registered: dict[str, Invariant] = {}
+
+
+def register(*invariants: Invariant) -> None:
+    """Add invariants to what `check` looks at."""
+    _registered.update({invariant.name: invariant for invariant in invariants})
+
+
+def check(*, using: str = "owner") -> list[Breach]:
+    """Look at the whole database in one snapshot; return every invariant that does not hold."""
+    autodiscover_modules("invariants")
+    breaches = []
+    with connections[using].cursor() as cursor:
+        cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            for invariant in _registered.values():
+                cursor.execute(f"SELECT * FROM ({invariant.sql}) AS offender LIMIT 1")
+                row = cursor.fetchone()
+                if row:
+                    breaches.append(Breach(invariant.name, str(row[0])))
+        finally:
+            cursor.execute("ROLLBACK")
+    return breaches

@@ -1,0 +1,46 @@
+"""Bearer keys: `mps.<kind><id>.<secret>`. The secret is random; only its SHA-256 is ever stored."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+Kind = Literal["t", "s", "m"]
+_KEY = re.compile(r"mps\.([tsm])([0-9a-f]{32})\.([A-Za-z0-9_-]{43})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedKey:
+    """What a caller presented:
+
+    Kind (`t`erminal, `s`ervice, `m`ember), id, and the hash of the secret.
+    """
+
+    kind: Kind
+    id: UUID
+    secret_hash: bytes
+
+
+def make_key(kind: Kind, key_id: UUID) -> tuple[str, bytes]:
+    """Make a new key for `key_id`;
+
+    Return the text, which is shown once, and the secret's hash to store.
+    """
+    secret = secrets.token_urlsafe(32)
+    return f"mps.{kind}{key_id.hex}.{secret}", hash_secret(secret)
+
+
+def parse_key(text: str) -> PresentedKey | None:
+    """Take a key apart; None if it has not the form of one."""
+    match = _KEY.fullmatch(text)
+    if not match:
+        return None
+    kind, key_id, secret = match.groups()
+    return PresentedKey(kind, UUID(key_id), hash_secret(secret))  # type: ignore[arg-type]
+
+
+def hash_secret(secret: str) -> bytes:
+    """Hash a secret of 256 random bits. It needs no slow hash: there is nothing to guess."""
+    return hashlib.sha256(secret.encode("ascii")).digest()

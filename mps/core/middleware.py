@@ -1,0 +1,58 @@
+"""The outermost layer: every request gets an id, an address and a clean end."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from mps.core import context, problems
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+
+
+class RequestContextMiddleware:
+    """Give the request an id (the caller's, if it is a sane one) and remember where it came
+    from.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request within its context."""
+        offered = request.headers.get("X-Request-ID", "")
+        request_id = offered if _REQUEST_ID.fullmatch(offered) else context.new_request_id()
+        with (
+            context.acting("anonymous", "", request_id=request_id, address=client_address(request)),
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+        ):
+            response = self.get_response(request)
+        response["X-Request-ID"] = request_id
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Turn what a page lets through into an answer, where it is a known refusal."""
+        error = problems.as_mps_error(exception)
+        if error is None or not is_api(request):
+            return None
+        return problems.problem_response(request, error)
+
+
+def is_api(request: HttpRequest) -> bool:
+    """Return whether the caller is a program that reads problem documents."""
+    return request.path.startswith(("/api/", "/rest/"))
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the caller's address. Forwarding headers count only from a configured proxy."""
+    address = request.META.get("REMOTE_ADDR", "")
+    if address in settings.MPS_TRUSTED_PROXIES:
+        # The nearest proxy appends whom it saw: the last entry is the one it vouches for.
+        address = request.headers.get("X-Forwarded-For", address).rsplit(",", 1)[-1].strip()
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return ""

@@ -1,0 +1,13 @@
+DROP FUNCTION partition_months_ahead();
+DROP FUNCTION ensure_partitions(integer, integer);
+DROP FUNCTION make_partition(regclass, date);
+DROP FUNCTION core_change_fact();
+DROP FUNCTION core_share_fact(uuid);
+DROP FUNCTION core_refuse_change();
+DROP FUNCTION core_principal_id();
+DROP FUNCTION core_new_id();
+DROP FUNCTION core_now();
+DROP FUNCTION core_clock_shift();
+DROP FUNCTION core_uuid_floor(timestamptz);
+DROP SCHEMA archive;
+DROP SCHEMA report;

@@ -1,0 +1,82 @@
+"""Move value. The database function does the work; nothing else writes the ledger."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import connection
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What `post` did: the posting and the balances it left, by account, where one is kept."""
+
+    posting_id: UUID
+    balances: Mapping[UUID, Decimal]
+
+
+class OverdraftError(Exception):
+    """An account lacks the balance; nothing was posted."""
+
+    def __init__(self, account_id: UUID) -> None:
+        super().__init__(f"account {account_id} lacks the balance")
+        self.account_id = account_id
+
+
+def open_account(*, kind: str, unit: str) -> UUID:
+    """Open an account and return its id. Inside a principal's scope."""
+    return _one("SELECT ledger_open_account(%s, %s)", [kind, unit])
+
+
+def platform_account(*, kind: str, unit: str) -> UUID:
+    """Return the platform's account of this kind and unit, opened at its first use.
+
+    Inside a scope.
+    """
+    return _one("SELECT ledger_platform_account(%s, %s)", [kind, unit])
+
+
+def lock_balances(account_ids: list[UUID]) -> dict[UUID, Decimal]:
+    """Lock the accounts that keep a balance, in id order, until the scope ends;
+
+    Return their balances.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT account_id, balance FROM ledger_lock_accounts(%s::uuid[])", [account_ids]
+        )
+        return dict(cursor.fetchall())
+
+
+def post(*, kind: str, reference: UUID, moves: Mapping[UUID, Decimal]) -> Posted:
+    """Write one balanced posting. Inside a principal's scope; locks the accounts in id order.
+
+    :param kind: what happened, in the poster's words.
+    :param reference: what it is about; the ledger does not look inside.
+    :param moves: signed amount by account; they sum to zero per unit, none is zero.
+    :raises OverdraftError: if an account would go below zero; nothing was written.
+    """
+    accounts = list(moves)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT posting_id, refused_account, balances"
+            " FROM ledger_post(%s, %s, %s::uuid[], %s::numeric[])",
+            [kind, reference, accounts, list(moves.values())],
+        )
+        posting_id, refused_account, balances = cursor.fetchone()
+    if refused_account is not None:
+        raise OverdraftError(refused_account)
+    kept = {
+        account: balance
+        for account, balance in zip(accounts, balances, strict=True)
+        if balance is not None
+    }
+    return Posted(posting_id, kept)
+
+
+def _one(sql: str, parameters: list[str]) -> UUID:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        value: UUID = cursor.fetchone()[0]
+    return value

@@ -1,0 +1,191 @@
+-- Double entry. One writer: ledger_post(). Nobody holds INSERT, UPDATE or DELETE on these tables.
+
+CREATE TABLE ledger_account (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    kind varchar(20) NOT NULL,
+    unit varchar(3) NOT NULL,
+    -- Kept only where it must be checked (card money, card points); other accounts are the sum of their entries.
+    balance numeric(14, 2),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT ledger_account_kind_valid CHECK (kind IN (
+        'card_money', 'card_points', 'merchant', 'clearing', 'unclaimed', 'points_issue', 'fee', 'adjustment')),
+    CONSTRAINT ledger_account_unit_valid CHECK (unit ~ '^[A-Z]{3}$'),
+    CONSTRAINT ledger_account_points_unit CHECK ((unit = 'PTS') = (kind IN ('card_points', 'points_issue'))),
+    CONSTRAINT ledger_account_balance_kept CHECK ((balance IS NOT NULL) = (kind IN ('card_money', 'card_points'))),
+    -- A backstop: ledger_post() refuses an overdraft before this is reached.
+    CONSTRAINT ledger_account_balance_not_negative CHECK (balance >= 0)
+) WITH (fillfactor = 80);
+
+-- The platform has exactly one account of each of these kinds and unit.
+CREATE UNIQUE INDEX ledger_account_one_of_platform ON ledger_account (kind, unit)
+    WHERE kind IN ('clearing', 'unclaimed', 'points_issue', 'fee', 'adjustment');
+
+INSERT INTO ledger_account (kind, unit) VALUES ('points_issue', 'PTS');
+
+CREATE TABLE ledger_posting (
+    id uuid NOT NULL DEFAULT core_new_id(),
+    kind varchar(20) NOT NULL,
+    -- What this is about, in the words of whoever posted it; the ledger does not look inside.
+    reference uuid NOT NULL,
+    posted_at timestamptz NOT NULL,
+    PRIMARY KEY (id)
+) PARTITION BY RANGE (id);
+CREATE INDEX ledger_posting_reference ON ledger_posting (reference);
+
+CREATE TABLE ledger_entry (
+    id uuid NOT NULL DEFAULT core_new_id(),
+    posting_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    amount numeric(14, 2) NOT NULL,
+    balance_after numeric(14, 2),
+    PRIMARY KEY (id),
+    CONSTRAINT ledger_entry_amount_not_zero CHECK (amount <> 0),
+    CONSTRAINT ledger_entry_balance_after_not_negative CHECK (balance_after >= 0)
+) PARTITION BY RANGE (id);
+CREATE INDEX ledger_entry_account ON ledger_entry (account_id, id);
+CREATE INDEX ledger_entry_posting ON ledger_entry (posting_id);
+
+CREATE TRIGGER ledger_posting_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_posting
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER ledger_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+CREATE TRIGGER ledger_account_no_delete BEFORE DELETE OR TRUNCATE ON ledger_account
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+
+-- A balance moves only inside ledger_post(), which names the posting it writes in mps.posting_id;
+-- anybody else's UPDATE is refused, the owner's too.
+CREATE FUNCTION ledger_guard_account() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+    IF (NEW.id, NEW.kind, NEW.unit, NEW.created_at) IS DISTINCT FROM (OLD.id, OLD.kind, OLD.unit, OLD.created_at)
+       OR nullif(current_setting('mps.posting_id', true), '') IS NULL THEN
+        RAISE EXCEPTION 'ledger_account changes only through ledger_post()' USING ERRCODE = 'MPS02';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER ledger_account_guard BEFORE UPDATE ON ledger_account
+    FOR EACH ROW EXECUTE FUNCTION ledger_guard_account();
+
+-- Open an account. Accounts that keep a balance start at zero.
+CREATE FUNCTION ledger_open_account(p_kind text, p_unit text) RETURNS uuid
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    INSERT INTO ledger_account (kind, unit, balance)
+    VALUES (p_kind, p_unit, CASE WHEN p_kind IN ('card_money', 'card_points') THEN 0 END)
+    RETURNING id
+$$;
+
+-- The platform's account of this kind and unit, opened at its first use.
+CREATE FUNCTION ledger_platform_account(p_kind text, p_unit text) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+DECLARE
+    found_id uuid;
+BEGIN
+    SELECT id INTO found_id FROM ledger_account
+    WHERE kind = p_kind AND unit = p_unit
+      AND kind IN ('clearing', 'unclaimed', 'points_issue', 'fee', 'adjustment');
+    IF found_id IS NULL THEN
+        INSERT INTO ledger_account (kind, unit) VALUES (p_kind, p_unit) ON CONFLICT DO NOTHING;
+        SELECT id INTO found_id FROM ledger_account WHERE kind = p_kind AND unit = p_unit;
+    END IF;
+    RETURN found_id;
+END $$;
+
+-- Lock the accounts that keep a balance, in id order (the one lock order there is), and return their balances.
+CREATE FUNCTION ledger_lock_accounts(p_accounts uuid[])
+RETURNS TABLE (account_id uuid, balance numeric)
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    SELECT a.id, a.balance FROM ledger_account a
+    WHERE a.id = ANY (p_accounts) AND a.balance IS NOT NULL ORDER BY a.id FOR NO KEY UPDATE
+$$;
+
+-- Write one balanced posting, or refuse.
+-- p_accounts[i] moves by p_amounts[i]; per unit the amounts sum to zero; an account is named once.
+-- Answers one row: refused_account is NULL when posted, else the account that lacks the balance and nothing
+-- was written (posting_id is NULL then). balances[i] is the balance after of p_accounts[i], NULL where none is kept.
+-- A caller's mistake (unbalanced, unknown account, zero, too many decimals) raises MPS03.
+CREATE FUNCTION ledger_post(
+    p_kind text, p_reference uuid, p_accounts uuid[], p_amounts numeric[],
+    OUT posting_id uuid, OUT refused_account uuid, OUT balances numeric[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+DECLARE
+    account record;
+    n integer := cardinality(p_accounts);
+    units text[] := array_fill(NULL::text, ARRAY[n]);
+    places integer;
+    money_sum numeric := 0;
+    points_sum numeric := 0;
+    other_unit text;
+BEGIN
+    IF n IS NULL OR n < 2 OR n IS DISTINCT FROM cardinality(p_amounts) THEN
+        RAISE EXCEPTION 'a posting needs two entries or more, each with an amount' USING ERRCODE = 'MPS03';
+    END IF;
+    balances := array_fill(NULL::numeric, ARRAY[n]);
+    -- Id order is the lock order of every posting: two postings over the same accounts cannot deadlock.
+    FOR account IN
+        SELECT a.id, a.unit, a.balance FROM ledger_account a
+        WHERE a.id = ANY (p_accounts) AND a.balance IS NOT NULL ORDER BY a.id FOR NO KEY UPDATE
+    LOOP
+        places := array_position(p_accounts, account.id);
+        units[places] := account.unit;
+        balances[places] := account.balance + p_amounts[places];
+        IF balances[places] < 0 THEN
+            refused_account := account.id;
+            balances := NULL;
+            RETURN;
+        END IF;
+    END LOOP;
+    FOR i IN 1..n LOOP
+        IF p_amounts[i] IS NULL OR p_amounts[i] = 0 OR p_amounts[i] = 'NaN' OR p_amounts[i] <> round(p_amounts[i], 2) THEN
+            RAISE EXCEPTION 'an entry moves a non-zero amount of at most two decimals' USING ERRCODE = 'MPS03';
+        END IF;
+        IF array_position(p_accounts, p_accounts[i], i + 1) IS NOT NULL THEN
+            RAISE EXCEPTION 'an account stands once in a posting' USING ERRCODE = 'MPS03';
+        END IF;
+        IF units[i] IS NULL THEN
+            units[i] := (SELECT a.unit FROM ledger_account a WHERE a.id = p_accounts[i]);
+            IF units[i] IS NULL THEN
+                RAISE EXCEPTION 'no such account: %', p_accounts[i] USING ERRCODE = 'MPS03';
+            END IF;
+        END IF;
+        IF units[i] = 'PTS' THEN
+            points_sum := points_sum + p_amounts[i];
+        ELSE
+            IF other_unit IS DISTINCT FROM units[i] AND other_unit IS NOT NULL THEN
+                RAISE EXCEPTION 'a posting is in one currency' USING ERRCODE = 'MPS03';
+            END IF;
+            other_unit := units[i];
+            money_sum := money_sum + p_amounts[i];
+        END IF;
+    END LOOP;
+    IF money_sum <> 0 OR points_sum <> 0 THEN
+        RAISE EXCEPTION 'the posting does not balance: money %, points %', money_sum, points_sum USING ERRCODE = 'MPS03';
+    END IF;
+
+    -- Made after the locks: an account's entries sort by id in the order in which its balance moved.
+    posting_id := core_new_id();
+    PERFORM set_config('mps.posting_id', posting_id::text, true);
+    FOR i IN 1..n LOOP
+        IF balances[i] IS NOT NULL THEN
+            UPDATE ledger_account SET balance = balances[i] WHERE id = p_accounts[i];
+        END IF;
+    END LOOP;
+    PERFORM set_config('mps.posting_id', '', true);
+    INSERT INTO ledger_posting (id, kind, reference, posted_at)
+    VALUES (posting_id, p_kind, p_reference, clock_timestamp() + core_clock_shift());
+    INSERT INTO ledger_entry (posting_id, account_id, amount, balance_after)
+    SELECT ledger_post.posting_id, e.account_id, e.amount, e.balance_after
+    FROM unnest(p_accounts, p_amounts, balances) AS e (account_id, amount, balance_after);
+END $$;
+
+GRANT SELECT ON ledger_account, ledger_posting, ledger_entry TO merchant_api, member_app, platform_admin;
+GRANT EXECUTE ON FUNCTION ledger_open_account(text, text) TO member_app, platform_admin;
+GRANT EXECUTE ON FUNCTION ledger_platform_account(text, text) TO merchant_api, member_app, platform_admin;
+GRANT EXECUTE ON FUNCTION ledger_lock_accounts(uuid[]) TO merchant_api, platform_admin;
+GRANT EXECUTE ON FUNCTION ledger_post(text, uuid, uuid[], numeric[]) TO merchant_api, platform_admin;
+
+CREATE VIEW report.entries WITH (security_barrier) AS
+    SELECT e.id AS entry_id, e.posting_id, e.account_id, a.unit, e.amount, e.balance_after, p.posted_at
+    FROM ledger_entry e
+    JOIN ledger_posting p ON p.id = e.posting_id
+    JOIN ledger_account a ON a.id = e.account_id;
+GRANT SELECT ON report.entries TO mps_report;

@@ -1,0 +1,1 @@
+DROP FUNCTION rpc_authenticate_service(uuid, bytea);

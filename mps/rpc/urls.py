@@ -1,0 +1,5 @@
+"""Endpoints of rpc."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,280 @@
+"""Everything that differs between installations comes from the environment; see `.env.example`."""
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from mps.launcher import state as embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = embedded.data_dir()
+
+env = environ.Env()
+if (BASE_DIR / ".env").exists():
+    environ.Env.read_env(BASE_DIR / ".env")
+# Without DATABASE_URL the embedded servers of MPS_DATA_DIR serve; their state also holds the
+# secrets.
+_embedded = None if "DATABASE_URL" in os.environ else embedded.load(DATA_DIR)
+if _embedded is not None:
+    for _name, _value in _embedded.environment().items():
+        os.environ.setdefault(_name, _value)
+
+
+def _required(name: str, hint: str) -> str:
+    value = env.str(name, default="")
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. {hint}")
+    return value
+
+
+# --- Django --------------------------------------------------------------------------------------
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = _required(
+    "SECRET_KEY", "Set it to 50 random characters, or run `make run` for a local system."
+)
+MPS_DEMO = env.bool("MPS_DEMO", default=False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "import_export",
+    "django_celery_beat",
+    "django_prometheus",
+    "allauth",
+    "allauth.account",
+    "allauth.headless",
+    "mps.core",
+    "mps.ledger",
+    "mps.audit",
+    "members",
+    "merchants",
+    "cards",
+    "payments",
+    "settlements",
+    "mps.rpc",
+]
+
+MIDDLEWARE = [
+    "mps.core.middleware.RequestContextMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+ROOT_URLCONF = "mps.urls"
+WSGI_APPLICATION = "mps.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "mps" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- database ------------------------------------------------------------------------------------
+_DATABASE_OPTIONS = {
+    "connect_timeout": 5,
+    # Statements of the hot path are prepared by name; PgBouncer 1.21+ keeps up with it in
+    # transaction mode.
+    "prepare_threshold": 2,
+    "server_side_binding": True,
+}
+
+
+def _database(url: str) -> dict[str, Any]:
+    config: dict[str, Any] = env.db_url_config(url)
+    config["ENGINE"] = "django.db.backends.postgresql"
+    config["OPTIONS"] = {**_DATABASE_OPTIONS, **config.get("OPTIONS", {})}
+    config["CONN_MAX_AGE"] = None
+    config["CONN_HEALTH_CHECKS"] = False
+    return config
+
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": _database(
+        _required("DATABASE_URL", "Set it to the mps_web login, or run `make run` first.")
+    )
+}
+if env.str("DATABASE_OWNER_URL", default=""):
+    DATABASES["owner"] = _database(env.str("DATABASE_OWNER_URL"))
+DATABASE_ROUTERS: list[str] = []
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Redis and Celery ----------------------------------------------------------------------------
+REDIS_URL = _required("REDIS_URL", "Set it, or run `make run` first.")
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+}
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_TIME_LIMIT = 3600
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# --- people --------------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = [
+    "members.backends.MemberBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+PASSWORD_HASHERS = ["mps.core.hashers.MpsBCryptSHA256PasswordHasher"]
+MPS_BCRYPT_COST = env.int("MPS_BCRYPT_COST", default=12)
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 8},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_COOKIE_HTTPONLY = True
+MPS_MEMBER_TOKEN_TTL_SECONDS = 24 * 3600
+
+# allauth headless, in its app form: a program signs in and gets our member token.
+HEADLESS_ONLY = True
+HEADLESS_CLIENTS = ("app",)
+ACCOUNT_ADAPTER = "members.allauth_adapter.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+
+# --- API -----------------------------------------------------------------------------------------
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["mps.core.parsing.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["mps.core.parsing.FastJSONRenderer"],
+    "UNAUTHENTICATED_USER": None,
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Member Payment System",
+    "VERSION": "1.0.0",
+    "DESCRIPTION": "Tills charge members' cards; members hold cards and show payment codes.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+# --- MPS -----------------------------------------------------------------------------------------
+MPS_CURRENCY = env.str("MPS_CURRENCY", default="TWD")
+MPS_TIME_ZONE = env.str("MPS_TIME_ZONE", default="Asia/Taipei")
+MPS_POINTS_BASIS = env.str("MPS_POINTS_BASIS", default="list")
+MPS_REFUND_POINTS = env.str("MPS_REFUND_POINTS", default="reverse")
+MPS_MAX_AMOUNT = Decimal(env.str("MPS_MAX_AMOUNT", default="9999999.99"))
+MPS_MAX_BALANCE = Decimal(env.str("MPS_MAX_BALANCE", default="99999999.99"))
+MPS_CODE_KEYS = _required(
+    "MPS_CODE_KEYS", "Set it to `id:base64 of 32 random bytes`, newest first."
+)
+MPS_CODE_TTL_SECONDS = env.int("MPS_CODE_TTL_SECONDS", default=900)
+MPS_TRUSTED_PROXIES = frozenset(env.list("MPS_TRUSTED_PROXIES", default=[]))
+for _name, _value, _choices in (
+    ("MPS_POINTS_BASIS", MPS_POINTS_BASIS, ("list", "paid")),
+    ("MPS_REFUND_POINTS", MPS_REFUND_POINTS, ("reverse", "keep")),
+):
+    if _value not in _choices:
+        raise ImproperlyConfigured(
+            f"{_name} is {_value!r}; it must be one of {', '.join(_choices)}."
+        )
+
+# --- language and time ---------------------------------------------------------------------------
+USE_TZ = True
+TIME_ZONE = MPS_TIME_ZONE
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hant", "繁體中文")]
+LOCALE_PATHS = [BASE_DIR / "mps" / "locale"]
+
+# --- files, headers, logs ------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.str("MPS_STATIC_ROOT", default=str(DATA_DIR / "static")))
+# Served from the packages themselves: no collecting step before the first start.
+WHITENOISE_USE_FINDERS = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+_https = env.bool("MPS_HTTPS", default=False)
+SECURE_HSTS_SECONDS = 31536000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+SECURE_SSL_REDIRECT = _https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MPS_TRUSTED_PROXIES else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        # The console's own scripts and styles are inline and evaluated (Alpine).
+        "script-src": ["'self'", "'unsafe-inline'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+    }
+}
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": "structlog.stdlib.ProcessorFormatter",
+            "foreign_pre_chain": [],
+            "processor": "mps.core.logs.render",
+        }
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
+}
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": _("Member Payment System"),
+    "SITE_HEADER": "MPS",
+    "SITE_SYMBOL": "payments",
+    "SHOW_VIEW_ON_SITE": False,
+}

@@ -1,0 +1,25 @@
+"""Where everything is. Each app names its own endpoints; here they are put under their prefixes."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from mps.core import pages
+
+urlpatterns = [
+    path("api/v1/", include("members.urls")),
+    path("api/v1/", include("cards.urls")),
+    path("api/v1/", include("payments.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("rest/v1/", include("mps.rpc.urls")),
+    path("_allauth/", include("allauth.headless.urls")),
+    path("admin/", admin.site.urls),
+    path("healthz", pages.healthz),
+    path("readyz", pages.readyz),
+    path("", include("django_prometheus.urls")),
+]
+handler400 = "mps.core.pages.bad_request"
+handler403 = "mps.core.pages.permission_denied"
+handler404 = "mps.core.pages.not_found"
+handler500 = "mps.core.pages.server_error"

@@ -1,0 +1,164 @@
+"""How transactions are written down for those who asked:
+
+The bodies of answers, built in one place.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from cards import pricing
+from mps.core.money import show_money, show_rate
+from payments.charging import BALANCE, ChargeRequest
+from payments.models import Order, Transaction
+from payments.selectors import mask_card_number
+
+# The order in which a charge's fields are shown, first time and replayed alike.
+CHARGE_FIELDS = (
+    "tx_no",
+    "status",
+    "external_order_id",
+    "amount",
+    "discount_rate",
+    "discount_amount",
+    "final_amount",
+    "currency",
+    "points_earned",
+    "tier",
+    "payment_method",
+    "card_no",
+    "balance_after",
+    "created_at",
+)
+
+
+def show_time(moment: datetime) -> str:
+    """Write a time as the API does: RFC 3339, UTC, microseconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def charge_answer(
+    request: ChargeRequest,
+    *,
+    price: pricing.Price,
+    points: int,
+    card_no: str,
+    currency: str,
+    at: datetime,
+) -> dict[str, Any]:
+    """Return the answer to a charge, but for what only the write knows:
+
+    Number, tier and balance.
+    """
+    return {
+        "status": Transaction.Status.COMPLETED.value,
+        "external_order_id": request.external_order_id or None,
+        "amount": show_money(price.amount),
+        "discount_rate": show_rate(price.discount_rate),
+        "discount_amount": show_money(price.discount_amount),
+        "final_amount": show_money(price.final_amount),
+        "currency": currency,
+        "points_earned": points,
+        "payment_method": request.payment_method,
+        "card_no": mask_card_number(card_no),
+        "created_at": show_time(at),
+    }
+
+
+def charge_document(payment: Transaction) -> dict[str, Any]:
+    """Return a payment as it was answered, from its row. The card must be at hand."""
+    document = {
+        "tx_no": payment.tx_no,
+        "status": payment.status,
+        "external_order_id": payment.external_order_id or None,
+        "amount": show_money(payment.amount),
+        "discount_rate": show_rate(payment.discount_rate),
+        "discount_amount": show_money(payment.discount_amount),
+        "final_amount": show_money(payment.final_amount),
+        "currency": payment.currency,
+        "points_earned": payment.points,
+        "tier": payment.tier or None,
+        "payment_method": payment.payment_method,
+        "card_no": mask_card_number(payment.card.number),
+        "created_at": show_time(payment.created_at),
+    }
+    if payment.payment_method == BALANCE and payment.balance_after is not None:
+        document["balance_after"] = show_money(payment.balance_after)
+    return in_order(document)
+
+
+def in_order(body: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer's fields in their order;
+
+    A stored body comes back from the database in another.
+    """
+    if "tx_no" not in body or "points_earned" not in body:
+        return body
+    return {name: body[name] for name in CHARGE_FIELDS if name in body}
+
+
+def charge_detail(payment: Transaction, refunds: Iterable[Transaction]) -> dict[str, Any]:
+    """Return a payment with what became of it."""
+    return {
+        **charge_document(payment),
+        "failure_code": payment.failure_code or None,
+        "refunded_total": show_money(payment.refunded_total),
+        "refunds": [
+            {
+                "tx_no": refund.tx_no,
+                "amount": show_money(refund.final_amount),
+                "points_reversed": -refund.points,
+                "credited_to": refund.credited_to or None,
+                "reason": refund.reason,
+                "created_at": show_time(refund.created_at),
+            }
+            for refund in refunds
+        ],
+    }
+
+
+def refund_answer(refund: Transaction, payment: Transaction) -> dict[str, Any]:
+    """Return the answer to a refund; `payment` has its new totals."""
+    return {
+        "tx_no": refund.tx_no,
+        "original_tx_no": payment.tx_no,
+        "status": refund.status,
+        "amount": show_money(refund.final_amount),
+        "points_reversed": -refund.points,
+        "refunded_total": show_money(payment.refunded_total),
+        "remaining": show_money(payment.final_amount - payment.refunded_total),
+        "credited_to": refund.credited_to or None,
+    }
+
+
+def reversal_document(order: Order) -> dict[str, Any]:
+    """Return what reversing an order did; the same however often it is asked."""
+    document: dict[str, Any] = {"external_order_id": order.external_order_id, "status": "cancelled"}
+    numbers = dict(
+        Transaction.objects.filter(
+            id__in=[tx_id for tx_id in (order.tx_id, order.refund_tx_id) if tx_id]
+        ).values_list("id", "tx_no")
+    )
+    if order.tx_id:
+        document["tx_no"] = numbers[order.tx_id]
+    if order.refund_tx_id:
+        refund = Transaction.objects.get(id=order.refund_tx_id)
+        document["refund_tx_no"] = refund.tx_no
+        document["amount"] = show_money(refund.final_amount)
+    return document
+
+
+def recharge_answer(recharge: Transaction) -> dict[str, Any]:
+    """Return the answer to a top-up. The card must be at hand."""
+    return {
+        "tx_no": recharge.tx_no,
+        "status": recharge.status,
+        "amount": show_money(recharge.final_amount),
+        "card_no": mask_card_number(recharge.card.number),
+    }
+
+
+def show_points(points: Decimal | None) -> int:
+    """Write a balance of points as the whole number it is."""
+    return int(points or 0)

@@ -1,0 +1,79 @@
+"""What payments' services refuse."""
+
+from django.utils.translation import gettext_lazy as _
+
+from mps.core.errors import MpsError
+
+
+class IdempotencyKeyRequiredError(MpsError):
+    """Charges, refunds and top-ups carry an `Idempotency-Key` of 1 to 255 printable ASCII
+    characters.
+    """
+
+    code = "IDEMPOTENCY_KEY_REQUIRED"
+    status = 400
+    title = _("Send an Idempotency-Key of 1 to 255 printable ASCII characters.")
+
+
+class IdempotencyKeyReusedError(MpsError):
+    """The key was used for another request."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+    status = 422
+    title = _("This Idempotency-Key was used for another request.")
+
+
+class InsufficientBalanceError(MpsError):
+    """The card has not the money."""
+
+    code = "INSUFFICIENT_BALANCE"
+    status = 402
+    title = _("The card's balance does not suffice.")
+
+
+class LimitExceededError(MpsError):
+    """A limit stands in the way: per payment, per day, or of the balance."""
+
+    code = "LIMIT_EXCEEDED"
+    status = 402
+    title = _("A limit is exceeded.")
+
+
+class OriginalTxNotFoundError(MpsError):
+    """No such payment of this shop."""
+
+    code = "ORIGINAL_TX_NOT_FOUND"
+    status = 404
+    title = _("There is no such payment here.")
+
+
+class OnlyCompletedPaymentRefundableError(MpsError):
+    """The transaction is not a payment, or failed, or was given back in full."""
+
+    code = "ONLY_COMPLETED_PAYMENT_REFUNDABLE"
+    status = 409
+    title = _("Only a completed payment can be refunded.")
+
+
+class RefundExceedsRemainingError(MpsError):
+    """The refund is larger than what is left of the payment."""
+
+    code = "REFUND_EXCEEDS_REMAINING"
+    status = 409
+    title = _("The refund exceeds what is left of the payment.")
+
+
+class OrderAmountMismatchError(MpsError):
+    """The order was paid with another amount."""
+
+    code = "ORDER_AMOUNT_MISMATCH"
+    status = 409
+    title = _("This order was paid with another amount.")
+
+
+class OrderReversedError(MpsError):
+    """The order was reversed and takes no payment any more."""
+
+    code = "ORDER_REVERSED"
+    status = 409
+    title = _("This order was reversed.")

@@ -1,0 +1,177 @@
+"""Read what payments know: the facts of a charge in one statement, transactions, histories."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from merchants.selectors import Till
+from payments.models import Order, Transaction
+
+MASKED_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFacts:
+    """What this app knows of a charge:
+
+    The time, the merchant, and what is stored for key and order.
+    """
+
+    read_at: datetime
+    merchant_active: bool
+    merchant_fee_rate: Decimal
+    merchant_version: str
+    points_issue_id: UUID
+    stored_hash: bytes | None
+    stored_status: int | None
+    stored_body: str | None
+    order_tx_id: UUID | None
+    order_amount: Decimal | None
+    order_reversed: bool | None
+    order_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What a code leads to, and everything the price depends on; see `cards_read_code()`."""
+
+    code_id: UUID
+    code_live: bool
+    code_expires_at: datetime
+    card_id: UUID
+    card_no: str
+    card_type: str
+    card_status: str
+    card_expired: bool
+    fixed_discount: Decimal | None
+    money_account_id: UUID | None
+    points_account_id: UUID | None
+    points: Decimal | None
+    member_id: UUID
+    member_active: bool
+    owner_id: UUID
+    owner_active: bool
+    binding_id: UUID | None
+    role: str | None
+    tier: str | None
+    tier_rate: Decimal | None
+    tier_from: Decimal | None
+    tier_below: Decimal | None
+    corporate_rate: Decimal | None
+    voucher_kind: str | None
+    voucher_value: Decimal | None
+    voucher_min_spend: Decimal | None
+    voucher_merchants: list[UUID] | None
+    voucher_used: bool
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeFacts:
+    """All a charge reads, as of one statement."""
+
+    stored: StoredFacts
+    card: CardFacts | None
+    voucher: CardFacts | None
+
+
+def _columns(alias: str, facts: type) -> str:
+    return ", ".join(f"{alias}.{field.name}" for field in fields(facts))
+
+
+_STORED_WIDTH = len(fields(StoredFacts))
+_CARD_WIDTH = len(fields(CardFacts))
+_READ_CHARGE = (
+    f"SELECT {_columns('s', StoredFacts)}, {_columns('c', CardFacts)}, {_columns('v', CardFacts)}"
+    " FROM payments_read_charge(%s, %s, %s) s"
+    " LEFT JOIN cards_read_code(%s::bytea[]) c ON true"
+    " LEFT JOIN cards_read_code(%s::bytea[]) v ON true"
+)
+_READ_CODE = f"SELECT {_columns('c', CardFacts)} FROM cards_read_code(%s::bytea[]) c"
+
+
+def read_charge(
+    *, merchant_id: UUID, key: str, order: str, hashes: list[bytes], voucher_hashes: list[bytes]
+) -> ChargeFacts:
+    """Read everything a charge depends on, in one statement and without a lock.
+
+    Inside the merchant's scope.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_READ_CHARGE, [merchant_id, key, order, hashes, voucher_hashes])
+        row = cursor.fetchone()
+    card = row[_STORED_WIDTH : _STORED_WIDTH + _CARD_WIDTH]
+    voucher = row[_STORED_WIDTH + _CARD_WIDTH :]
+    return ChargeFacts(
+        StoredFacts(*row[:_STORED_WIDTH]),
+        CardFacts(*card) if card[0] is not None else None,
+        CardFacts(*voucher) if voucher[0] is not None else None,
+    )
+
+
+def read_code(hashes: list[bytes]) -> CardFacts | None:
+    """Read what a code leads to; None for a code nobody has. Inside a merchant's scope."""
+    with connection.cursor() as cursor:
+        cursor.execute(_READ_CODE, [hashes])
+        row = cursor.fetchone()
+    return CardFacts(*row) if row else None
+
+
+def code_was_issued(hashes: list[bytes]) -> bool:
+    """Return whether such a code was ever issued; one that never was is a guess."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT cards_code_was_issued(%s::bytea[])", [hashes])
+        return bool(cursor.fetchone()[0])
+
+
+def mask_card_number(number: str) -> str:
+    """Return a card number as others see it: type and last four digits."""
+    return f"{number[:3]}****{number[-MASKED_DIGITS:]}"
+
+
+def transactions() -> QuerySet[Transaction]:
+    """Return the transactions the scope may see, with card, member and merchant at hand."""
+    return Transaction.objects.select_related("card", "member", "merchant", "original")
+
+
+def find_payment(till: Till, tx_no: str) -> Transaction | None:
+    """Return a payment of this shop by its number. Inside the shop's scope."""
+    return (
+        transactions()
+        .filter(merchant_id=till.merchant_id, tx_no=tx_no, type=Transaction.Type.PAYMENT)
+        .first()
+    )
+
+
+def find_payment_by_order(till: Till, external_order_id: str) -> Transaction | None:
+    """Return an order's payment of this shop:
+
+    The one that did not fail, else the latest that did.
+    """
+    attempts = transactions().filter(
+        merchant_id=till.merchant_id,
+        external_order_id=external_order_id,
+        type=Transaction.Type.PAYMENT,
+    )
+    return (
+        attempts.exclude(status=Transaction.Status.FAILED).order_by("-id").first()
+        or attempts.order_by("-id").first()
+    )
+
+
+def find_order(till: Till, external_order_id: str) -> Order | None:
+    """Return what is known of an order of this shop."""
+    return Order.objects.filter(
+        merchant_id=till.merchant_id, external_order_id=external_order_id
+    ).first()
+
+
+def refunds_of(payment: Transaction) -> QuerySet[Transaction]:
+    """Return a payment's refunds, oldest first."""
+    return Transaction.objects.filter(
+        original_id=payment.id, type=Transaction.Type.REFUND
+    ).order_by("id")

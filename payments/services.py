@@ -1,0 +1,979 @@
+"""Take payments, give them back, put money on cards. Each exactly once, whatever fails on the way.
+
+Lock order, everywhere: facts (shared, by the database), idempotency key, order, transaction row,
+accounts in id
+order, payment codes.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from django.db import DatabaseError, connection
+from psycopg.types.json import Jsonb
+
+from cards import codes, pricing
+from cards.errors import (
+    CardNotActiveError,
+    CardNotFoundError,
+    UnsupportedCardTypeForPointsError,
+    UnsupportedCardTypeForRechargeError,
+)
+from cards.models import Card
+from merchants import services as merchants
+from merchants.errors import MerchantSuspendedError
+from merchants.selectors import Till
+from mps.audit import services as audit
+from mps.core import context, principals, problems
+from mps.core.errors import (
+    AlreadyExistsError,
+    InvalidRequestError,
+    MpsError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+)
+from mps.core.money import show_money
+from mps.ledger import services as ledger
+from payments import charging, documents, idempotency, selectors
+from payments.charging import ChargeRequest, Decision
+from payments.errors import (
+    InsufficientBalanceError,
+    LimitExceededError,
+    OnlyCompletedPaymentRefundableError,
+    OrderAmountMismatchError,
+    OrderReversedError,
+    OriginalTxNotFoundError,
+    RefundExceedsRemainingError,
+)
+from payments.idempotency import Answer
+from payments.models import Order, ProviderOrder, Transaction
+
+Result = TypeVar("Result")
+
+MAX_TRIES = 4
+_RACE_LOST = "MPS01"
+_ONE_POINT = Decimal(1)
+_CENT = Decimal("0.01")
+
+
+class _RaceLostError(Exception):
+    """What was read without a lock changed before the write; nothing was written."""
+
+
+# --- charge --------------------------------------------------------------------------------------
+
+
+def charge_card(
+    *,
+    till: Till,
+    code: str,
+    amount: Decimal,
+    idempotency_key: str,
+    external_order_id: str = "",
+    payment_method: str = charging.BALANCE,
+    voucher_code: str = "",
+    tag: dict[str, Any] | None = None,
+) -> Answer:
+    """Take a payment: one read, pure pricing, one write.
+
+    A refusal of a recognised code is an answer, too: recorded, stored with the key, and repeated to
+    a retry.
+
+    :param amount: list amount, before discount.
+    :param external_order_id: the shop's own order; one payment that did not fail each. Empty: none.
+    :param voucher_code: the payment code of a voucher card presented with the first.
+    :raises MerchantSuspendedError: the shop takes no payments.
+    :raises InvalidCodeError: a code is malformed.
+    :raises IdempotencyKeyReusedError: the key was used for another request.
+    :raises OrderReversedError, OrderAmountMismatchError, AlreadyExistsError: the order takes no
+        such payment.
+    :raises CodeExpiredOrInvalidError: a code is unknown, expired, used or revoked; nothing was
+        stored.
+    :raises UnavailableError: what the price depends on kept changing; nothing happened.
+    """
+    key = idempotency.require_key(idempotency_key)
+    request = ChargeRequest(
+        code=codes.require_code(code),
+        amount=amount,
+        external_order_id=external_order_id,
+        payment_method=payment_method,
+        voucher_code=codes.require_code(voucher_code) if voucher_code else "",
+        tag=idempotency.plain(tag or {}),
+    )
+    about = {
+        "merchant": till.merchant_code,
+        "order": external_order_id,
+        "amount": show_money(amount),
+    }
+    with audit.refusals(
+        "PAYMENT_FAILED", object_type="merchant", object_id=till.merchant_code, details=about
+    ):
+        return _retry_races(till, lambda: _charge(till, key, request))
+
+
+def _charge(till: Till, key: str, request: ChargeRequest) -> Answer:
+    """Read, decide, write.
+
+    Inside the shop's scope; read again whenever the write found the facts changed.
+    """
+    request_hash = idempotency.hash_request(
+        "charge",
+        code=request.code,
+        amount=show_money(request.amount),
+        order=request.external_order_id,
+        method=request.payment_method,
+        voucher=request.voucher_code,
+        tag=request.tag,
+    )
+    hashes = codes.look_up_hashes(request.code)
+    voucher_hashes = codes.look_up_hashes(request.voucher_code) if request.voucher_code else []
+    for _ in range(MAX_TRIES):
+        facts = selectors.read_charge(
+            merchant_id=till.merchant_id,
+            key=key,
+            order=request.external_order_id,
+            hashes=hashes,
+            voucher_hashes=voucher_hashes,
+        )
+        if not facts.stored.merchant_active:
+            raise MerchantSuspendedError
+        answered = _answered_before(request, request_hash, facts.stored)
+        if answered is not None:
+            return answered
+        card = charging.require_live(facts.card)
+        voucher = charging.require_live(facts.voucher) if voucher_hashes else None
+        decision = charging.decide(
+            request,
+            till=till,
+            fee_rate=facts.stored.merchant_fee_rate,
+            card=card,
+            voucher=voucher,
+            points_issue_id=facts.stored.points_issue_id,
+            points_basis=settings.MPS_POINTS_BASIS,
+        )
+        answer = _write_charge(
+            till, key, request_hash, request, facts, decision, hashes, voucher_hashes
+        )
+        if answer is not None:
+            return answer
+    raise _RaceLostError
+
+
+def _answered_before(
+    request: ChargeRequest, request_hash: bytes, stored: selectors.StoredFacts
+) -> Answer | None:
+    """Answer from what is stored for the key and the order, before the code is looked at."""
+    answer = None
+    if stored.stored_hash is not None and stored.stored_status is not None:
+        answer = idempotency.replay(
+            stored.stored_hash,
+            request_hash,
+            stored.stored_status,
+            documents.in_order(orjson.loads(stored.stored_body or "{}")),
+        )
+    if stored.order_reversed:
+        raise OrderReversedError
+    if answer is not None or stored.order_tx_id is None:
+        return answer
+    if stored.order_amount != request.amount:
+        raise OrderAmountMismatchError
+    if stored.order_status == Transaction.Status.REFUNDED:
+        raise AlreadyExistsError("This order was paid and refunded in full.")
+    payment = selectors.transactions().get(id=stored.order_tx_id)
+    return Answer(201, documents.charge_document(payment), replayed=True)
+
+
+def _write_charge(
+    till: Till,
+    key: str,
+    request_hash: bytes,
+    request: ChargeRequest,
+    facts: selectors.ChargeFacts,
+    decision: Decision,
+    hashes: list[bytes],
+    voucher_hashes: list[bytes],
+) -> Answer | None:
+    """Write a decided charge in one statement;
+
+    None if the facts changed meanwhile and nothing was written.
+    """
+    card, price, refusal = facts.card, decision.price, decision.refusal
+    assert card is not None
+    by_balance = request.payment_method == charging.BALANCE
+    poor = problems.problem(InsufficientBalanceError())
+    body = (
+        problems.problem(refusal)
+        if refusal
+        else documents.charge_answer(
+            request,
+            price=price,
+            points=decision.points,
+            card_no=card.card_no,
+            currency=settings.MPS_CURRENCY,
+            at=facts.stored.read_at,
+        )
+    )
+    status = refusal.status if refusal else 201
+    earns = card.points_account_id if not refusal else None
+    now = context.current()
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(
+                _WRITE_CHARGE,
+                {
+                    "merchant_id": till.merchant_id,
+                    "merchant_version": facts.stored.merchant_version,
+                    "terminal_id": till.terminal_id,
+                    "key": key,
+                    "request_hash": request_hash,
+                    "order": request.external_order_id,
+                    "code_hashes": hashes,
+                    "card_version": card.version,
+                    "voucher_hashes": voucher_hashes,
+                    "voucher_version": facts.voucher.version if facts.voucher else "",
+                    "currency": settings.MPS_CURRENCY,
+                    "amount": price.amount,
+                    "discount_rate": price.discount_rate,
+                    "final_amount": price.final_amount,
+                    "fee": decision.fee,
+                    "method": request.payment_method,
+                    "tag": Jsonb(request.tag),
+                    "points": decision.points,
+                    "points_from": card.tier_from if earns else None,
+                    "points_below": card.tier_below if earns else None,
+                    "accounts": list(decision.moves),
+                    "moves": list(decision.moves.values()),
+                    "money_account": card.money_account_id if by_balance else None,
+                    "points_account": earns,
+                    "failure_code": refusal.code if refusal else "",
+                    "status": status,
+                    "body": Jsonb(body),
+                    "poor_status": InsufficientBalanceError.status,
+                    "poor_body": Jsonb(poor),
+                    "actor_type": now.actor_type,
+                    "actor": now.actor,
+                    "request_id": now.request_id,
+                    "address": now.address,
+                },
+            )
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", "") == _RACE_LOST:
+                raise _RaceLostError from error
+            raise
+        outcome, answer_status, written = cursor.fetchone()
+    if outcome == "again":
+        return None
+    return Answer(answer_status, documents.in_order(orjson.loads(written)))
+
+
+_WRITE_CHARGE = (
+    "SELECT outcome, answer_status, body FROM payments_write_charge("
+    "%(merchant_id)s, %(merchant_version)s, %(terminal_id)s, %(key)s, %(request_hash)s, %(order)s,"
+    " %(code_hashes)s::bytea[], %(card_version)s, %(voucher_hashes)s::bytea[], %(voucher_version)s,"
+    " %(currency)s, %(amount)s, %(discount_rate)s, %(final_amount)s, %(fee)s,"
+    " %(method)s, %(tag)s, %(points)s, %(points_from)s, %(points_below)s,"
+    " %(accounts)s::uuid[], %(moves)s::numeric[], %(money_account)s, %(points_account)s,"
+    " %(failure_code)s, %(status)s::smallint, %(body)s, %(poor_status)s::smallint, %(poor_body)s,"
+    " %(actor_type)s, %(actor)s, %(request_id)s, %(address)s)"
+)
+
+
+def validate_code(*, till: Till, code: str) -> selectors.CardFacts:
+    """Return what a live code leads to, without burning it. Shows no balance.
+
+    :raises InvalidCodeError: the code is malformed.
+    :raises CodeExpiredOrInvalidError: unknown, expired, used and revoked alike.
+    :raises MerchantSuspendedError: the shop is suspended.
+    """
+    hashes = codes.look_up_hashes(codes.require_code(code))
+    merchants.require_active(till, action="CODE_CHECK_REFUSED")
+    with (
+        audit.refusals("CODE_CHECK_REFUSED", object_type="merchant", object_id=till.merchant_code),
+        principals.principal_scope("merchant_api", till.merchant_id),
+    ):
+        return charging.require_live(selectors.read_code(hashes))
+
+
+# --- refund and reverse --------------------------------------------------------------------------
+
+
+def refund_payment(
+    *,
+    till: Till,
+    tx_no: str,
+    amount: Decimal,
+    idempotency_key: str,
+    reason: str = "",
+    tag: dict[str, Any] | None = None,
+) -> Answer:
+    """Give back part or all of a payment of this shop.
+
+    Concurrent refunds wait for each other on the payment. Points and fee go back by cumulative
+    allocation: many
+    partial refunds give what one full refund would.
+
+    :raises MerchantSuspendedError: the shop gives no refunds.
+    :raises OriginalTxNotFoundError: there is no such payment of this shop.
+    :raises IdempotencyKeyReusedError: the key was used for another request.
+    """
+    key = idempotency.require_key(idempotency_key)
+    about = {"merchant": till.merchant_code, "amount": show_money(amount)}
+    merchants.require_active(till, action="REFUND_FAILED", details=about)
+    request_hash = idempotency.hash_request(
+        "refund",
+        tx_no=tx_no,
+        amount=show_money(amount),
+        reason=reason,
+        tag=idempotency.plain(tag or {}),
+    )
+
+    def refund() -> Answer:
+        idempotency.lock_key(till.merchant_id, key)
+        answered = idempotency.find_answer(till.merchant_id, key, request_hash)
+        if answered is not None:
+            return answered
+        payment = _lock_payment(till, tx_no)
+        now = _stamp("refund")
+        try:
+            _require_refundable(payment, amount)
+        except MpsError as refusal:
+            # The original was recognised: the refusal is the stored outcome of this key, and
+            # commits.
+            answer = Answer(refusal.status, problems.problem(refusal))
+            audit.record(
+                "REFUND_FAILED",
+                object_type="transaction",
+                object_id=tx_no,
+                details={**about, "error": refusal.code},
+            )
+        else:
+            done = _give_back(
+                payment, amount, now=now, till=till, reason=reason, tag=idempotency.plain(tag or {})
+            )
+            answer = Answer(201, documents.refund_answer(done, payment))
+        idempotency.store_answer(till.merchant_id, key, request_hash, answer, at=now.at)
+        return answer
+
+    with audit.refusals("REFUND_FAILED", object_type="transaction", object_id=tx_no, details=about):
+        return _retry_races(till, refund)
+
+
+def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
+    """Undo a charge whose outcome the till does not know. Succeeds whatever happened; safe to
+    repeat.
+
+    Paid: refunded in full and `cancelled`. Not seen yet, or failed: closed, so that a late charge
+    is refused.
+    Also for a suspended shop: what is uncertain must be put right.
+    """
+
+    def reverse() -> dict[str, Any]:
+        idempotency.lock_order(till.merchant_id, external_order_id)
+        order = selectors.find_order(till, external_order_id)
+        if order is not None and order.reversed_at is not None:
+            return documents.reversal_document(order)
+        now = _stamp("refund")
+        refund = None
+        if order is None:
+            order = Order.objects.create(
+                merchant_id=till.merchant_id,
+                external_order_id=external_order_id,
+                reversed_at=now.at,
+            )
+        else:
+            payment = _lock_payment(till, _number_of(order.tx_id))
+            remaining = payment.final_amount - payment.refunded_total
+            if payment.status == Transaction.Status.COMPLETED:
+                refund = _give_back(
+                    payment,
+                    remaining,
+                    now=now,
+                    till=till,
+                    reason="reversed",
+                    tag={},
+                    status=Transaction.Status.CANCELLED,
+                )
+            elif payment.status == Transaction.Status.REFUNDED:
+                Transaction.objects.filter(id=payment.id).update(
+                    status=Transaction.Status.CANCELLED
+                )
+            order.reversed_at = now.at
+            order.refund_tx_id = refund.id if refund else None
+            Order.objects.filter(
+                merchant_id=till.merchant_id, external_order_id=external_order_id
+            ).update(reversed_at=order.reversed_at, refund_tx_id=order.refund_tx_id)
+        audit.record(
+            "ORDER_REVERSED",
+            object_type="order",
+            object_id=external_order_id,
+            details={
+                "merchant": till.merchant_code,
+                "refund": refund.tx_no if refund else "",
+                "amount": show_money(refund.final_amount) if refund else "",
+            },
+        )
+        return documents.reversal_document(order)
+
+    with audit.refusals("REVERSE_FAILED", object_type="order", object_id=external_order_id):
+        return _retry_races(till, reverse)
+
+
+# --- top-up --------------------------------------------------------------------------------------
+
+
+def recharge_card(
+    *,
+    card_id: UUID,
+    amount: Decimal,
+    scope_id: UUID,
+    idempotency_key: str,
+    payment_method: str = "",
+    provider_order_id: str = "",
+    tag: dict[str, Any] | None = None,
+    reason: str = "",
+) -> Answer:
+    """Put money on a card on the word of staff or a trusted backend; credited at once.
+
+    :param scope_id: whose keys these are: the service key's or staff member's.
+    :param payment_method: how it was paid, which is also the provider of `provider_order_id`.
+    :param provider_order_id: the provider's own order; credited once, whatever key it comes with.
+    :raises CardNotFoundError: there is no such card.
+    :raises IdempotencyKeyReusedError: the key was used for another request.
+    :raises AlreadyExistsError: the provider's order was credited to another card or with another
+        amount.
+    """
+    key = idempotency.require_key(idempotency_key)
+    provider = payment_method or "other"
+    request_hash = idempotency.hash_request(
+        "recharge",
+        card=card_id,
+        amount=show_money(amount),
+        method=payment_method,
+        order=provider_order_id,
+        tag=idempotency.plain(tag or {}),
+    )
+    about = {"amount": show_money(amount), "method": payment_method, "order": provider_order_id}
+    with (
+        audit.refusals("RECHARGE_FAILED", object_type="card", object_id=card_id, details=about),
+        principals.principal_scope("platform_admin"),
+    ):
+        idempotency.lock_key(scope_id, key)
+        answered = idempotency.find_answer(scope_id, key, request_hash)
+        if answered is not None:
+            return answered
+        card = Card.objects.filter(id=card_id).first()
+        if card is None:
+            raise CardNotFoundError
+        if provider_order_id:
+            idempotency.lock_name(scope_id=_PLATFORM, name=f"{provider}:{provider_order_id}")
+            earlier = ProviderOrder.objects.filter(
+                provider=provider, provider_order_id=provider_order_id
+            ).first()
+            if earlier is not None:
+                if (earlier.card_id, earlier.amount) != (card_id, amount):
+                    raise AlreadyExistsError(
+                        "This provider's order was credited to another card or with another amount."
+                    )
+                done = selectors.transactions().get(id=earlier.tx_id)
+                return Answer(201, documents.recharge_answer(done), replayed=True)
+        now = _stamp("recharge")
+        answer = _recharge(
+            card,
+            amount,
+            now=now,
+            counter_account=ledger.platform_account(kind="clearing", unit=settings.MPS_CURRENCY),
+            payment_method=payment_method,
+            reason=reason,
+            tag=idempotency.plain(tag or {}),
+            about=about,
+        )
+        if provider_order_id and not answer.refused:
+            ProviderOrder.objects.create(
+                provider=provider,
+                provider_order_id=provider_order_id,
+                tx_id=now.tx_id,
+                card_id=card_id,
+                amount=amount,
+            )
+        idempotency.store_answer(scope_id, key, request_hash, answer, at=now.at)
+        return answer
+
+
+def top_up_at_till(
+    *, till: Till, card_no: str = "", code: str = "", amount: Decimal, idempotency_key: str
+) -> Answer:
+    """Put cash taken at a till on a card; the shop then owes it to the platform.
+
+    :param code: a payment code of the card instead of its number; it is not burnt.
+    :raises PermissionDeniedError: this till may not.
+    :raises MerchantSuspendedError: the shop is suspended.
+    :raises CardNotFoundError: there is no such card.
+    :raises CodeExpiredOrInvalidError: the code is not live.
+    :raises IdempotencyKeyReusedError: the key was used for another request.
+    """
+    key = idempotency.require_key(idempotency_key)
+    if bool(card_no) == bool(code):
+        raise InvalidRequestError(errors={"card_no": ["Either card_no or code."]})
+    hashes = codes.look_up_hashes(codes.require_code(code)) if code else []
+    about = {"merchant": till.merchant_code, "amount": show_money(amount), "card": card_no}
+    merchants.require_active(till, action="RECHARGE_FAILED", details=about)
+    request_hash = idempotency.hash_request(
+        "top_up", card_no=card_no, code=code, amount=show_money(amount)
+    )
+
+    def top_up() -> Answer:
+        idempotency.lock_key(till.merchant_id, key)
+        answered = idempotency.find_answer(till.merchant_id, key, request_hash)
+        if answered is not None:
+            return answered
+        if not till.can_top_up:
+            raise PermissionDeniedError("This terminal may not take cash top-ups.")
+        if hashes:
+            card = Card.objects.get(id=charging.require_live(selectors.read_code(hashes)).card_id)
+        else:
+            found = Card.objects.filter(number=card_no).first()
+            if found is None:
+                raise CardNotFoundError
+            card = found
+        now = _stamp("recharge")
+        answer = _recharge(
+            card,
+            amount,
+            now=now,
+            counter_account=till.account_id,
+            payment_method="cash",
+            reason="",
+            tag={},
+            about=about,
+            till=till,
+        )
+        idempotency.store_answer(till.merchant_id, key, request_hash, answer, at=now.at)
+        return answer
+
+    with audit.refusals(
+        "RECHARGE_FAILED", object_type="merchant", object_id=till.merchant_code, details=about
+    ):
+        return _retry_races(till, top_up)
+
+
+def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
+    """Take back a cash top-up of this terminal, the same day and while the balance is there. Safe
+    to repeat.
+
+    :raises NotFoundError: this terminal took no such top-up.
+    :raises PermissionDeniedError: it was not today, in the shop's time zone.
+    :raises InsufficientBalanceError: the money has been spent.
+    """
+
+    def reverse() -> dict[str, Any]:
+        top_up = (
+            Transaction.objects.select_for_update(of=("self",))
+            .select_related("card")
+            .filter(
+                tx_no=tx_no,
+                merchant_id=till.merchant_id,
+                terminal_id=till.terminal_id,
+                type=Transaction.Type.RECHARGE,
+            )
+            .first()
+        )
+        if top_up is None:
+            raise NotFoundError("This terminal took no such top-up.")
+        if top_up.status == Transaction.Status.CANCELLED:
+            return documents.recharge_answer(top_up)
+        now = _stamp("adjustment")
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT (%s AT TIME ZONE %s)::date = (%s AT TIME ZONE %s)::date",
+                [top_up.created_at, till.time_zone, now.at, till.time_zone],
+            )
+            if not cursor.fetchone()[0]:
+                raise PermissionDeniedError("A top-up is reversed on its own day only.")
+        _write_transaction(
+            now,
+            Transaction.Type.ADJUSTMENT,
+            card=top_up.card,
+            member_id=top_up.member_id,
+            amount=top_up.final_amount,
+            till=till,
+            payment_method="cash",
+            original_id=top_up.id,
+            reason="top-up reversed",
+        )
+        try:
+            ledger.post(
+                kind="adjustment",
+                reference=now.tx_id,
+                moves={
+                    _money_account(top_up.card): -top_up.final_amount,
+                    till.account_id: top_up.final_amount,
+                },
+            )
+        except ledger.OverdraftError as error:
+            raise InsufficientBalanceError from error
+        Transaction.objects.filter(id=top_up.id).update(status=Transaction.Status.CANCELLED)
+        top_up.status = Transaction.Status.CANCELLED
+        audit.record(
+            "RECHARGE_REVERSED",
+            object_type="transaction",
+            object_id=tx_no,
+            details={"amount": show_money(top_up.final_amount), "by": now.tx_no},
+        )
+        return documents.recharge_answer(top_up)
+
+    with audit.refusals("RECHARGE_REVERSE_FAILED", object_type="transaction", object_id=tx_no):
+        return _retry_races(till, reverse)
+
+
+# --- points --------------------------------------------------------------------------------------
+
+
+def adjust_points(*, card_id: UUID, delta: int, reason: str = "") -> Transaction:
+    """Add or take points on staff's or a trusted backend's word; the tier follows at once.
+
+    :param delta: not zero; taking more than there are is refused.
+    :raises CardNotFoundError: there is no such card.
+    :raises UnsupportedCardTypeForPointsError: its type has no points.
+    :raises InsufficientBalanceError: the card has fewer points.
+    """
+    if not delta or abs(delta) > 10**9:
+        raise InvalidRequestError(
+            errors={"delta_points": ["Not zero, and below a thousand million."]}
+        )
+    if len(reason) > 200:
+        raise InvalidRequestError(errors={"reason": ["At most 200 characters."]})
+    with (
+        audit.refusals(
+            "POINTS_ADJUST_REFUSED",
+            object_type="card",
+            object_id=card_id,
+            details={"delta": delta, "reason": reason},
+        ),
+        principals.principal_scope("platform_admin"),
+    ):
+        card = Card.objects.filter(id=card_id).first()
+        if card is None:
+            raise CardNotFoundError
+        if card.points_account_id is None:
+            raise UnsupportedCardTypeForPointsError
+        now = _stamp("adjustment")
+        try:
+            posted = ledger.post(
+                kind="adjustment",
+                reference=now.tx_id,
+                moves={
+                    card.points_account_id: Decimal(delta),
+                    ledger.platform_account(kind="points_issue", unit="PTS"): Decimal(-delta),
+                },
+            )
+        except ledger.OverdraftError as error:
+            raise InsufficientBalanceError("The card has fewer points.") from error
+        done = _write_transaction(
+            now,
+            Transaction.Type.ADJUSTMENT,
+            card=card,
+            member_id=card.owner_id,
+            amount=Decimal("0.00"),
+            points=delta,
+            reason=reason,
+        )
+        audit.record(
+            "POINTS_ADJUSTED",
+            object_type="card",
+            object_id=card.number,
+            details={
+                "delta": delta,
+                "after": int(posted.balances[card.points_account_id]),
+                "reason": reason,
+                "transaction": now.tx_no,
+            },
+        )
+    return done
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+class _Stamp(NamedTuple):
+    """The id, number and time of a transaction about to be written."""
+
+    tx_id: UUID
+    tx_no: str
+    at: datetime
+
+
+_PLATFORM = UUID(int=0)
+
+
+def _stamp(transaction_type: str) -> _Stamp:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT core_new_id(), payments_next_number(%s), core_now()", [transaction_type]
+        )
+        return _Stamp(*cursor.fetchone())
+
+
+def _retry_races(till: Till, work: Callable[[], Result]) -> Result:
+    """Run the work in the shop's scope, from the start again if a race was lost.
+
+    :raises UnavailableError: it was lost every time.
+    """
+    for _ in range(MAX_TRIES):
+        try:
+            with principals.principal_scope("merchant_api", till.merchant_id):
+                return work()
+        except _RaceLostError:
+            continue
+    raise UnavailableError
+
+
+def _number_of(tx_id: UUID | None) -> str:
+    return Transaction.objects.values_list("tx_no", flat=True).get(id=tx_id)
+
+
+def _lock_payment(till: Till, tx_no: str) -> Transaction:
+    """Lock one of the shop's transactions; refunds of one payment wait for each other here."""
+    payment = (
+        Transaction.objects.select_for_update(of=("self",))
+        .select_related("card")
+        .filter(tx_no=tx_no, merchant_id=till.merchant_id)
+        .first()
+    )
+    if payment is None:
+        raise OriginalTxNotFoundError
+    return payment
+
+
+def _require_refundable(payment: Transaction, amount: Decimal) -> None:
+    if payment.type != Transaction.Type.PAYMENT or payment.status != Transaction.Status.COMPLETED:
+        raise OnlyCompletedPaymentRefundableError
+    if amount > payment.final_amount - payment.refunded_total:
+        raise RefundExceedsRemainingError
+
+
+def _give_back(
+    payment: Transaction,
+    amount: Decimal,
+    *,
+    now: _Stamp,
+    till: Till,
+    reason: str,
+    tag: dict[str, Any],
+    status: str = Transaction.Status.REFUNDED,
+) -> Transaction:
+    """Write a refund of a locked payment: money and points back, the payment's totals forward.
+
+    :param status: what the payment becomes when all of it is given back.
+    """
+    card = payment.card
+    total = payment.refunded_total + amount
+    due_points = (
+        int(
+            _share(
+                payment,
+                total,
+                Decimal(payment.points),
+                Decimal(payment.refunded_points),
+                _ONE_POINT,
+            )
+        )
+        if settings.MPS_REFUND_POINTS == "reverse"
+        else 0
+    )
+    fee = _share(payment, total, payment.fee, payment.refunded_fee, _CENT)
+    moves: dict[UUID, Decimal] = {}
+    credited_to = ""
+    if payment.payment_method == charging.BALANCE and amount:
+        closed = card.status == Card.Status.CLOSED
+        credited_to = "unclaimed" if closed else "card"
+        receiver = (
+            ledger.platform_account(kind="unclaimed", unit=payment.currency)
+            if closed
+            else _money_account(card)
+        )
+        moves = {receiver: amount, till.account_id: -amount}
+    taken = 0
+    if due_points and card.points_account_id:
+        # Points that were spent meanwhile are forgiven, and the log says how many.
+        balances = ledger.lock_balances([*moves, card.points_account_id])
+        taken = min(due_points, int(balances[card.points_account_id]))
+    if taken and card.points_account_id:
+        moves[card.points_account_id] = Decimal(-taken)
+        moves[ledger.platform_account(kind="points_issue", unit="PTS")] = Decimal(taken)
+    refund = _write_transaction(
+        now,
+        Transaction.Type.REFUND,
+        card=card,
+        member_id=payment.member_id,
+        amount=amount,
+        till=till,
+        points=-taken,
+        fee=fee,
+        payment_method=payment.payment_method,
+        original_id=payment.id,
+        credited_to=credited_to,
+        reason=reason,
+        tag=tag,
+    )
+    if moves:
+        ledger.post(kind="refund", reference=refund.id, moves=moves)
+    payment.refunded_total = total
+    payment.refunded_points += due_points
+    payment.refunded_fee += fee
+    if total == payment.final_amount:
+        payment.status = status
+        _give_voucher_back(payment)
+    payment.save(update_fields=["status", "refunded_total", "refunded_points", "refunded_fee"])
+    audit.record(
+        "REFUND_COMPLETED",
+        object_type="transaction",
+        object_id=refund.tx_no,
+        details={
+            "original": payment.tx_no,
+            "amount": show_money(amount),
+            "points": -taken,
+            "points_forgiven": due_points - taken,
+            "credited_to": credited_to,
+            "reason": reason,
+        },
+    )
+    return refund
+
+
+def _share(
+    payment: Transaction, total: Decimal, whole: Decimal, given_before: Decimal, unit: Decimal
+) -> Decimal:
+    return pricing.share_of_refund(
+        total=whole,
+        refunded_after=total,
+        paid=payment.final_amount,
+        given_before=given_before,
+        unit=unit,
+    )
+
+
+def _give_voucher_back(payment: Transaction) -> None:
+    """Let a voucher be used again after a full refund, if it is still valid."""
+    if payment.voucher_card_id is not None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE cards_voucher SET used_by_tx_id = NULL FROM cards_card c"
+                " WHERE c.id = card_id AND card_id = %s AND used_by_tx_id = %s"
+                " AND c.status = 'active' AND (c.expires_at IS NULL OR c.expires_at > core_now())",
+                [payment.voucher_card_id, payment.id],
+            )
+
+
+def _recharge(
+    card: Card,
+    amount: Decimal,
+    *,
+    now: _Stamp,
+    counter_account: UUID,
+    payment_method: str,
+    reason: str,
+    tag: dict[str, Any],
+    about: dict[str, str],
+    till: Till | None = None,
+) -> Answer:
+    """Credit a card and record it, or record why not.
+
+    Both are the stored outcome of the key, and commit.
+    """
+    try:
+        _require_rechargeable(card, amount)
+    except MpsError as refusal:
+        audit.record(
+            "RECHARGE_FAILED",
+            object_type="card",
+            object_id=card.number,
+            details={**about, "error": refusal.code},
+        )
+        return Answer(refusal.status, problems.problem(refusal))
+    done = _write_transaction(
+        now,
+        Transaction.Type.RECHARGE,
+        card=card,
+        member_id=card.owner_id,
+        amount=amount,
+        till=till,
+        payment_method=payment_method,
+        reason=reason,
+        tag=tag,
+    )
+    ledger.post(
+        kind="recharge",
+        reference=now.tx_id,
+        moves={_money_account(card): amount, counter_account: -amount},
+    )
+    audit.record(
+        "RECHARGE_COMPLETED",
+        object_type="transaction",
+        object_id=now.tx_no,
+        details={**about, "card": card.number},
+    )
+    return Answer(201, documents.recharge_answer(done))
+
+
+def _require_rechargeable(card: Card, amount: Decimal) -> None:
+    if card.money_account_id is None:
+        raise UnsupportedCardTypeForRechargeError
+    if card.status != Card.Status.ACTIVE:
+        raise CardNotActiveError
+    balance = ledger.lock_balances([card.money_account_id])[card.money_account_id]
+    if balance + amount > settings.MPS_MAX_BALANCE:
+        raise LimitExceededError("The card would hold more than it may.")
+
+
+def _money_account(card: Card) -> UUID:
+    account_id: UUID | None = card.money_account_id
+    if account_id is None:
+        raise UnsupportedCardTypeForRechargeError
+    return account_id
+
+
+def _write_transaction(
+    now: _Stamp,
+    transaction_type: str,
+    *,
+    card: Card,
+    member_id: UUID,
+    amount: Decimal,
+    till: Till | None = None,
+    points: int = 0,
+    fee: Decimal = Decimal("0.00"),
+    payment_method: str = "",
+    original_id: UUID | None = None,
+    credited_to: str = "",
+    reason: str = "",
+    tag: dict[str, Any] | None = None,
+) -> Transaction:
+    """Write a completed transaction that is no payment."""
+    done = Transaction(
+        id=now.tx_id,
+        tx_no=now.tx_no,
+        type=transaction_type,
+        status=Transaction.Status.COMPLETED,
+        merchant_id=till.merchant_id if till else None,
+        terminal_id=till.terminal_id if till else None,
+        card=card,
+        member_id=member_id,
+        currency=settings.MPS_CURRENCY,
+        amount=amount,
+        final_amount=amount,
+        points=points,
+        fee=fee,
+        payment_method=payment_method,
+        original_id=original_id,
+        credited_to=credited_to,
+        reason=reason,
+        tag=tag or {},
+        created_at=now.at,
+    )
+    done.save(force_insert=True)
+    return done

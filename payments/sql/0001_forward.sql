@@ -1,0 +1,310 @@
+-- Transactions, and the registries that keep keys and orders unique across their partitions.
+
+CREATE SEQUENCE payments_payment_seq;
+CREATE SEQUENCE payments_refund_seq;
+CREATE SEQUENCE payments_recharge_seq;
+CREATE SEQUENCE payments_adjustment_seq;
+CREATE SEQUENCE payments_cash_out_seq;
+
+CREATE TABLE payments_transaction (
+    id uuid NOT NULL DEFAULT core_new_id(),
+    tx_no varchar(20) NOT NULL,
+    type varchar(12) NOT NULL,
+    status varchar(12) NOT NULL,
+    failure_code varchar(60) NOT NULL DEFAULT '',
+    merchant_id uuid,
+    terminal_id uuid,
+    card_id uuid NOT NULL,
+    member_id uuid NOT NULL,
+    currency varchar(3) NOT NULL,
+    -- What the till asked for, before discount; for other types what moved.
+    amount numeric(14, 2) NOT NULL,
+    discount_rate numeric(5, 4) NOT NULL DEFAULT 1,
+    discount_amount numeric(14, 2) NOT NULL DEFAULT 0,
+    final_amount numeric(14, 2) NOT NULL,
+    -- Points added (payments), taken back (refunds, negative), adjusted (either sign).
+    points integer NOT NULL DEFAULT 0,
+    fee numeric(14, 2) NOT NULL DEFAULT 0,
+    -- As answered to the till: the tier after the payment, and what was left on the card if its balance paid.
+    tier varchar(20) NOT NULL DEFAULT '',
+    balance_after numeric(14, 2),
+    payment_method varchar(20) NOT NULL DEFAULT '',
+    external_order_id varchar(64) NOT NULL DEFAULT '',
+    original_id uuid,
+    voucher_card_id uuid,
+    credited_to varchar(10) NOT NULL DEFAULT '',
+    reason varchar(200) NOT NULL DEFAULT '',
+    tag jsonb NOT NULL DEFAULT '{}',
+    -- What refunds have taken of this payment so far; the only columns that move, with the status.
+    refunded_total numeric(14, 2) NOT NULL DEFAULT 0,
+    refunded_points integer NOT NULL DEFAULT 0,
+    refunded_fee numeric(14, 2) NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (id),
+    CONSTRAINT payments_transaction_type_valid CHECK (type IN ('payment', 'refund', 'recharge', 'adjustment', 'cash_out')),
+    CONSTRAINT payments_transaction_status_valid CHECK (status IN ('pending', 'completed', 'failed', 'refunded', 'cancelled')),
+    CONSTRAINT payments_transaction_failure_named CHECK ((status = 'failed') = (failure_code <> '')),
+    CONSTRAINT payments_transaction_amounts_not_negative CHECK (amount >= 0 AND final_amount >= 0 AND discount_amount >= 0 AND fee >= 0),
+    CONSTRAINT payments_transaction_discount_adds_up CHECK (final_amount + discount_amount = amount),
+    CONSTRAINT payments_transaction_refunds_within_payment CHECK (
+        refunded_total BETWEEN 0 AND final_amount AND refunded_points BETWEEN 0 AND greatest(points, 0) AND refunded_fee BETWEEN 0 AND fee),
+    CONSTRAINT payments_transaction_refund_has_original CHECK (type <> 'refund' OR original_id IS NOT NULL)
+) PARTITION BY RANGE (id);
+CREATE INDEX payments_transaction_tx_no ON payments_transaction (tx_no);
+CREATE INDEX payments_transaction_merchant ON payments_transaction (merchant_id, id);
+CREATE INDEX payments_transaction_card ON payments_transaction (card_id, id);
+CREATE INDEX payments_transaction_order ON payments_transaction (merchant_id, external_order_id) WHERE external_order_id <> '';
+CREATE INDEX payments_transaction_original ON payments_transaction (original_id) WHERE original_id IS NOT NULL;
+
+CREATE TRIGGER payments_transaction_no_delete BEFORE DELETE OR TRUNCATE ON payments_transaction
+    FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
+
+-- Amounts and references never change; status and refund totals move forward only.
+CREATE FUNCTION payments_guard_transaction() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+    movable text[] := ARRAY['status', 'failure_code', 'refunded_total', 'refunded_points', 'refunded_fee'];
+BEGIN
+    IF to_jsonb(NEW) - movable IS DISTINCT FROM to_jsonb(OLD) - movable THEN
+        RAISE EXCEPTION 'amounts and references of a transaction never change' USING ERRCODE = 'MPS02';
+    END IF;
+    IF NOT ((OLD.status = NEW.status AND OLD.status IN ('pending', 'completed', 'failed'))
+            OR (OLD.status = 'pending' AND NEW.status IN ('completed', 'failed', 'cancelled'))
+            OR (OLD.status IN ('completed', 'refunded') AND NEW.status IN ('refunded', 'cancelled'))) THEN
+        RAISE EXCEPTION 'a transaction does not go from % to %', OLD.status, NEW.status USING ERRCODE = 'MPS02';
+    END IF;
+    IF NEW.refunded_total < OLD.refunded_total OR NEW.refunded_points < OLD.refunded_points OR NEW.refunded_fee < OLD.refunded_fee THEN
+        RAISE EXCEPTION 'what was refunded is never taken back' USING ERRCODE = 'MPS02';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER payments_transaction_guard BEFORE UPDATE ON payments_transaction
+    FOR EACH ROW EXECUTE FUNCTION payments_guard_transaction();
+
+-- One answer per (principal, key), kept with the money it speaks of.
+CREATE TABLE payments_idempotency (
+    scope_id uuid NOT NULL,
+    key varchar(255) NOT NULL,
+    request_hash bytea NOT NULL,
+    status smallint NOT NULL,
+    body jsonb NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (scope_id, key)
+);
+CREATE INDEX payments_idempotency_age ON payments_idempotency USING brin (created_at);
+
+-- One unfailed payment per (merchant, order); an order reversed before it was seen is a row without payment.
+CREATE TABLE payments_order (
+    merchant_id uuid NOT NULL,
+    external_order_id varchar(64) NOT NULL,
+    tx_id uuid,
+    amount numeric(14, 2),
+    reversed_at timestamptz,
+    refund_tx_id uuid,
+    PRIMARY KEY (merchant_id, external_order_id),
+    CONSTRAINT payments_order_paid_or_reversed CHECK (
+        (tx_id IS NOT NULL AND amount IS NOT NULL) OR reversed_at IS NOT NULL)
+);
+
+-- One top-up per (provider, provider's order).
+CREATE TABLE payments_providerorder (
+    provider varchar(30) NOT NULL,
+    provider_order_id varchar(64) NOT NULL,
+    tx_id uuid NOT NULL,
+    card_id uuid NOT NULL,
+    amount numeric(14, 2) NOT NULL,
+    PRIMARY KEY (provider, provider_order_id),
+    CONSTRAINT payments_providerorder_id_not_empty CHECK (provider_order_id <> '')
+);
+
+-- The next number of a transaction of this type.
+CREATE FUNCTION payments_next_number(p_type text) RETURNS text
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    SELECT CASE p_type WHEN 'payment' THEN 'PAY' WHEN 'refund' THEN 'REF' WHEN 'recharge' THEN 'RCG'
+                       WHEN 'adjustment' THEN 'ADJ' WHEN 'cash_out' THEN 'OUT' END
+           || lpad(n::text, greatest(10, length(n::text)), '0')
+    FROM nextval(CASE p_type
+        WHEN 'payment' THEN 'payments_payment_seq'::regclass WHEN 'refund' THEN 'payments_refund_seq'::regclass
+        WHEN 'recharge' THEN 'payments_recharge_seq'::regclass WHEN 'adjustment' THEN 'payments_adjustment_seq'::regclass
+        WHEN 'cash_out' THEN 'payments_cash_out_seq'::regclass END) AS n
+$$;
+GRANT EXECUTE ON FUNCTION payments_next_number(text) TO merchant_api, member_app, platform_admin;
+
+
+-- What a charge reads of this app: the time, the merchant, and what is stored for its key and its order.
+-- One row, always.
+CREATE FUNCTION payments_read_charge(p_merchant_id uuid, p_key text, p_order text)
+RETURNS TABLE (
+    read_at timestamptz, merchant_active boolean, merchant_fee_rate numeric, merchant_version text, points_issue_id uuid,
+    stored_hash bytea, stored_status smallint, stored_body jsonb,
+    order_tx_id uuid, order_amount numeric, order_reversed boolean, order_status text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    SELECT core_now(), m.status = 'active', m.fee_rate, m.xmin::text,
+           (SELECT id FROM ledger_account WHERE kind = 'points_issue' AND unit = 'PTS'),
+           i.request_hash, i.status, i.body,
+           o.tx_id, o.amount, o.reversed_at IS NOT NULL,
+           (SELECT t.status FROM payments_transaction t WHERE t.id = o.tx_id)
+    FROM merchants_merchant m
+    LEFT JOIN payments_idempotency i ON i.scope_id = p_merchant_id AND i.key = p_key
+    LEFT JOIN payments_order o ON o.merchant_id = p_merchant_id AND o.external_order_id = p_order AND p_order <> ''
+    WHERE m.id = p_merchant_id
+$$;
+GRANT EXECUTE ON FUNCTION payments_read_charge(uuid, text, text) TO merchant_api, platform_admin;
+
+-- Wait for whoever holds this key or order, so that what it wrote is seen by the next statement.
+CREATE FUNCTION payments_lock_name(p_scope uuid, p_name text) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended(p_scope::text || p_name, 1))
+$$;
+GRANT EXECUTE ON FUNCTION payments_lock_name(uuid, text) TO merchant_api, member_app, platform_admin;
+
+-- The one write of a charge: everything it leaves behind, or nothing.
+--
+-- The caller has read and priced without a lock. Here the locks are taken, always in this order: facts
+-- (shared), key, order, accounts, codes; and what was read is compared again. If anything moved, the answer
+-- is outcome 'again', nothing was written, and the caller reads and prices anew.
+-- Otherwise the code is burnt, and the charge is
+--   'completed': money and points posted, the voucher used, the order taken; or
+--   'failed': with p_failure_code when the caller had decided so, else INSUFFICIENT_BALANCE by the ledger.
+-- Both leave a transaction, an audit event and the stored answer for the key.
+-- p_poor_body is the stored answer of an insufficient balance; p_body that of the decided outcome, to which
+-- tx_no, balance_after and tier are added when completed.
+CREATE FUNCTION payments_write_charge(
+    p_merchant_id uuid, p_merchant_version text, p_terminal_id uuid, p_key text, p_request_hash bytea, p_order text,
+    p_code_hashes bytea[], p_card_version text, p_voucher_hashes bytea[], p_voucher_version text,
+    p_currency text, p_amount numeric, p_discount_rate numeric, p_final_amount numeric, p_fee numeric,
+    p_method text, p_tag jsonb, p_points integer, p_points_from numeric, p_points_below numeric,
+    p_accounts uuid[], p_moves numeric[], p_money_account uuid, p_points_account uuid,
+    p_failure_code text, p_status smallint, p_body jsonb, p_poor_status smallint, p_poor_body jsonb,
+    p_actor_type text, p_actor text, p_request_id text, p_address text,
+    OUT outcome text, OUT answer_status smallint, OUT body jsonb)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+DECLARE
+    card record;
+    voucher record;
+    posted record;
+    points_before numeric;
+    balance_left numeric;
+    tier_now text := '';
+    status_now text := 'completed';
+    failure text := p_failure_code;
+    payment_id uuid;
+    payment_no text;
+    voucher_card uuid;
+    voucher_code uuid;
+BEGIN
+    outcome := 'again';
+    answer_status := p_status;
+    SELECT * INTO card FROM cards_read_code(p_code_hashes);
+    IF NOT FOUND THEN RETURN; END IF;
+    PERFORM core_share_fact(p_merchant_id), core_share_fact(card.card_id), core_share_fact(card.member_id),
+            core_share_fact(card.owner_id), core_share_fact(card.binding_id);
+    PERFORM payments_lock_name(p_merchant_id, 'key:' || p_key);
+    IF p_order <> '' THEN PERFORM payments_lock_name(p_merchant_id, 'order:' || p_order); END IF;
+
+    -- Under the locks: each statement sees what committed while it waited.
+    IF EXISTS (SELECT FROM payments_idempotency i WHERE i.scope_id = p_merchant_id AND i.key = p_key)
+       OR (p_order <> '' AND EXISTS (
+               SELECT FROM payments_order o WHERE o.merchant_id = p_merchant_id AND o.external_order_id = p_order))
+       OR p_merchant_version IS DISTINCT FROM (SELECT m.xmin::text FROM merchants_merchant m WHERE m.id = p_merchant_id) THEN
+        RETURN;
+    END IF;
+    SELECT * INTO card FROM cards_read_code(p_code_hashes);
+    IF NOT FOUND OR card.version <> p_card_version THEN RETURN; END IF;
+    IF cardinality(p_voucher_hashes) > 0 THEN
+        SELECT * INTO voucher FROM cards_read_code(p_voucher_hashes);
+        IF NOT FOUND OR voucher.version <> p_voucher_version THEN RETURN; END IF;
+        voucher_card := voucher.card_id;
+        voucher_code := voucher.code_id;
+    ELSIF card.card_type = 'VCH' THEN
+        voucher_card := card.card_id;
+    END IF;
+    IF failure = '' AND cardinality(p_accounts) > 0 THEN
+        SELECT l.balance INTO points_before FROM ledger_lock_accounts(p_accounts) l WHERE l.account_id = p_points_account;
+    ELSIF failure = '' AND p_points_account IS NOT NULL THEN
+        SELECT l.balance INTO points_before FROM ledger_lock_accounts(ARRAY[p_points_account]) l;
+    END IF;
+    -- The price was made for this span of points; past its end another tier applies.
+    IF points_before < p_points_from OR points_before >= p_points_below THEN RETURN; END IF;
+    IF NOT cards_burn_code(card.code_id) THEN RETURN; END IF;
+    -- From here on something is written: a race lost now takes everything back by an error the caller retries.
+    IF voucher_code IS NOT NULL AND NOT cards_burn_code(voucher_code) THEN
+        RAISE EXCEPTION 'the voucher code went meanwhile' USING ERRCODE = 'MPS01';
+    END IF;
+
+    payment_id := core_new_id();
+    payment_no := payments_next_number('payment');
+    IF failure = '' AND cardinality(p_accounts) > 0 THEN
+        SELECT * INTO posted FROM ledger_post('payment', payment_id, p_accounts, p_moves);
+        IF posted.refused_account IS NOT NULL THEN
+            failure := 'INSUFFICIENT_BALANCE';
+            answer_status := p_poor_status;
+            body := p_poor_body;
+        ELSE
+            balance_left := posted.balances[array_position(p_accounts, p_money_account)];
+        END IF;
+    END IF;
+    IF failure = '' THEN
+        outcome := 'completed';
+        IF p_points_account IS NOT NULL THEN tier_now := cards_tier_code(points_before + p_points); END IF;
+        IF voucher_card IS NOT NULL AND NOT cards_use_voucher(voucher_card, payment_id) THEN
+            RAISE EXCEPTION 'the voucher was used meanwhile' USING ERRCODE = 'MPS01';
+        END IF;
+        IF p_order <> '' THEN
+            INSERT INTO payments_order (merchant_id, external_order_id, tx_id, amount)
+            VALUES (p_merchant_id, p_order, payment_id, p_amount);
+        END IF;
+        body := p_body || jsonb_build_object('tx_no', payment_no, 'tier', nullif(tier_now, ''))
+             || CASE WHEN balance_left IS NULL THEN '{}' ELSE jsonb_build_object('balance_after', balance_left::text) END;
+    ELSE
+        outcome := 'failed';
+        status_now := 'failed';
+        body := coalesce(body, p_body);
+        voucher_card := NULL;
+    END IF;
+
+    INSERT INTO payments_transaction (
+        id, tx_no, type, status, failure_code, merchant_id, terminal_id, card_id, member_id, currency,
+        amount, discount_rate, discount_amount, final_amount, points, fee, tier, balance_after,
+        payment_method, external_order_id, voucher_card_id, tag, created_at)
+    VALUES (
+        payment_id, payment_no, 'payment', status_now, failure, p_merchant_id, p_terminal_id, card.card_id, card.member_id, p_currency,
+        p_amount, p_discount_rate, p_amount - p_final_amount, p_final_amount,
+        CASE WHEN failure = '' THEN p_points ELSE 0 END, CASE WHEN failure = '' THEN p_fee ELSE 0 END, tier_now, balance_left,
+        p_method, p_order, voucher_card, p_tag, core_now());
+    PERFORM audit_record(
+        p_actor_type, p_actor, CASE outcome WHEN 'completed' THEN 'PAYMENT_COMPLETED' ELSE 'PAYMENT_FAILED' END,
+        'transaction', payment_no,
+        jsonb_strip_nulls(jsonb_build_object(
+            'merchant', p_merchant_id, 'card', card.card_no, 'amount', p_amount::text, 'final_amount', p_final_amount::text,
+            'order', nullif(p_order, ''), 'error', nullif(failure, ''))),
+        p_request_id, p_address);
+    INSERT INTO payments_idempotency (scope_id, key, request_hash, status, body, created_at)
+    VALUES (p_merchant_id, p_key, p_request_hash, answer_status, payments_write_charge.body, core_now());
+END $$;
+
+GRANT EXECUTE ON FUNCTION payments_write_charge(
+    uuid, text, uuid, text, bytea, text, bytea[], text, bytea[], text, text, numeric, numeric, numeric, numeric,
+    text, jsonb, integer, numeric, numeric, uuid[], numeric[], uuid, uuid,
+    text, smallint, jsonb, smallint, jsonb, text, text, text, text) TO merchant_api, platform_admin;
+
+GRANT SELECT, INSERT ON payments_transaction TO merchant_api, platform_admin;
+GRANT SELECT ON payments_transaction TO member_app;
+GRANT UPDATE (status, refunded_total, refunded_points, refunded_fee) ON payments_transaction TO merchant_api, platform_admin;
+GRANT SELECT, INSERT ON payments_idempotency TO merchant_api, member_app, platform_admin;
+GRANT SELECT, INSERT ON payments_order TO merchant_api, platform_admin;
+GRANT UPDATE (reversed_at, refund_tx_id) ON payments_order TO merchant_api, platform_admin;
+GRANT SELECT, INSERT ON payments_providerorder TO merchant_api, platform_admin;
+
+CREATE VIEW report.transactions WITH (security_barrier) AS
+    SELECT t.id AS tx_id, t.tx_no, t.type, t.status, nullif(t.failure_code, '') AS failure_code, t.card_id,
+           c.number AS card_no, m.number AS member_no, s.code AS merchant_code, t.terminal_id, t.currency, t.amount,
+           t.discount_rate, t.final_amount, t.points, nullif(t.payment_method, '') AS payment_method,
+           nullif(t.external_order_id, '') AS external_order_id,
+           (SELECT o.tx_no FROM payments_transaction o WHERE o.id = t.original_id) AS original_tx_no,
+           NULL::uuid AS settlement_id, t.created_at
+    FROM payments_transaction t
+    JOIN cards_card c ON c.id = t.card_id
+    JOIN members_member m ON m.id = t.member_id
+    LEFT JOIN merchants_merchant s ON s.id = t.merchant_id;
+GRANT SELECT ON report.transactions TO mps_report;

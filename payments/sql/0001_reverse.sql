@@ -1,0 +1,11 @@
+DROP VIEW report.transactions;
+DROP FUNCTION payments_write_charge;
+DROP FUNCTION payments_lock_name(uuid, text);
+DROP FUNCTION payments_read_charge(uuid, text, text);
+DROP FUNCTION payments_next_number(text);
+DROP TABLE payments_providerorder;
+DROP TABLE payments_order;
+DROP TABLE payments_idempotency;
+DROP TABLE payments_transaction;
+DROP FUNCTION payments_guard_transaction();
+DROP SEQUENCE payments_cash_out_seq, payments_adjustment_seq, payments_recharge_seq, payments_refund_seq, payments_payment_seq;

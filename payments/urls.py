@@ -1,0 +1,5 @@
+"""Endpoints of payments."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

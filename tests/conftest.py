@@ -1,0 +1,69 @@
+"""A real database for every test: a clone of the migrated template, dropped afterwards.
+
+Tests commit. There is no enclosing test transaction, so locks, triggers, roles and durability are
+the real ones.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from django.db import connections
+
+from tests.servers import TEMPLATE
+
+_numbers = itertools.count()
+
+
+def url_for(url: str, database: str) -> str:
+    """Return `url` with another database."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+@pytest.fixture(scope="session")
+def superuser() -> Iterator[psycopg.Connection]:
+    """A superuser's connection to the `postgres` database."""
+    with psycopg.connect(os.environ["MPS_TEST_SUPERUSER_URL"], autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def django_db_setup() -> None:
+    """Nothing of pytest-django's: the template is migrated before Django starts."""
+
+
+@pytest.fixture
+def database(superuser: psycopg.Connection, django_db_blocker) -> Iterator[str]:
+    """The name of a fresh clone of the template, to which `default` (as mps_web) and `owner` are
+    connected.
+
+    After the test all invariants of the design hold, or the test fails.
+    """
+    name = f"mps_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{next(_numbers)}"
+    superuser.execute(
+        f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE} OWNER mps_owner STRATEGY file_copy'
+    )
+    superuser.execute(f'GRANT CONNECT ON DATABASE "{name}" TO mps_web, mps_report')
+    with django_db_blocker.unblock():
+        for alias in connections:
+            connections[alias].close()
+            connections[alias].settings_dict["NAME"] = name
+        try:
+            yield name
+            from mps.core import invariants
+
+            assert invariants.check() == []
+        finally:
+            for alias in connections:
+                connections[alias].close()
+                connections[alias].settings_dict["NAME"] = TEMPLATE
+            superuser.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def db(database: str) -> str:
+    """The same under the usual name."""
+    return database

@@ -1,0 +1,99 @@
+"""Members, shops and cards for tests, made by the services as everybody makes them."""
+
+import itertools
+import uuid
+from decimal import Decimal
+from typing import Any
+
+from cards import services as cards
+from cards.models import Card
+from members.models import Member
+from merchants import selectors as merchant_selectors
+from merchants import services as merchants
+from merchants.selectors import Till
+from mps.core.keys import parse_key
+from payments import services as payments
+from payments.idempotency import Answer
+
+_numbers = itertools.count(1)
+PASSWORD = "a-long-password-1"
+
+
+def new_key() -> str:
+    """Return an idempotency key nobody used."""
+    return uuid.uuid4().hex
+
+
+def make_member(**fields: Any) -> tuple[Member, Card]:
+    """Register a member who signs in with PASSWORD; return them with their standard card."""
+    number = next(_numbers)
+    return cards.register_member(
+        **{"name": f"Member {number}", "phone": f"0912{number:06d}", "password": PASSWORD, **fields}
+    )
+
+
+def make_till(**fields: Any) -> Till:
+    """Open a shop with a till that may top up."""
+    return make_till_and_key(**fields)[0]
+
+
+def make_till_and_key(*, can_top_up: bool = True, **fields: Any) -> tuple[Till, str]:
+    """Open a shop with a till; return the till with its key."""
+    number = next(_numbers)
+    merchant = merchants.create_merchant(
+        **{"code": f"SHOP{number:03d}", "name": f"Shop {number}", **fields}
+    )
+    return add_till(merchant.id, can_top_up=can_top_up)
+
+
+def add_till(merchant_id: uuid.UUID, *, can_top_up: bool = True) -> tuple[Till, str]:
+    """Open another till of a shop."""
+    _terminal, key = merchants.create_terminal(
+        merchant_id=merchant_id, name="Till", can_top_up=can_top_up
+    )
+    presented = parse_key(key)
+    assert presented is not None
+    till = merchant_selectors.find_till_by_key(presented)
+    assert till is not None
+    return till, key
+
+
+def make_prepaid(owner: Member, balance: str = "0", **fields: Any) -> Card:
+    """Issue a prepaid card with this balance."""
+    return _make_shared("PPD", owner, balance, fields)
+
+
+def make_corporate(owner: Member, balance: str = "0", **fields: Any) -> Card:
+    """Issue a corporate card with this balance."""
+    return _make_shared("COR", owner, balance, fields)
+
+
+def top_up(card: Card, amount: str) -> Answer:
+    """Put money on a card as a trusted backend does."""
+    return payments.recharge_card(
+        card_id=card.id, amount=Decimal(amount), scope_id=uuid.uuid4(), idempotency_key=new_key()
+    )
+
+
+def make_code(card: Card, member: Member, ttl_seconds: int | None = None) -> str:
+    """Return a fresh payment code."""
+    return cards.issue_code(card_id=card.id, member_id=member.id, ttl_seconds=ttl_seconds).code
+
+
+def charge(till: Till, code: str, amount: str, **fields: Any) -> Answer:
+    """Charge a code."""
+    return payments.charge_card(
+        till=till,
+        code=code,
+        amount=Decimal(amount),
+        **{"idempotency_key": new_key(), **fields},
+    )
+
+
+def _make_shared(card_type: str, owner: Member, balance: str, fields: dict[str, Any]) -> Card:
+    if isinstance(fields.get("fixed_discount"), str):
+        fields["fixed_discount"] = Decimal(fields["fixed_discount"])
+    card = cards.issue_shared_card(card_type=card_type, owner_id=owner.id, **fields)
+    if Decimal(balance):
+        top_up(card, balance)
+    return card

@@ -1,0 +1,12 @@
+"""Settings of tests and checks: cheap hashing, and secrets that are none."""
+
+import os
+
+os.environ.setdefault("DATABASE_URL", "postgresql://mps_web:unused@127.0.0.1:1/mps")
+os.environ.setdefault("DATABASE_OWNER_URL", "postgresql://mps_owner:unused@127.0.0.1:1/mps")
+os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
+os.environ["SECRET_KEY"] = "a-key-for-tests-only-0123456789-0123456789-0123456789"
+os.environ["MPS_CODE_KEYS"] = "t2:" + "Ag" * 21 + "A=,t1:" + "AQ" * 21 + "A="
+os.environ["MPS_BCRYPT_COST"] = "4"
+
+from mps.settings import *  # noqa: F403
