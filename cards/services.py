@@ -212,7 +212,7 @@ def join_card(*, card_id: UUID, member_id: UUID, binding_password: str) -> Bindi
             raise CardNotFoundError
         if card.card_type not in SHAREABLE:
             raise CardTypeNotShareableError
-        if not check_password(binding_password, card.binding_password or None):
+        if not check_password(binding_password, card.binding_password):
             raise InvalidBindingPasswordError
         with principals.principal_scope("member_app", member_id):
             return _bind(card_id, member_id, Binding.Role.MEMBER, "CARD_JOINED")

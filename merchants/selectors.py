@@ -47,7 +47,8 @@ def find_till_by_key(key: PresentedKey) -> Till | None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT merchant_id, merchant_code, merchant_status, merchant_time_zone,"
-            " merchant_account_id, merchant_fee_rate, terminal_id, terminal_name, can_top_up, can_manage_webhooks"
+            " merchant_account_id, merchant_fee_rate, terminal_id, terminal_name, can_top_up,"
+            " can_manage_webhooks"
             " FROM merchants_authenticate_terminal(%s, %s)",
             [key.id, key.secret_hash],
         )

@@ -9,14 +9,15 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from mps.core import logs
 from mps.launcher import state as embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = embedded.data_dir()
 
 env = environ.Env()
 if (BASE_DIR / ".env").exists():
     environ.Env.read_env(BASE_DIR / ".env")
+DATA_DIR = embedded.data_dir()
 # Without DATABASE_URL the embedded servers of MPS_DATA_DIR serve; their state also holds the
 # secrets.
 _embedded = None if "DATABASE_URL" in os.environ else embedded.load(DATA_DIR)
@@ -258,7 +259,7 @@ LOGGING: dict[str, Any] = {
         "json": {
             "()": "structlog.stdlib.ProcessorFormatter",
             "foreign_pre_chain": [],
-            "processor": "mps.core.logs.render",
+            "processor": logs.render,
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},

@@ -3,10 +3,11 @@
 The bodies of answers, built in one place.
 """
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
 from typing import Any
+
+from django.conf import settings
 
 from cards import pricing
 from mps.core.money import show_money, show_rate
@@ -159,6 +160,37 @@ def recharge_answer(recharge: Transaction) -> dict[str, Any]:
     }
 
 
-def show_points(points: Decimal | None) -> int:
-    """Write a balance of points as the whole number it is."""
-    return int(points or 0)
+def shop_line(transaction: Transaction) -> dict[str, Any]:
+    """Return a transaction as a line of the shop's list. Card and original must be at hand."""
+    return {
+        "tx_no": transaction.tx_no,
+        "type": transaction.type,
+        "status": transaction.status,
+        "failure_code": transaction.failure_code or None,
+        "external_order_id": transaction.external_order_id or None,
+        "original_tx_no": transaction.original.tx_no if transaction.original else None,
+        "card_no": mask_card_number(transaction.card.number),
+        "amount": show_money(transaction.amount),
+        "final_amount": show_money(transaction.final_amount),
+        "currency": transaction.currency,
+        "points": transaction.points,
+        "payment_method": transaction.payment_method or None,
+        "terminal_id": str(transaction.terminal_id) if transaction.terminal_id else None,
+        "created_at": show_time(transaction.created_at),
+    }
+
+
+def summary(day: date, lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a shop's day in figures."""
+    return {
+        "date": day.isoformat(),
+        "currency": settings.MPS_CURRENCY,
+        "lines": [
+            {
+                **line,
+                "amount": show_money(line["amount"]),
+                "final_amount": show_money(line["final_amount"]),
+            }
+            for line in lines
+        ],
+    }

@@ -1,12 +1,15 @@
 """Read what payments know: the facts of a charge in one statement, transactions, histories."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet, Sum
 
 from merchants.selectors import Till
 from payments.models import Order, Transaction
@@ -175,3 +178,54 @@ def refunds_of(payment: Transaction) -> QuerySet[Transaction]:
     return Transaction.objects.filter(
         original_id=payment.id, type=Transaction.Type.REFUND
     ).order_by("id")
+
+
+def shop_transactions(
+    till: Till, *, day: date | None = None, kind: str = "", status: str = ""
+) -> QuerySet[Transaction]:
+    """Return a shop's transactions; of one of its days, one type, one status if asked for."""
+    found = transactions().filter(merchant_id=till.merchant_id)
+    if day is not None:
+        found = _on_day(found, till, day)
+    if kind:
+        found = found.filter(type=kind)
+    if status:
+        found = found.filter(status=status)
+    return found
+
+
+def summarise_day(till: Till, day: date) -> Iterable[Mapping[str, Any]]:
+    """Return counts and sums of a shop's day, of what took effect, by type and payment method."""
+    took_effect = [
+        Transaction.Status.COMPLETED,
+        Transaction.Status.REFUNDED,
+        Transaction.Status.CANCELLED,
+    ]
+    day_of_shop = _on_day(Transaction.objects.filter(merchant_id=till.merchant_id), till, day)
+    return (
+        day_of_shop.filter(status__in=took_effect)
+        .values("type", "payment_method")
+        .annotate(count=Count("id"), amount=Sum("amount"), final_amount=Sum("final_amount"))
+        .order_by("type", "payment_method")
+    )
+
+
+def _on_day(found: QuerySet[Transaction], till: Till, day: date) -> QuerySet[Transaction]:
+    """Narrow to a day of the shop's time zone, by the time-ordered id first, so that an index
+    serves.
+
+    The id is made a little after `created_at`, which is the start of the database transaction.
+    """
+    zone = ZoneInfo(till.time_zone)
+    start = datetime.combine(day, time.min, zone)
+    end = datetime.combine(day + timedelta(days=1), time.min, zone)
+    return found.filter(
+        id__gte=_uuid_floor(start),
+        id__lt=_uuid_floor(end + timedelta(hours=1)),
+        created_at__gte=start,
+        created_at__lt=end,
+    )
+
+
+def _uuid_floor(moment: datetime) -> UUID:
+    return UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -14,7 +14,6 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 from django.db import DatabaseError, connection
-from psycopg.types.json import Jsonb
 
 from cards import codes, pricing
 from cards.errors import (
@@ -242,7 +241,7 @@ def _write_charge(
                     "final_amount": price.final_amount,
                     "fee": decision.fee,
                     "method": request.payment_method,
-                    "tag": Jsonb(request.tag),
+                    "tag": _json(request.tag),
                     "points": decision.points,
                     "points_from": card.tier_from if earns else None,
                     "points_below": card.tier_below if earns else None,
@@ -252,9 +251,9 @@ def _write_charge(
                     "points_account": earns,
                     "failure_code": refusal.code if refusal else "",
                     "status": status,
-                    "body": Jsonb(body),
+                    "body": _json(body),
                     "poor_status": InsufficientBalanceError.status,
-                    "poor_body": Jsonb(poor),
+                    "poor_body": _json(poor),
                     "actor_type": now.actor_type,
                     "actor": now.actor,
                     "request_id": now.request_id,
@@ -276,9 +275,10 @@ _WRITE_CHARGE = (
     "%(merchant_id)s, %(merchant_version)s, %(terminal_id)s, %(key)s, %(request_hash)s, %(order)s,"
     " %(code_hashes)s::bytea[], %(card_version)s, %(voucher_hashes)s::bytea[], %(voucher_version)s,"
     " %(currency)s, %(amount)s, %(discount_rate)s, %(final_amount)s, %(fee)s,"
-    " %(method)s, %(tag)s, %(points)s, %(points_from)s, %(points_below)s,"
+    " %(method)s, %(tag)s::jsonb, %(points)s, %(points_from)s, %(points_below)s,"
     " %(accounts)s::uuid[], %(moves)s::numeric[], %(money_account)s, %(points_account)s,"
-    " %(failure_code)s, %(status)s::smallint, %(body)s, %(poor_status)s::smallint, %(poor_body)s,"
+    " %(failure_code)s, %(status)s::smallint, %(body)s::jsonb,"
+    " %(poor_status)s::smallint, %(poor_body)s::jsonb,"
     " %(actor_type)s, %(actor)s, %(request_id)s, %(address)s)"
 )
 
@@ -337,7 +337,7 @@ def refund_payment(
         answered = idempotency.find_answer(till.merchant_id, key, request_hash)
         if answered is not None:
             return answered
-        payment = _lock_payment(till, tx_no)
+        payment = _lock_payment(till, tx_no=tx_no)
         now = _stamp("refund")
         try:
             _require_refundable(payment, amount)
@@ -386,7 +386,7 @@ def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
                 reversed_at=now.at,
             )
         else:
-            payment = _lock_payment(till, _number_of(order.tx_id))
+            payment = _lock_payment(till, id=order.tx_id)
             remaining = payment.final_amount - payment.refunded_total
             if payment.status == Transaction.Status.COMPLETED:
                 refund = _give_back(
@@ -577,12 +577,11 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
             .filter(
                 tx_no=tx_no,
                 merchant_id=till.merchant_id,
-                terminal_id=till.terminal_id,
                 type=Transaction.Type.RECHARGE,
             )
             .first()
         )
-        if top_up is None:
+        if top_up is None or top_up.terminal_id != till.terminal_id:
             raise NotFoundError("This terminal took no such top-up.")
         if top_up.status == Transaction.Status.CANCELLED:
             return documents.recharge_answer(top_up)
@@ -732,16 +731,16 @@ def _retry_races(till: Till, work: Callable[[], Result]) -> Result:
     raise UnavailableError
 
 
-def _number_of(tx_id: UUID | None) -> str:
-    return Transaction.objects.values_list("tx_no", flat=True).get(id=tx_id)
+def _json(value: dict[str, Any]) -> str:
+    return orjson.dumps(value).decode()
 
 
-def _lock_payment(till: Till, tx_no: str) -> Transaction:
+def _lock_payment(till: Till, **which: Any) -> Transaction:
     """Lock one of the shop's transactions; refunds of one payment wait for each other here."""
     payment = (
         Transaction.objects.select_for_update(of=("self",))
         .select_related("card")
-        .filter(tx_no=tx_no, merchant_id=till.merchant_id)
+        .filter(merchant_id=till.merchant_id, **which)
         .first()
     )
     if payment is None:

@@ -1,5 +1,17 @@
 """Endpoints of payments."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from payments import api
+
+urlpatterns = [
+    path("pos/charges", api.ChargesView.as_view()),
+    path("pos/charges/<str:tx_no>", api.ChargeView.as_view()),
+    path("pos/charges/<str:tx_no>/refunds", api.RefundsView.as_view()),
+    path("pos/orders/<str:external_order_id>/reverse", api.ReverseView.as_view()),
+    path("pos/codes/validate", api.ValidateView.as_view()),
+    path("pos/topups", api.TopUpsView.as_view()),
+    path("pos/topups/<str:tx_no>/reverse", api.TopUpReverseView.as_view()),
+    path("pos/transactions", api.TransactionsView.as_view()),
+    path("pos/summary", api.SummaryView.as_view()),
+]

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import orjson
 from django.db import connection
-from psycopg.types.json import Jsonb
 
 from mps.core import context, problems
 
@@ -21,14 +21,14 @@ def record(
     now = context.current()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT audit_record(%s, %s, %s, %s, %s, %s, %s, %s)",
+            "SELECT audit_record(%s, %s, %s, %s, %s, %s::jsonb, %s, %s)",
             [
                 now.actor_type,
                 now.actor,
                 action,
                 object_type,
                 str(object_id),
-                Jsonb(dict(details or {})),
+                orjson.dumps(dict(details or {})).decode(),
                 now.request_id,
                 now.address,
             ],

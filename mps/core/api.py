@@ -124,7 +124,7 @@ class NewestFirst(pagination.CursorPagination):
         try:
             cursor = super().decode_cursor(request)
             if cursor is not None and cursor.position is not None:
-                UUID(cursor.position)
+                UUID(str(cursor.position))
         except (exceptions.NotFound, ValueError, TypeError) as error:
             raise errors.InvalidRequestError(
                 errors={"cursor": ["Not a cursor of ours."]}

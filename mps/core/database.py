@@ -1,8 +1,10 @@
 """What migrations and commands need to speak to PostgreSQL as its owner."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.apps import apps
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.special import RunSQL
 from django.db.models import Func, UUIDField
 
@@ -15,7 +17,7 @@ class RunSQLFile(RunSQL):
     """
 
     def __init__(
-        self, app_label: str, name: str, state_operations: list[object] | None = None
+        self, app_label: str, name: str, state_operations: Sequence[Operation] | None = None
     ) -> None:
         self.app_label = app_label
         self.name = name

@@ -132,7 +132,7 @@ class Choice(serializers.ChoiceField):
         """Take a JSON string that is one of the choices."""
         if type(data) is not str:
             self.fail("invalid_choice", input=data)
-        return super().to_internal_value(data)  # type: ignore[no-any-return]
+        return super().to_internal_value(data)
 
 
 @extend_schema_field(OpenApiTypes.OBJECT)

@@ -69,7 +69,8 @@ def as_mps_error(exception: BaseException) -> errors.MpsError | None:
         case exceptions.UnsupportedMediaType():
             return errors.UnsupportedMediaTypeError()
         case exceptions.Throttled():
-            return errors.RateLimitedError(retry_after_seconds=int(exception.wait or 1))
+            wait = getattr(exception, "wait", None) or 1
+            return errors.RateLimitedError(retry_after_seconds=int(wait))
         case RequestDataTooBig():
             return errors.PayloadTooLargeError()
         case SuspiciousOperation() | DjangoValidationError():

@@ -128,3 +128,6 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
         WHERE c.relnamespace = 'public'::regnamespace) tables
 $$;
 GRANT EXECUTE ON FUNCTION partition_months_ahead() TO mps_web, platform_admin;
+
+-- Which migrations were applied; /readyz compares them with the code's.
+GRANT SELECT ON django_migrations TO mps_web;

@@ -48,7 +48,7 @@ class Command(BaseCommand):
         database = urlsplit(urls["mps_owner"]).path.lstrip("/")
         bootstrap(superuser_url, database=database, passwords=passwords)
         if options["verbosity"]:
-            self.stdout.write(f"Roles and database {database} are ready.")
+            self.stdout.write(f"Roles and database {database} are there.")
 
 
 def bootstrap(superuser_url: str, *, database: str, passwords: dict[str, str]) -> None:

@@ -1,0 +1,581 @@
+"""What tills call: charge, query, refund, reverse, validate, top up, takings."""
+
+import re
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cards import pricing
+from cards.codes import InvalidCodeError, require_code
+from merchants.authentication import TerminalAuthentication
+from merchants.selectors import Till
+from mps.core import fields, money, problems
+from mps.core.api import ApiView, NewestFirst
+from mps.core.errors import InvalidRequestError, NotFoundError
+from payments import charging, documents, selectors, services
+from payments.errors import IdempotencyKeyRequiredError
+from payments.idempotency import Answer
+from payments.models import Transaction
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="1 to 255 printable ASCII characters; the same key gets the same answer.",
+)
+CHARGE_EXAMPLE = {
+    "tx_no": "PAY0000000123",
+    "status": "completed",
+    "external_order_id": "WX20250929001",
+    "amount": "299.00",
+    "discount_rate": "0.95",
+    "discount_amount": "14.95",
+    "final_amount": "284.05",
+    "currency": "TWD",
+    "points_earned": 299,
+    "tier": "ordinary",
+    "payment_method": "balance",
+    "card_no": "PPD****0001",
+    "balance_after": "715.95",
+    "created_at": "2025-09-29T04:00:00.000000Z",
+}
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+class Code(fields.Text):
+    """A payment code: 20 digits with a check digit."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=20, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Take a well-formed code; nothing is looked up."""
+        try:
+            return require_code(data)
+        except InvalidCodeError as error:
+            raise serializers.ValidationError(str(error.title), code=error.code) from None
+
+
+class ChargeOut(serializers.Serializer[Any]):
+    """A payment as the till sees it."""
+
+    tx_no = serializers.CharField()
+    status = serializers.ChoiceField(choices=Transaction.Status.choices)
+    external_order_id = serializers.CharField(allow_null=True)
+    amount = fields.Money()
+    discount_rate = fields.Rate()
+    discount_amount = fields.Money()
+    final_amount = fields.Money()
+    currency = serializers.CharField()
+    points_earned = serializers.IntegerField()
+    tier = serializers.CharField(allow_null=True)
+    payment_method = serializers.ChoiceField(choices=charging.METHODS)
+    card_no = serializers.CharField()
+    balance_after = fields.Money(required=False)
+    created_at = serializers.DateTimeField()
+
+
+class PosView(ApiView):
+    """An endpoint for tills."""
+
+    authentication_classes = [TerminalAuthentication]
+
+    @property
+    def till(self) -> Till:
+        """The till that asks."""
+        till: Till = self.request.user  # type: ignore[assignment]
+        return till
+
+
+def idempotency_key(request: Request) -> str:
+    """Return the request's key; :raises IdempotencyKeyRequiredError: if there is none."""
+    key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if not key:
+        raise IdempotencyKeyRequiredError
+    return key
+
+
+def respond(answer: Answer) -> Response:
+    """Render an answer, first or repeated; a refusal is a problem document."""
+    return Response(
+        answer.body,
+        status=answer.status,
+        headers={"Idempotent-Replayed": "true"} if answer.replayed else None,
+        content_type=problems.CONTENT_TYPE if answer.refused else None,
+    )
+
+
+class ChargesView(PosView):
+    """Take a payment; find one by its order."""
+
+    class Input(serializers.Serializer[Any]):
+        code = Code()
+        amount = fields.Money()
+        external_order_id = fields.OrderId(required=False, default="")
+        payment_method = fields.Choice(
+            choices=charging.METHODS, required=False, default=charging.BALANCE
+        )
+        voucher_code = Code(required=False, default="")
+        tag = fields.Tag(required=False, default=dict)
+
+    @extend_schema(
+        operation_id="charge",
+        tags=["POS"],
+        parameters=[IDEMPOTENCY_KEY],
+        request=Input,
+        responses={201: ChargeOut},
+        examples=[
+            OpenApiExample(
+                "A scanned code",
+                {"code": "77201210041123829227", "amount": "299.00"},
+                request_only=True,
+            ),
+            OpenApiExample("Paid", CHARGE_EXAMPLE, response_only=True, status_codes=["201"]),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Charge the card behind a payment code."""
+        key = idempotency_key(request)
+        body = self.Input(data=request.data)
+        body.is_valid(raise_exception=True)
+        return respond(
+            services.charge_card(till=self.till, idempotency_key=key, **body.validated_data)
+        )
+
+    @extend_schema(
+        operation_id="find_charge_by_order",
+        tags=["POS"],
+        parameters=[OpenApiParameter("external_order_id", str, required=True)],
+        responses={200: ChargeOut},
+        examples=[
+            OpenApiExample(
+                "Found",
+                {
+                    **CHARGE_EXAMPLE,
+                    "failure_code": None,
+                    "refunded_total": "0.00",
+                    "refunds": [],
+                },
+                response_only=True,
+            )
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """Return the charge of an order: what a till asks when it does not know how one ended."""
+        order = request.query_params.get("external_order_id")
+        if not order:
+            raise InvalidRequestError(errors={"external_order_id": ["Required."]})
+        return _charge_detail(selectors.find_payment_by_order(self.till, order))
+
+    query_parameters = frozenset({"external_order_id"})
+
+
+class ChargeView(PosView):
+    """One payment."""
+
+    @extend_schema(
+        operation_id="get_charge",
+        tags=["POS"],
+        responses={200: ChargeOut},
+        examples=[
+            OpenApiExample(
+                "Found",
+                {
+                    **CHARGE_EXAMPLE,
+                    "failure_code": None,
+                    "refunded_total": "50.00",
+                    "refunds": [
+                        {
+                            "tx_no": "REF0000000007",
+                            "amount": "50.00",
+                            "points_reversed": 52,
+                            "credited_to": "card",
+                            "reason": "damaged",
+                            "created_at": "2025-09-30T04:00:00.000000Z",
+                        }
+                    ],
+                },
+                response_only=True,
+            )
+        ],
+    )
+    def get(self, request: Request, tx_no: str) -> Response:
+        """Return a payment of this shop with its refunds."""
+        return _charge_detail(selectors.find_payment(self.till, tx_no))
+
+
+def _charge_detail(payment: Transaction | None) -> Response:
+    if payment is None:
+        raise NotFoundError("There is no such payment here.")
+    return Response(documents.charge_detail(payment, selectors.refunds_of(payment)))
+
+
+class RefundsView(PosView):
+    """Give money back."""
+
+    class Input(serializers.Serializer[Any]):
+        amount = fields.Money()
+        reason = fields.Text(max_length=200, required=False, default="", allow_blank=True)
+        tag = fields.Tag(required=False, default=dict)
+
+    class Output(serializers.Serializer[Any]):
+        tx_no = serializers.CharField()
+        original_tx_no = serializers.CharField()
+        status = serializers.ChoiceField(choices=Transaction.Status.choices)
+        amount = fields.Money()
+        points_reversed = serializers.IntegerField()
+        refunded_total = fields.Money()
+        remaining = fields.Money()
+        credited_to = serializers.ChoiceField(choices=["card", "unclaimed"], allow_null=True)
+
+    @extend_schema(
+        operation_id="refund",
+        tags=["POS"],
+        parameters=[IDEMPOTENCY_KEY],
+        request=Input,
+        responses={201: Output},
+        examples=[
+            OpenApiExample(
+                "Part of it", {"amount": "50.00", "reason": "damaged"}, request_only=True
+            ),
+            OpenApiExample(
+                "Refunded",
+                {
+                    "tx_no": "REF0000000007",
+                    "original_tx_no": "PAY0000000123",
+                    "status": "completed",
+                    "amount": "50.00",
+                    "points_reversed": 52,
+                    "refunded_total": "50.00",
+                    "remaining": "234.05",
+                    "credited_to": "card",
+                },
+                response_only=True,
+                status_codes=["201"],
+            ),
+        ],
+    )
+    def post(self, request: Request, tx_no: str) -> Response:
+        """Refund part or all of a payment of this shop."""
+        key = idempotency_key(request)
+        body = self.Input(data=request.data)
+        body.is_valid(raise_exception=True)
+        return respond(
+            services.refund_payment(
+                till=self.till, tx_no=tx_no, idempotency_key=key, **body.validated_data
+            )
+        )
+
+
+class ReverseView(PosView):
+    """Undo what the till does not know the outcome of."""
+
+    class Output(serializers.Serializer[Any]):
+        external_order_id = serializers.CharField()
+        status = serializers.ChoiceField(choices=["cancelled"])
+        tx_no = serializers.CharField(required=False)
+        refund_tx_no = serializers.CharField(required=False)
+        amount = fields.Money(required=False)
+
+    @extend_schema(
+        operation_id="reverse_order",
+        tags=["POS"],
+        request={"application/json": {"type": "object"}},
+        responses={200: Output},
+        examples=[
+            OpenApiExample(
+                "Was paid",
+                {
+                    "external_order_id": "WX20250929001",
+                    "status": "cancelled",
+                    "tx_no": "PAY0000000123",
+                    "refund_tx_no": "REF0000000008",
+                    "amount": "284.05",
+                },
+                response_only=True,
+            )
+        ],
+    )
+    def post(self, request: Request, external_order_id: str) -> Response:
+        """Reverse an order, whatever became of it; repeat it as often as needed."""
+        _ = request.data  # read, so that a malformed body is refused like anywhere else
+        try:
+            order = fields.OrderId().run_validation(external_order_id)
+        except serializers.ValidationError as error:
+            raise InvalidRequestError(errors={"external_order_id": error.detail}) from None  # type: ignore[dict-item]
+        return Response(services.reverse_order(till=self.till, external_order_id=order))
+
+
+class ValidateView(PosView):
+    """Look at a code."""
+
+    class Input(serializers.Serializer[Any]):
+        code = Code()
+
+    class Output(serializers.Serializer[Any]):
+        card_type = serializers.CharField()
+        card_no = serializers.CharField()
+        tier = serializers.CharField(allow_null=True)
+        discount_rate = fields.Rate()
+        expires_at = serializers.DateTimeField()
+
+    @extend_schema(
+        operation_id="validate_code",
+        tags=["POS"],
+        request=Input,
+        responses={200: Output},
+        examples=[
+            OpenApiExample("A scanned code", {"code": "77201210041123829227"}, request_only=True),
+            OpenApiExample(
+                "Live",
+                {
+                    "card_type": "PPD",
+                    "card_no": "PPD****0001",
+                    "tier": "ordinary",
+                    "discount_rate": "0.95",
+                    "expires_at": "2025-09-29T04:15:00.000000Z",
+                },
+                response_only=True,
+            ),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Say what a live code is good for, without burning it."""
+        body = self.Input(data=request.data)
+        body.is_valid(raise_exception=True)
+        card = services.validate_code(till=self.till, code=body.validated_data["code"])
+        rate = pricing.card_rate(
+            card.card_type, card.fixed_discount, card.tier_rate, card.corporate_rate
+        )
+        return Response(
+            {
+                "card_type": card.card_type,
+                "card_no": selectors.mask_card_number(card.card_no),
+                "tier": card.tier,
+                "discount_rate": money.show_rate(rate),
+                "expires_at": documents.show_time(card.code_expires_at),
+            }
+        )
+
+
+class TopUpsView(PosView):
+    """Take cash for a card."""
+
+    class Input(serializers.Serializer[Any]):
+        code = Code(required=False, default="")
+        card_no = fields.Text(max_length=14, required=False, default="")
+        amount = fields.Money()
+
+    class Output(serializers.Serializer[Any]):
+        tx_no = serializers.CharField()
+        status = serializers.ChoiceField(choices=Transaction.Status.choices)
+        amount = fields.Money()
+        card_no = serializers.CharField()
+
+    TOP_UP_EXAMPLE = {
+        "tx_no": "RCG0000000042",
+        "status": "completed",
+        "amount": "500.00",
+        "card_no": "PPD****0001",
+    }
+
+    @extend_schema(
+        operation_id="top_up",
+        tags=["POS"],
+        parameters=[IDEMPOTENCY_KEY],
+        request=Input,
+        responses={201: Output},
+        examples=[
+            OpenApiExample(
+                "By number", {"card_no": "PPD00000001", "amount": "500.00"}, request_only=True
+            ),
+            OpenApiExample("Credited", TOP_UP_EXAMPLE, response_only=True, status_codes=["201"]),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Put cash taken at this till on a card."""
+        key = idempotency_key(request)
+        body = self.Input(data=request.data)
+        body.is_valid(raise_exception=True)
+        return respond(
+            services.top_up_at_till(till=self.till, idempotency_key=key, **body.validated_data)
+        )
+
+
+class TopUpReverseView(PosView):
+    """Take a cash top-up back."""
+
+    @extend_schema(
+        operation_id="reverse_top_up",
+        tags=["POS"],
+        request={"application/json": {"type": "object"}},
+        responses={200: TopUpsView.Output},
+        examples=[
+            OpenApiExample(
+                "Reversed",
+                {**TopUpsView.TOP_UP_EXAMPLE, "status": "cancelled"},
+                response_only=True,
+            )
+        ],
+    )
+    def post(self, request: Request, tx_no: str) -> Response:
+        """Reverse a top-up of this terminal, the same day and while the balance is there."""
+        _ = request.data
+        return Response(services.reverse_top_up(till=self.till, tx_no=tx_no))
+
+
+class TransactionsView(PosView):
+    """What this shop did."""
+
+    query_parameters = frozenset({"date", "type", "status"}) | NewestFirst.QUERY
+
+    class Output(serializers.Serializer[Any]):
+        tx_no = serializers.CharField()
+        type = serializers.ChoiceField(choices=Transaction.Type.choices)
+        status = serializers.ChoiceField(choices=Transaction.Status.choices)
+        failure_code = serializers.CharField(allow_null=True)
+        external_order_id = serializers.CharField(allow_null=True)
+        original_tx_no = serializers.CharField(allow_null=True)
+        card_no = serializers.CharField()
+        amount = fields.Money()
+        final_amount = fields.Money()
+        currency = serializers.CharField()
+        points = serializers.IntegerField()
+        payment_method = serializers.CharField(allow_null=True)
+        terminal_id = serializers.UUIDField(allow_null=True)
+        created_at = serializers.DateTimeField()
+
+    @extend_schema(
+        operation_id="list_shop_transactions",
+        tags=["POS"],
+        parameters=[
+            OpenApiParameter("date", date, description="A day in the shop's time zone."),
+            OpenApiParameter("type", str, enum=Transaction.Type.values),
+            OpenApiParameter("status", str, enum=Transaction.Status.values),
+            OpenApiParameter("cursor", str),
+            OpenApiParameter("limit", int),
+        ],
+        responses={200: Output(many=True)},
+        examples=[
+            OpenApiExample(
+                "One page",
+                {
+                    "results": [
+                        {
+                            "tx_no": "PAY0000000123",
+                            "type": "payment",
+                            "status": "completed",
+                            "failure_code": None,
+                            "external_order_id": "WX20250929001",
+                            "original_tx_no": None,
+                            "card_no": "PPD****0001",
+                            "amount": "299.00",
+                            "final_amount": "284.05",
+                            "currency": "TWD",
+                            "points": 299,
+                            "payment_method": "balance",
+                            "terminal_id": "0c771d72-ac2e-4bf8-bca4-a05f6c56a8b5",
+                            "created_at": "2025-09-29T04:00:00.000000Z",
+                        }
+                    ],
+                    "next": None,
+                    "previous": None,
+                },
+                response_only=True,
+            )
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """List this shop's transactions, newest first."""
+        day = parse_day(request, self.till)
+        found = selectors.shop_transactions(
+            self.till,
+            day=day,
+            kind=_one_of(request, "type", Transaction.Type.values),
+            status=_one_of(request, "status", Transaction.Status.values),
+        )
+        pages = NewestFirst()
+        page = pages.paginate_queryset(found, request, view=self) or []
+        return pages.get_paginated_response([documents.shop_line(each) for each in page])
+
+
+class SummaryView(PosView):
+    """A day's takings."""
+
+    query_parameters = frozenset({"date"})
+
+    class Output(serializers.Serializer[Any]):
+        class Line(serializers.Serializer[Any]):
+            type = serializers.ChoiceField(choices=Transaction.Type.choices)
+            payment_method = serializers.CharField()
+            count = serializers.IntegerField()
+            amount = fields.Money()
+            final_amount = fields.Money()
+
+        date = serializers.DateField()
+        currency = serializers.CharField()
+        lines = Line(many=True)
+
+    @extend_schema(
+        operation_id="get_shop_summary",
+        tags=["POS"],
+        parameters=[
+            OpenApiParameter("date", date, description="A day in the shop's time zone; today.")
+        ],
+        responses={200: Output},
+        examples=[
+            OpenApiExample(
+                "A day",
+                {
+                    "date": "2025-09-29",
+                    "currency": "TWD",
+                    "lines": [
+                        {
+                            "type": "payment",
+                            "payment_method": "balance",
+                            "count": 12,
+                            "amount": "3588.00",
+                            "final_amount": "3408.60",
+                        }
+                    ],
+                },
+                response_only=True,
+            )
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """Return counts and sums of what succeeded, by type and method."""
+        zone = ZoneInfo(self.till.time_zone)
+        day = parse_day(request, self.till) or timezone.now().astimezone(zone).date()
+        return Response(documents.summary(day, selectors.summarise_day(self.till, day)))
+
+
+def parse_day(request: Request, till: Till) -> date | None:
+    """Return the day asked for; :raises InvalidRequestError: if it is none."""
+    text = request.query_params.get("date")
+    if text is None:
+        return None
+    try:
+        if not _DATE.fullmatch(text):
+            raise ValueError
+        day = date.fromisoformat(text)
+        datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(till.time_zone)).timestamp()
+    except (ValueError, OverflowError):
+        raise InvalidRequestError(errors={"date": ["A date, as 2025-09-29."]}) from None
+    if not 2000 <= day.year <= 2100:
+        raise InvalidRequestError(errors={"date": ["Between 2000 and 2100."]})
+    return day
+
+
+def _one_of(request: Request, name: str, choices: list[str]) -> str:
+    value: str = request.query_params.get(name, "")
+    if value and value not in choices:
+        raise InvalidRequestError(errors={name: [f"One of {', '.join(choices)}."]})
+    return value
