@@ -1,0 +1,79 @@
+# `make` lists the targets. Needs Python 3.11+, make and git; everything else comes into .venv.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench requirements reset clean
+.NOTPARALLEL:
+
+# Options for what a target starts: `make test ARGS="tests/flows -x"`.
+ARGS ?=
+VENV := .venv
+PY := $(VENV)/bin/python
+OLDEST := (3, 11)
+PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
+
+# What is installed is known by the content of the pins: a stamp for another content is no stamp.
+RUN_STAMP := $(VENV)/.run-$(shell cksum < requirements.txt | tr -c '0-9\n' -)
+DEV_STAMP := $(VENV)/.dev-$(shell cksum < requirements-dev.txt | tr -c '0-9\n' -)
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+run: $(RUN_STAMP) ## Start MPS with its own PostgreSQL and Valkey; Ctrl-C stops everything
+	@exec $(PY) -m mps.launcher run
+
+test: $(DEV_STAMP) ## Run the tests: make test ARGS="tests/flows -x"
+	@exec $(PY) -m pytest $(ARGS)
+
+lint: $(DEV_STAMP) ## Check style, types, layers and migrations
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy .
+	$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()'
+	$(PY) manage.py makemigrations --check --dry-run --settings tests.settings
+
+bench: $(DEV_STAMP) ## Measure the budgets of the design: a table, and JSON
+	@exec $(PY) -m benchmarks $(ARGS)
+
+requirements: $(DEV_STAMP) ## Pin the newest allowed versions, with hashes, for all platforms
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
+	$(PY) -m uv pip compile $(PIN) requirements.in --output-file requirements.txt
+	$(PY) -m uv pip compile $(PIN) requirements-dev.in --output-file requirements-dev.txt
+PIN := --quiet --no-header --upgrade --universal --python-version 3.11 --generate-hashes
+
+reset: $(RUN_STAMP) ## Delete the embedded database and the generated secrets
+	@exec $(PY) -m mps.launcher reset
+
+clean: ## Delete .venv and all caches; the data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov
+	rm -f .coverage .coverage.*
+	find . -name __pycache__ -type d -not -path './.data/*' -prune -exec rm -rf {} +
+
+# The stamps of a virtual environment whose Python has gone, or is too old, count for nothing.
+ifneq ($(shell $(PY) -c 'import sys; print(sys.version_info >= $(OLDEST))' 2>/dev/null),True)
+.PHONY: $(RUN_STAMP) $(DEV_STAMP)
+endif
+
+$(RUN_STAMP):
+	@$(call install,requirements.txt)
+
+$(DEV_STAMP):
+	@$(call install,requirements-dev.txt)
+
+# With the first Python that is new enough and can make a virtual environment.
+define install
+for python in $(PYTHONS); do \
+	$$python -c 'import sys; sys.exit(sys.version_info < $(OLDEST))' 2>/dev/null || continue; \
+	found=$$python; \
+	$$python -c 'import ensurepip, venv' 2>/dev/null || continue; \
+	exec $$python mps/launcher/install.py $(1) $@; \
+done; \
+if [ "$$found" ]; then \
+	version=$$($$found -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	echo "$$found cannot make a virtual environment: install the package" \
+		"python$$version-venv (Debian, Ubuntu: apt-get install python$$version-venv)." >&2; \
+else \
+	echo "MPS needs Python 3.11 or newer, and none of $(PYTHONS) is that:" \
+		"install one (Debian, Ubuntu: apt-get install python3 python3-venv)." >&2; \
+fi; \
+exit 1
+endef
