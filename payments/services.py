@@ -231,6 +231,15 @@ def _write_charge(
                     "key": key,
                     "request_hash": request_hash,
                     "order": request.external_order_id,
+                    "facts": sorted(
+                        {
+                            till.merchant_id,
+                            card.card_id,
+                            card.member_id,
+                            card.owner_id,
+                            *([card.binding_id] if card.binding_id else []),
+                        }
+                    ),
                     "code_hashes": hashes,
                     "card_version": card.version,
                     "voucher_hashes": voucher_hashes,
@@ -273,7 +282,8 @@ def _write_charge(
 _WRITE_CHARGE = (
     "SELECT outcome, answer_status, body FROM payments_write_charge("
     "%(merchant_id)s, %(merchant_version)s, %(terminal_id)s, %(key)s, %(request_hash)s, %(order)s,"
-    " %(code_hashes)s::bytea[], %(card_version)s, %(voucher_hashes)s::bytea[], %(voucher_version)s,"
+    " %(facts)s::uuid[], %(code_hashes)s::bytea[], %(card_version)s,"
+    " %(voucher_hashes)s::bytea[], %(voucher_version)s,"
     " %(currency)s, %(amount)s, %(discount_rate)s, %(final_amount)s, %(fee)s,"
     " %(method)s, %(tag)s::jsonb, %(points)s, %(points_from)s, %(points_below)s,"
     " %(accounts)s::uuid[], %(moves)s::numeric[], %(money_account)s, %(points_account)s,"

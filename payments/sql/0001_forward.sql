@@ -138,7 +138,8 @@ RETURNS TABLE (
     read_at timestamptz, merchant_active boolean, merchant_fee_rate numeric, merchant_version text, points_issue_id uuid,
     stored_hash bytea, stored_status smallint, stored_body jsonb,
     order_tx_id uuid, order_amount numeric, order_reversed boolean, order_status text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog
+SET plan_cache_mode = force_generic_plan AS $$
     SELECT core_now(), m.status = 'active', m.fee_rate, m.xmin::text,
            (SELECT id FROM ledger_account WHERE kind = 'points_issue' AND unit = 'PTS'),
            i.request_hash, i.status, i.body,
@@ -160,7 +161,8 @@ GRANT EXECUTE ON FUNCTION payments_lock_name(uuid, text) TO merchant_api, member
 
 -- The one write of a charge: everything it leaves behind, or nothing.
 --
--- The caller has read and priced without a lock. Here the locks are taken, always in this order: facts
+-- The caller has read and priced without a lock, and names in p_facts whose rows that rests on (merchant, card,
+-- member, owner, binding). Here the locks are taken, always in this order: facts
 -- (shared), key, order, accounts, codes; and what was read is compared again. If anything moved, the answer
 -- is outcome 'again', nothing was written, and the caller reads and prices anew.
 -- Otherwise the code is burnt, and the charge is
@@ -171,14 +173,15 @@ GRANT EXECUTE ON FUNCTION payments_lock_name(uuid, text) TO merchant_api, member
 -- tx_no, balance_after and tier are added when completed.
 CREATE FUNCTION payments_write_charge(
     p_merchant_id uuid, p_merchant_version text, p_terminal_id uuid, p_key text, p_request_hash bytea, p_order text,
-    p_code_hashes bytea[], p_card_version text, p_voucher_hashes bytea[], p_voucher_version text,
+    p_facts uuid[], p_code_hashes bytea[], p_card_version text, p_voucher_hashes bytea[], p_voucher_version text,
     p_currency text, p_amount numeric, p_discount_rate numeric, p_final_amount numeric, p_fee numeric,
     p_method text, p_tag jsonb, p_points integer, p_points_from numeric, p_points_below numeric,
     p_accounts uuid[], p_moves numeric[], p_money_account uuid, p_points_account uuid,
     p_failure_code text, p_status smallint, p_body jsonb, p_poor_status smallint, p_poor_body jsonb,
     p_actor_type text, p_actor text, p_request_id text, p_address text,
     OUT outcome text, OUT answer_status smallint, OUT body jsonb)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     card record;
     voucher record;
@@ -195,10 +198,7 @@ DECLARE
 BEGIN
     outcome := 'again';
     answer_status := p_status;
-    SELECT * INTO card FROM cards_read_code(p_code_hashes);
-    IF NOT FOUND THEN RETURN; END IF;
-    PERFORM core_share_fact(p_merchant_id), core_share_fact(card.card_id), core_share_fact(card.member_id),
-            core_share_fact(card.owner_id), core_share_fact(card.binding_id);
+    PERFORM core_share_fact(fact) FROM unnest(p_facts) AS fact;
     PERFORM payments_lock_name(p_merchant_id, 'key:' || p_key);
     IF p_order <> '' THEN PERFORM payments_lock_name(p_merchant_id, 'order:' || p_order); END IF;
 
@@ -284,7 +284,7 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION payments_write_charge(
-    uuid, text, uuid, text, bytea, text, bytea[], text, bytea[], text, text, numeric, numeric, numeric, numeric,
+    uuid, text, uuid, text, bytea, text, uuid[], bytea[], text, bytea[], text, text, numeric, numeric, numeric, numeric,
     text, jsonb, integer, numeric, numeric, uuid[], numeric[], uuid, uuid,
     text, smallint, jsonb, smallint, jsonb, text, text, text, text) TO merchant_api, platform_admin;
 

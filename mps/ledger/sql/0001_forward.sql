@@ -52,6 +52,24 @@ CREATE TRIGGER ledger_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON l
 CREATE TRIGGER ledger_account_no_delete BEFORE DELETE OR TRUNCATE ON ledger_account
     FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
 
+-- Entries balance, whoever writes them: per posting and unit what one statement writes sums to zero.
+CREATE FUNCTION ledger_require_balanced() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+DECLARE
+    wrong record;
+BEGIN
+    SELECT w.posting_id, a.unit, sum(w.amount) AS rest INTO wrong
+    FROM written w LEFT JOIN ledger_account a ON a.id = w.account_id
+    GROUP BY w.posting_id, a.unit HAVING sum(w.amount) <> 0 OR a.unit IS NULL LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'posting % does not balance: % %', wrong.posting_id, wrong.rest,
+            coalesce(wrong.unit, 'on an unknown account') USING ERRCODE = 'MPS03';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER ledger_entry_balanced AFTER INSERT ON ledger_entry
+    REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION ledger_require_balanced();
+
 -- A balance moves only inside ledger_post(), which names the posting it writes in mps.posting_id;
 -- anybody else's UPDATE is refused, the owner's too.
 CREATE FUNCTION ledger_guard_account() RETURNS trigger
@@ -102,7 +120,8 @@ $$;
 -- p_accounts[i] moves by p_amounts[i]; per unit the amounts sum to zero; an account is named once.
 -- Answers one row: refused_account is NULL when posted, else the account that lacks the balance and nothing
 -- was written (posting_id is NULL then). balances[i] is the balance after of p_accounts[i], NULL where none is kept.
--- A caller's mistake (unbalanced, unknown account, zero, too many decimals) raises MPS03.
+-- A caller's mistake (unbalanced, unknown account, zero, too many decimals) raises MPS03, the balance by
+-- ledger_require_balanced().
 CREATE FUNCTION ledger_post(
     p_kind text, p_reference uuid, p_accounts uuid[], p_amounts numeric[],
     OUT posting_id uuid, OUT refused_account uuid, OUT balances numeric[])
@@ -110,30 +129,11 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
 DECLARE
     account record;
     n integer := cardinality(p_accounts);
-    units text[] := array_fill(NULL::text, ARRAY[n]);
-    places integer;
-    money_sum numeric := 0;
-    points_sum numeric := 0;
-    other_unit text;
+    place integer;
 BEGIN
     IF n IS NULL OR n < 2 OR n IS DISTINCT FROM cardinality(p_amounts) THEN
         RAISE EXCEPTION 'a posting needs two entries or more, each with an amount' USING ERRCODE = 'MPS03';
     END IF;
-    balances := array_fill(NULL::numeric, ARRAY[n]);
-    -- Id order is the lock order of every posting: two postings over the same accounts cannot deadlock.
-    FOR account IN
-        SELECT a.id, a.unit, a.balance FROM ledger_account a
-        WHERE a.id = ANY (p_accounts) AND a.balance IS NOT NULL ORDER BY a.id FOR NO KEY UPDATE
-    LOOP
-        places := array_position(p_accounts, account.id);
-        units[places] := account.unit;
-        balances[places] := account.balance + p_amounts[places];
-        IF balances[places] < 0 THEN
-            refused_account := account.id;
-            balances := NULL;
-            RETURN;
-        END IF;
-    END LOOP;
     FOR i IN 1..n LOOP
         IF p_amounts[i] IS NULL OR p_amounts[i] = 0 OR p_amounts[i] = 'NaN' OR p_amounts[i] <> round(p_amounts[i], 2) THEN
             RAISE EXCEPTION 'an entry moves a non-zero amount of at most two decimals' USING ERRCODE = 'MPS03';
@@ -141,25 +141,21 @@ BEGIN
         IF array_position(p_accounts, p_accounts[i], i + 1) IS NOT NULL THEN
             RAISE EXCEPTION 'an account stands once in a posting' USING ERRCODE = 'MPS03';
         END IF;
-        IF units[i] IS NULL THEN
-            units[i] := (SELECT a.unit FROM ledger_account a WHERE a.id = p_accounts[i]);
-            IF units[i] IS NULL THEN
-                RAISE EXCEPTION 'no such account: %', p_accounts[i] USING ERRCODE = 'MPS03';
-            END IF;
-        END IF;
-        IF units[i] = 'PTS' THEN
-            points_sum := points_sum + p_amounts[i];
-        ELSE
-            IF other_unit IS DISTINCT FROM units[i] AND other_unit IS NOT NULL THEN
-                RAISE EXCEPTION 'a posting is in one currency' USING ERRCODE = 'MPS03';
-            END IF;
-            other_unit := units[i];
-            money_sum := money_sum + p_amounts[i];
+    END LOOP;
+    balances := array_fill(NULL::numeric, ARRAY[n]);
+    -- Id order is the lock order of every posting: two postings over the same accounts cannot deadlock.
+    FOR account IN
+        SELECT a.id, a.balance FROM ledger_account a
+        WHERE a.id = ANY (p_accounts) AND a.balance IS NOT NULL ORDER BY a.id FOR NO KEY UPDATE
+    LOOP
+        place := array_position(p_accounts, account.id);
+        balances[place] := account.balance + p_amounts[place];
+        IF balances[place] < 0 THEN
+            refused_account := account.id;
+            balances := NULL;
+            RETURN;
         END IF;
     END LOOP;
-    IF money_sum <> 0 OR points_sum <> 0 THEN
-        RAISE EXCEPTION 'the posting does not balance: money %, points %', money_sum, points_sum USING ERRCODE = 'MPS03';
-    END IF;
 
     -- Made after the locks: an account's entries sort by id in the order in which its balance moved.
     posting_id := core_new_id();

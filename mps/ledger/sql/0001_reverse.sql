@@ -7,3 +7,4 @@ DROP TABLE ledger_entry;
 DROP TABLE ledger_posting;
 DROP TABLE ledger_account;
 DROP FUNCTION ledger_guard_account();
+DROP FUNCTION ledger_require_balanced();

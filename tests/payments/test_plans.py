@@ -1,0 +1,126 @@
+"""No statement of a charge may cost more because there are more codes, cards or past payments."""
+
+import json
+import os
+import re
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connections
+
+from benchmarks import world
+from merchants.selectors import Till
+from mps.core.principals import principal_scope
+from tests import factories
+from tests.conftest import url_for
+
+CODES = 100_000
+PAST = 100_000
+# Small by nature, whatever the system's size: the tiers, and the platform's own accounts.
+SMALL = {"cards_tier"}
+
+
+@pytest.fixture
+def filled(database: str) -> Any:
+    """A clone with many codes and payments; yields an owner's connection, a till and the world."""
+    till = factories.make_till()
+    url = url_for(os.environ["DATABASE_OWNER_URL"], database)
+    with psycopg.connect(url, autocommit=True) as connection:
+        world.load_merchants(connection, 1000)
+        loaded = world.load_cards(connection, CODES)
+        world.load_vouchers(connection, loaded)
+        world.load_past(connection, PAST, merchant_id=till.merchant_id, world=loaded)
+        connection.execute("ANALYZE")
+        yield connection, till, loaded
+
+
+def plans_of(work: Any) -> list[dict[str, Any]]:
+    """Run `work` with auto_explain and return every plan the server logged, nested ones too."""
+    notices: list[str] = []
+    wrapper = connections["default"]
+    wrapper.ensure_connection()
+    wrapper.connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+    work()
+    return [json.loads(text.split("plan:", 1)[1])["Plan"] for text in notices if "plan:" in text]
+
+
+def scans(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the nodes of a plan that read a table."""
+    found = [plan] if "Relation Name" in plan else []
+    for child in plan.get("Plans", []):
+        found += scans(child)
+    return found
+
+
+def log_plans(superuser: psycopg.Connection, database: str) -> None:
+    """Have the server send each statement's plan to the client, nested ones too, with what it
+    read."""
+    for name, value in {
+        "session_preload_libraries": "auto_explain",
+        "auto_explain.log_min_duration": "0",
+        "auto_explain.log_nested_statements": "on",
+        "auto_explain.log_analyze": "on",
+        "auto_explain.log_format": "json",
+        "auto_explain.log_level": "notice",
+    }.items():
+        superuser.execute(f"ALTER DATABASE \"{database}\" SET {name} = '{value}'")
+    connections["default"].close()
+
+
+def read_everything(till: Till) -> None:
+    """Do what no charge may do."""
+    with (
+        principal_scope("merchant_api", till.merchant_id),
+        connections["default"].cursor() as cursor,
+    ):
+        cursor.execute("SELECT count(*) FROM cards_paymentcode WHERE nonce = %s", [b"x"])
+
+
+def test_every_query_of_a_charge_uses_an_index(
+    filled: Any, database: str, superuser: psycopg.Connection
+) -> None:
+    connection, till, loaded = filled
+    log_plans(superuser, database)
+    control = [scan for plan in plans_of(lambda: read_everything(till)) for scan in scans(plan)]
+    assert any("Seq Scan" in scan["Node Type"] for scan in control)
+    for code in loaded.codes[:3]:  # statements are planned by then
+        factories.charge(till, code, "10.00", external_order_id=factories.new_key())
+
+    plans = plans_of(
+        lambda: factories.charge(till, loaded.codes[50_000], "10.00", external_order_id="ORDER-1")
+    )
+
+    # What is pruned while running is planned, but never read.
+    read = [scan for plan in plans for scan in scans(plan) if scan["Actual Loops"]]
+    tables = {re.sub(r"_y\d{4}m\d{2}$", "", scan["Relation Name"]) for scan in read}
+    assert {"cards_paymentcode", "cards_card", "ledger_account", "payments_idempotency"} <= tables
+    sequential = {scan["Relation Name"] for scan in read if scan["Node Type"] == "Seq Scan"}
+    assert sequential <= SMALL
+    for scan in read:
+        assert scan.get("Rows Removed by Filter", 0) <= 10, scan
+        assert scan["Actual Rows"] <= 10, scan
+    assert_pages_cost_the_same(connection, till)
+
+
+def assert_pages_cost_the_same(connection: psycopg.Connection, till: Till) -> None:
+    """Compare the blocks read for a history's first page and its 1,800th."""
+
+    deep = connection.execute(
+        "SELECT id FROM payments_transaction WHERE merchant_id = %s ORDER BY id DESC"
+        " OFFSET 90000 LIMIT 1",
+        [till.merchant_id],
+    ).fetchone()[0]
+
+    def cost(condition: str, parameters: list[Any]) -> float:
+        plan = connection.execute(
+            "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM payments_transaction"
+            f" WHERE merchant_id = %s {condition} ORDER BY id DESC LIMIT 50",
+            [till.merchant_id, *parameters],
+        ).fetchone()[0][0]["Plan"]
+        return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+    first = cost("", [])
+    later = cost("AND id < %s", [deep])
+
+    assert later <= first * 1.5 + 10
