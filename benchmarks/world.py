@@ -245,6 +245,11 @@ def load_past(
             ],
         )
         connection.execute(
+            "SELECT payments_enter_unclaimed(array_agg(id)) FROM payments_transaction"
+            " WHERE merchant_id = %s AND external_order_id LIKE 'PAST-%%'",
+            [merchant_id],
+        )
+        connection.execute(
             "INSERT INTO payments_order (merchant_id, external_order_id, tx_id, amount)"
             " SELECT merchant_id, external_order_id, id, amount FROM payments_transaction"
             " WHERE merchant_id = %s AND external_order_id LIKE 'PAST-%%'",

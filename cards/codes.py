@@ -9,7 +9,8 @@ import base64
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 
 from django.conf import settings
@@ -55,6 +56,20 @@ class CodeKey:
     id: str
     digits_key: bytes
     lookup_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCode:
+    """A payment code as its holder sees it. It does not show itself: no log holds its digits."""
+
+    code: str = field(repr=False)
+    issued_at: datetime
+    expires_at: datetime
+
+    @property
+    def ttl_seconds(self) -> int:
+        """How long it lives from its making."""
+        return round((self.expires_at - self.issued_at).total_seconds())
 
 
 @lru_cache(maxsize=4)

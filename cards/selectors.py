@@ -1,9 +1,64 @@
-"""Look up cards and what is on them."""
+"""Look up cards, what is on them, who may use them, and the codes they show."""
 
+import re
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
-from cards.models import Card
+from django.db.models import (
+    Case,
+    CharField,
+    DateTimeField,
+    F,
+    Func,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+
+from cards import codes, pricing
+from cards.errors import CardNotFoundError
+from cards.models import Binding, Card, CardType, PaymentCode, Tier
+from mps.core.errors import NotFoundError
 from mps.core.principals import principal_scope
+
+_NUMBER = re.compile(r"(STD|PPD|COR|VCH)[0-9]{8,11}", re.ASCII)
+_MEMBER_NUMBER = re.compile(r"M[0-9]{8,11}", re.ASCII)
+
+
+class DatabaseNow(Func):
+    """The database's time, which every rule about time asks."""
+
+    function = "core_now"
+    arity = 0
+    output_field = DateTimeField()
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCard:
+    """A card as a member bound to it sees it. What a card of its type has not, is None.
+
+    `discount_rate` is what it would bring now; a card whose time is over is shown as `expired`.
+    """
+
+    card_id: UUID
+    card_no: str
+    card_type: str
+    name: str
+    status: str
+    role: str
+    balance: Decimal | None
+    points: int | None
+    tier: str | None
+    level: int | None
+    discount_rate: Decimal
+    expires_at: datetime | None
 
 
 def balances_of(card: Card) -> tuple[Decimal | None, int | None]:
@@ -13,3 +68,132 @@ def balances_of(card: Card) -> tuple[Decimal | None, int | None]:
         money = fresh.money_account.balance if fresh.money_account else None
         points = fresh.points_account.balance if fresh.points_account else None
     return money, None if points is None else int(points)
+
+
+def own_cards(member_id: UUID) -> QuerySet[Binding]:
+    """Return a member's bindings with all that `to_own_card` needs, in one statement.
+
+    Inside a scope.
+    """
+    tiers = Tier.objects.filter(min_points__lte=OuterRef("card__points_account__balance")).order_by(
+        "-min_points"
+    )
+    corporate = (
+        Binding.objects.filter(
+            Q(card__expires_at=None) | Q(card__expires_at__gt=DatabaseNow()),
+            member_id=OuterRef("member_id"),
+            card__card_type=CardType.CORPORATE,
+            card__status=Card.Status.ACTIVE,
+        )
+        .values("member_id")
+        .annotate(best=Min("card__fixed_discount"))
+        .values("best")
+    )
+    return (
+        Binding.objects.filter(member_id=member_id)
+        .select_related("card__money_account", "card__points_account")
+        .annotate(
+            card_no=F("card__number"),
+            tier_code=Subquery(tiers.values("code")[:1]),
+            tier_level=Subquery(tiers.values("level")[:1]),
+            tier_rate=Subquery(tiers.values("rate")[:1]),
+            corporate_rate=Subquery(corporate),
+            status_now=Case(
+                When(
+                    card__status=Card.Status.ACTIVE,
+                    card__expires_at__lte=DatabaseNow(),
+                    then=Value(Card.Status.EXPIRED.value),
+                ),
+                default=F("card__status"),
+                output_field=CharField(),
+            ),
+        )
+    )
+
+
+def to_own_card(binding: Any) -> OwnCard:
+    """Return what a member sees of a card, from a row of `own_cards`."""
+    card = binding.card
+    points = card.points_account.balance if card.points_account else None
+    return OwnCard(
+        card_id=card.id,
+        card_no=card.number,
+        card_type=card.card_type,
+        name=card.name,
+        status=binding.status_now,
+        role=binding.role,
+        balance=card.money_account.balance if card.money_account else None,
+        points=None if points is None else int(points),
+        tier=binding.tier_code,
+        level=binding.tier_level,
+        discount_rate=pricing.card_rate(
+            card.card_type, card.fixed_discount, binding.tier_rate, binding.corporate_rate
+        ),
+        expires_at=card.expires_at,
+    )
+
+
+def get_own_card(*, card_no: str, member_id: UUID) -> OwnCard:
+    """Return a card the member is bound to. Inside the member's scope.
+
+    :raises CardNotFoundError: there is no such card, or the member has no part in it.
+    """
+    binding = own_cards(member_id).filter(card__number=require_number(card_no)).first()
+    if binding is None:
+        raise CardNotFoundError
+    return to_own_card(binding)
+
+
+def show_own_card(*, card_no: str, member_id: UUID) -> OwnCard:
+    """Return the same after the member did something with it. Opens its own scope."""
+    with principal_scope("member_app", member_id):
+        return get_own_card(card_no=card_no, member_id=member_id)
+
+
+def bindings_of(*, card_no: str, member_id: UUID) -> QuerySet[Binding]:
+    """Return who may use a card that this member may use, too. Inside the member's scope.
+
+    :raises CardNotFoundError: there is no such card, or the member has no part in it.
+    """
+    mine = Binding.objects.filter(card__number=require_number(card_no), member_id=member_id).first()
+    if mine is None:
+        raise CardNotFoundError
+    return Binding.objects.filter(card_id=mine.card_id).select_related("member")
+
+
+def show_current_code(*, card_no: str, member_id: UUID) -> codes.ShownCode:
+    """Return the member's live code for a card again, from its nonce. Inside the member's scope.
+
+    :raises CardNotFoundError: there is no such card, or the member has no part in it.
+    :raises NotFoundError: no code is live: none was made, or it is expired, used or revoked.
+    """
+    mine = Binding.objects.filter(card__number=require_number(card_no), member_id=member_id).first()
+    if mine is None:
+        raise CardNotFoundError
+    live = PaymentCode.objects.filter(
+        card_id=mine.card_id, member_id=member_id, ended_at=None, expires_at__gt=DatabaseNow()
+    ).first()
+    code = codes.recover_code(live.key_id, bytes(live.nonce)) if live else None
+    if live is None or code is None:
+        raise NotFoundError("No payment code is live; make one.")
+    return codes.ShownCode(code, live.issued_at, live.expires_at)
+
+
+def require_number(text: str) -> str:
+    """Return a card number that has the form of one.
+
+    :raises CardNotFoundError: it has not, so there is no such card.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise CardNotFoundError
+    return text
+
+
+def require_member_number(text: str) -> str:
+    """Return a member number that has the form of one.
+
+    :raises NotFoundError: it has not, so nobody has it.
+    """
+    if not _MEMBER_NUMBER.fullmatch(text):
+        raise NotFoundError("There is no such member.")
+    return text

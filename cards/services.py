@@ -1,6 +1,5 @@
 """Issue cards, bind members to them, make payment codes, and change a card's status."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -9,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import connection
 
-from cards import codes
+from cards import codes, selectors
 from cards.errors import (
     CannotRemoveLastOwnerError,
     CardExpiredError,
@@ -30,20 +29,7 @@ MIN_TTL_SECONDS = 60
 MAX_TTL_SECONDS = 24 * 3600
 SHAREABLE = {CardType.PREPAID, CardType.CORPORATE}
 MAY_PAY = {Binding.Role.OWNER, Binding.Role.ADMIN, Binding.Role.MEMBER}
-
-
-@dataclass(frozen=True, slots=True)
-class ShownCode:
-    """A payment code as its holder sees it."""
-
-    code: str
-    issued_at: datetime
-    expires_at: datetime
-
-    @property
-    def ttl_seconds(self) -> int:
-        """How long it lives from its making."""
-        return round((self.expires_at - self.issued_at).total_seconds())
+MAY_MANAGE = {Binding.Role.OWNER, Binding.Role.ADMIN}
 
 
 # --- issue ---------------------------------------------------------------------------------------
@@ -110,7 +96,9 @@ def issue_shared_card(
         raise CardTypeNotShareableError
     wrong: dict[str, list[str]] = {}
     if fixed_discount is not None and not (
-        0 < fixed_discount <= 1 and fixed_discount == round(fixed_discount, 4)
+        fixed_discount.is_finite()
+        and 0 < fixed_discount <= 1
+        and fixed_discount == round(fixed_discount, 4)
     ):
         wrong["fixed_discount"] = ["Above 0 and up to 1, with at most four decimals."]
     if len(name) > 80:
@@ -164,9 +152,10 @@ def issue_voucher_card(
     wrong: dict[str, list[str]] = {}
     if kind not in Voucher.Kind.values:
         wrong["kind"] = [f"One of {', '.join(Voucher.Kind.values)}."]
-    if not 0 < value <= (100 if kind == Voucher.Kind.PERCENT else settings.MPS_MAX_AMOUNT):
+    most = Decimal(100) if kind == Voucher.Kind.PERCENT else settings.MPS_MAX_AMOUNT
+    if not (value.is_finite() and 0 < value <= most):
         wrong["value"] = ["Above 0; at most 100 for percent."]
-    if min_spend < 0:
+    if not (min_spend.is_finite() and min_spend >= 0):
         wrong["min_spend"] = ["Not negative."]
     if wrong:
         raise errors.InvalidRequestError(errors=wrong)
@@ -196,52 +185,84 @@ def issue_voucher_card(
 # --- sharing -------------------------------------------------------------------------------------
 
 
-def join_card(*, card_id: UUID, member_id: UUID, binding_password: str) -> Binding:
+def join_card(
+    *, card_id: UUID | None = None, card_no: str = "", member_id: UUID, binding_password: str
+) -> Binding:
     """Bind a member to a shared card by the card's password; they join as `member`. Safe to repeat.
 
-    :raises CardNotFoundError: there is no such card.
-    :raises CardTypeNotShareableError: the card is not shared.
-    :raises InvalidBindingPasswordError: the password is wrong, or the card has none.
+    An unknown card and a wrong password get the same answer after the same work, so that nobody
+    finds out by trying which numbers exist.
+
+    :param card_id: the card, or `card_no`: its number.
+    :raises CardNotFoundError: `card_no` has not the form of a card number.
+    :raises CardTypeNotShareableError: the card is of a type that is not shared.
+    :raises InvalidBindingPasswordError: the password is wrong, the card has none, or there is no
+        such card.
     :raises CardNotActiveError: the card is not active.
     """
-    with audit.refusals("CARD_JOIN_REFUSED", object_type="card", object_id=card_id):
+    which = _which(card_id, card_no)
+    with audit.refusals("CARD_JOIN_REFUSED", object_type="card", object_id=card_no or card_id):
         with principals.principal_scope("member_app", member_id):
-            card = Card.objects.filter(id=card_id).first()
-        # bcrypt runs outside any database transaction.
-        if card is None:
-            raise CardNotFoundError
-        if card.card_type not in SHAREABLE:
+            card = Card.objects.filter(**which).first()
+        # The number tells a card's type, whether or not there is such a card.
+        card_type = card.card_type if card else card_no[:3]
+        if card_type and card_type not in SHAREABLE:
             raise CardTypeNotShareableError
-        if not check_password(binding_password, card.binding_password):
+        # bcrypt runs outside any database transaction, once, also when there is nothing to compare.
+        correct = check_password(binding_password, card.binding_password if card else "")
+        if card is None or not correct:
             raise InvalidBindingPasswordError
         with principals.principal_scope("member_app", member_id):
-            return _bind(card_id, member_id, Binding.Role.MEMBER, "CARD_JOINED")
+            return _bind(card.id, member_id, Binding.Role.MEMBER, "CARD_JOINED")
 
 
-def bind_member(*, card_id: UUID, member_id: UUID, role: str = Binding.Role.MEMBER) -> Binding:
+def bind_member(
+    *,
+    card_id: UUID,
+    member_id: UUID,
+    role: str = Binding.Role.MEMBER,
+    binding_password: str | None = None,
+) -> Binding:
     """Bind a member to a shared card on the platform's authority. Safe to repeat with the same
     role.
 
+    :param binding_password: what the member gave as the card's password, if they were asked.
     :raises CardNotFoundError: there is no such card.
     :raises NotFoundError: there is no such member.
     :raises CardTypeNotShareableError: the card is not shared.
     :raises CardNotActiveError: the card is not active.
+    :raises InvalidBindingPasswordError: a password was given, and it is wrong.
     """
     if role not in Binding.Role.values:
         raise errors.InvalidRequestError(
             errors={"role": [f"One of {', '.join(Binding.Role.values)}."]}
         )
-    with (
-        audit.refusals("CARD_BIND_REFUSED", object_type="card", object_id=card_id),
-        principals.principal_scope("platform_admin"),
-    ):
-        _require_member(member_id)
-        return _bind(card_id, member_id, role, "CARD_BOUND")
+    with audit.refusals("CARD_BIND_REFUSED", object_type="card", object_id=card_id):
+        if binding_password is not None:
+            with principals.principal_scope("platform_admin"):
+                card = Card.objects.filter(id=card_id).first()
+            if card is None:
+                raise CardNotFoundError
+            # bcrypt runs outside any database transaction.
+            if not check_password(binding_password, card.binding_password):
+                raise InvalidBindingPasswordError
+        with principals.principal_scope("platform_admin"):
+            _require_member(member_id)
+            return _bind(card_id, member_id, role, "CARD_BOUND")
 
 
-def unbind_member(*, card_id: UUID, member_id: UUID, by_member_id: UUID | None = None) -> None:
+def unbind_member(
+    *,
+    card_id: UUID | None = None,
+    card_no: str = "",
+    member_id: UUID | None = None,
+    member_no: str = "",
+    by_member_id: UUID | None = None,
+) -> None:
     """Take a member off a shared card; their code for it dies.
 
+    :param card_id: the card, or `card_no`: its number.
+    :param member_id: whom to take off, or `member_no`: their number.
     :param by_member_id: the member who asks: themself, or the card's owner or admin; None: the
         platform.
     :raises CardNotFoundError: there is no such card, or whoever asks has no part in it.
@@ -249,42 +270,50 @@ def unbind_member(*, card_id: UUID, member_id: UUID, by_member_id: UUID | None =
     :raises PermissionDeniedError: whoever asks may not remove others.
     :raises CannotRemoveLastOwnerError: the member is its last owner.
     """
+    which = _which(card_id, card_no)
     scope = (
         principals.principal_scope("member_app", by_member_id)
         if by_member_id
         else principals.principal_scope("platform_admin")
     )
-    with audit.refusals("CARD_UNBIND_REFUSED", object_type="card", object_id=card_id), scope:
-        card = Card.objects.filter(id=card_id).first()
+    with (
+        audit.refusals("CARD_UNBIND_REFUSED", object_type="card", object_id=card_no or card_id),
+        scope,
+    ):
+        card = Card.objects.filter(**which).first()
+        if card is None:
+            raise CardNotFoundError
         # All owners are locked: two of them leaving at once cannot both be told they are not the
         # last.
-        bindings = {
-            binding.member_id: binding
-            for binding in Binding.objects.select_for_update()
-            .filter(card_id=card_id)
+        bindings = list(
+            Binding.objects.select_for_update(of=("self",))
+            .select_related("member")
+            .filter(card=card)
             .order_by("id")
-        }
-        if card is None or (by_member_id is not None and by_member_id not in bindings):
+        )
+        asking = next((each for each in bindings if each.member_id == by_member_id), None)
+        if by_member_id is not None and asking is None:
             raise CardNotFoundError
-        if (
-            by_member_id is not None
-            and by_member_id != member_id
-            and bindings[by_member_id].role not in {Binding.Role.OWNER, Binding.Role.ADMIN}
-        ):
+        binding = next(
+            (each for each in bindings if member_id == each.member_id)
+            if member_id is not None
+            else (each for each in bindings if member_no == each.member.number),
+            None,
+        )
+        if asking is not None and asking is not binding and asking.role not in MAY_MANAGE:
             raise errors.PermissionDeniedError
-        binding = bindings.get(member_id)
         if binding is None:
             raise errors.NotFoundError("The member is not bound to this card.")
-        owners = [each for each in bindings.values() if each.role == Binding.Role.OWNER]
+        owners = [each for each in bindings if each.role == Binding.Role.OWNER]
         if binding.role == Binding.Role.OWNER and len(owners) == 1:
             raise CannotRemoveLastOwnerError
-        _end_code(card_id, member_id)
+        _end_code(card.id, binding.member_id)
         binding.delete()
         audit.record(
             "CARD_UNBOUND",
             object_type="card",
             object_id=card.number,
-            details={"member": str(member_id), "role": binding.role},
+            details={"member": binding.member.number, "role": binding.role},
         )
 
 
@@ -321,9 +350,16 @@ def set_binding_password(*, card_id: UUID, password: str, by_member_id: UUID | N
 # --- payment codes -------------------------------------------------------------------------------
 
 
-def issue_code(*, card_id: UUID, member_id: UUID, ttl_seconds: int | None = None) -> ShownCode:
+def issue_code(
+    *,
+    card_id: UUID | None = None,
+    card_no: str = "",
+    member_id: UUID,
+    ttl_seconds: int | None = None,
+) -> codes.ShownCode:
     """Make the member a new code for the card; the one before is dead at once.
 
+    :param card_id: the card, or `card_no`: its number.
     :param ttl_seconds: 60 to 86,400; default `MPS_CODE_TTL_SECONDS` (900).
     :raises CardNotFoundError: there is no such card, or the member has no part in it.
     :raises PermissionDeniedError: the member may look at the card, but not pay with it.
@@ -336,11 +372,12 @@ def issue_code(*, card_id: UUID, member_id: UUID, ttl_seconds: int | None = None
         raise errors.InvalidRequestError(
             errors={"ttl_seconds": [f"From {MIN_TTL_SECONDS} to {MAX_TTL_SECONDS}."]}
         )
+    which = _which(card_id, card_no)
     with (
-        audit.refusals("CODE_REFUSED", object_type="card", object_id=card_id),
+        audit.refusals("CODE_REFUSED", object_type="card", object_id=card_no or card_id),
         principals.principal_scope("member_app", member_id),
     ):
-        card = _require_payable(card_id, member_id)
+        card = _require_payable(_require_bound(which, member_id))
         key = codes.current_keys()[0]
         nonce = codes.new_nonce()
         code = codes.derive_code(key, nonce)
@@ -349,7 +386,7 @@ def issue_code(*, card_id: UUID, member_id: UUID, ttl_seconds: int | None = None
                 "SELECT issued_at, expires_at FROM cards_issue_codes("
                 "%s::uuid[], %s::uuid[], %s::bytea[], %s, %s::bytea[], %s)",
                 [
-                    [card_id],
+                    [card.id],
                     [member_id],
                     [nonce],
                     key.id,
@@ -364,27 +401,26 @@ def issue_code(*, card_id: UUID, member_id: UUID, ttl_seconds: int | None = None
             object_id=card.number,
             details={"member": str(member_id), "ttl_seconds": ttl_seconds},
         )
-    return ShownCode(code, issued_at, expires_at)
+    return codes.ShownCode(code, issued_at, expires_at)
 
 
-def revoke_code(*, card_id: UUID, member_id: UUID) -> None:
+def revoke_code(*, card_id: UUID | None = None, card_no: str = "", member_id: UUID) -> None:
     """Kill the member's live code for the card at once. Safe to repeat.
 
+    :param card_id: the card, or `card_no`: its number.
     :raises CardNotFoundError: there is no such card, or the member has no part in it.
     """
-    with principals.principal_scope("member_app", member_id):
-        binding = (
-            Binding.objects.select_related("card")
-            .filter(card_id=card_id, member_id=member_id)
-            .first()
-        )
-        if binding is None:
-            raise CardNotFoundError
-        _end_code(card_id, member_id)
+    which = _which(card_id, card_no)
+    with (
+        audit.refusals("CODE_REVOKE_REFUSED", object_type="card", object_id=card_no or card_id),
+        principals.principal_scope("member_app", member_id),
+    ):
+        card = _require_bound(which, member_id).card
+        _end_code(card.id, member_id)
         audit.record(
             "CODE_REVOKED",
             object_type="card",
-            object_id=binding.card.number,
+            object_id=card.number,
             details={"member": str(member_id)},
         )
 
@@ -423,24 +459,26 @@ def unfreeze_card(*, card_id: UUID, reason: str = "") -> None:
     )
 
 
-def lock_card(*, card_id: UUID, member_id: UUID) -> None:
+def lock_card(*, card_id: UUID | None = None, card_no: str = "", member_id: UUID) -> None:
     """Let a member lock a card of theirs at once, e.g. a lost phone. Safe to repeat.
 
+    :param card_id: the card, or `card_no`: its number.
     :raises CardNotFoundError: there is no such card, or the member has no part in it.
     :raises PermissionDeniedError: the member neither owns nor administers it.
     :raises CardNotActiveError: the card is neither active nor locked by a member.
     """
-    _member_lock(card_id, member_id, lock=True)
+    _member_lock(card_id, card_no, member_id, lock=True)
 
 
-def unlock_card(*, card_id: UUID, member_id: UUID) -> None:
+def unlock_card(*, card_id: UUID | None = None, card_no: str = "", member_id: UUID) -> None:
     """Let a member unlock what a member locked. Safe to repeat on an active card.
 
+    :param card_id: the card, or `card_no`: its number.
     :raises CardNotFoundError: there is no such card, or the member has no part in it.
     :raises PermissionDeniedError: the member neither owns nor administers it, or staff froze it.
     :raises CardNotActiveError: the card is neither frozen nor active.
     """
-    _member_lock(card_id, member_id, lock=False)
+    _member_lock(card_id, card_no, member_id, lock=False)
 
 
 # --- inside ---------------------------------------------------------------------------------------
@@ -510,15 +548,31 @@ def _require_member(member_id: UUID) -> None:
         raise errors.NotFoundError("There is no such member.")
 
 
-def _require_payable(card_id: UUID, member_id: UUID) -> Card:
-    """Return the card if this member could pay with it now."""
+def _which(card_id: UUID | None, card_no: str) -> dict[str, UUID | str]:
+    """Return how to find a card: by its id, else by its number.
+
+    :raises CardNotFoundError: the number has not the form of one.
+    """
+    if card_id is not None:
+        return {"id": card_id}
+    return {"number": selectors.require_number(card_no)}
+
+
+def _require_bound(which: dict[str, UUID | str], member_id: UUID) -> Binding:
+    """Return what binds a member to a card. Inside a scope."""
+    card = {f"card__{name}": value for name, value in which.items()}
     binding = (
         Binding.objects.select_related("card__owner", "member")
-        .filter(card_id=card_id, member_id=member_id)
+        .filter(member_id=member_id, **card)
         .first()
     )
     if binding is None:
         raise CardNotFoundError
+    return binding
+
+
+def _require_payable(binding: Binding) -> Card:
+    """Return the card if its member could pay with it now."""
     card = binding.card
     if Member.Status.SUSPENDED in {binding.member.status, card.owner.status}:
         raise MemberSuspendedError
@@ -572,23 +626,22 @@ def _change_status(
         )
 
 
-def _member_lock(card_id: UUID, member_id: UUID, *, lock: bool) -> None:
+def _member_lock(card_id: UUID | None, card_no: str, member_id: UUID, *, lock: bool) -> None:
+    which = _which(card_id, card_no)
     action = "CARD_LOCKED" if lock else "CARD_UNLOCKED"
     with (
-        audit.refusals(f"{action}_REFUSED", object_type="card", object_id=card_id),
+        audit.refusals(f"{action}_REFUSED", object_type="card", object_id=card_no or card_id),
         principals.principal_scope("member_app", member_id),
     ):
-        binding = Binding.objects.filter(card_id=card_id, member_id=member_id).first()
-        if binding is None:
-            raise CardNotFoundError
-        if binding.role not in {Binding.Role.OWNER, Binding.Role.ADMIN}:
+        binding = _require_bound(which, member_id)
+        if binding.role not in MAY_MANAGE:
             raise errors.PermissionDeniedError
-        card = Card.objects.select_for_update().get(id=card_id)
+        card = Card.objects.select_for_update().get(id=binding.card_id)
         if card.status not in {Card.Status.ACTIVE, Card.Status.FROZEN}:
             raise CardNotActiveError
         if card.status == Card.Status.FROZEN and not card.locked_by_member:
             raise errors.PermissionDeniedError("Staff froze this card; ask them to unfreeze it.")
-        Card.objects.filter(id=card_id).update(
+        Card.objects.filter(id=card.id).update(
             status=Card.Status.FROZEN if lock else Card.Status.ACTIVE, locked_by_member=lock
         )
         audit.record(

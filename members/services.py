@@ -1,24 +1,40 @@
-"""Take members in, change what they say of themselves, suspend and reactivate them."""
+"""Take members in, sign them in, change what they say of themselves, suspend and reactivate
+them.
+"""
 
 import re
 import uuid
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from allauth.account.adapter import get_adapter
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils.translation import override
 
-from members.errors import ExternalIdAlreadyBoundError
-from members.models import ExternalIdentity, Member
+from members import selectors
+from members.errors import (
+    ExternalIdAlreadyBoundError,
+    InvalidCredentialsError,
+    MemberSuspendedError,
+)
+from members.models import ExternalIdentity, Member, MemberToken
 from mps.audit import services as audit
-from mps.core import errors, principals
+from mps.core import context, errors, keys, principals
 
+MAX_PASSWORD_LENGTH = 512
 _PHONE = re.compile(r"\+?[0-9]{6,15}", re.ASCII)
-_PHONE_NOISE = re.compile(r"[ ().-]")
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,29}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +48,18 @@ class NewMember:
     password: str
     provider: str
     external_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token just made. Its text is shown once and stored nowhere."""
+
+    id: UUID
+    token: str
+    expires_at: datetime
+
+
+# --- registration --------------------------------------------------------------------------------
 
 
 def check_registration(
@@ -50,27 +78,20 @@ def check_registration(
     :raises InvalidRequestError: naming each field that is not as it must be.
     """
     wrong: dict[str, list[str]] = {}
-    if not 1 <= len(name.strip()) <= 80:
-        wrong["name"] = ["1 to 80 characters."]
-    phone = _PHONE_NOISE.sub("", phone)
-    if phone and not _PHONE.fullmatch(phone):
-        wrong["phone"] = ["6 to 15 digits, with or without a leading +."]
-    email = email.strip().lower()
-    if email and not is_email(email):
-        wrong["email"] = ["Not an e-mail address."]
-    if bool(provider) != bool(external_id):
-        wrong["external_id"] = ["Provider and external id go together."]
-    if provider and not _PROVIDER.fullmatch(provider):
-        wrong["provider"] = ["Lower-case letters, digits, _ and -, at most 30."]
-    if len(external_id) > 128:
-        wrong["external_id"] = ["At most 128 characters."]
+    name = _check_name(name, wrong)
+    phone_or_none = _check_phone(phone, wrong)
+    email_or_none = _check_email(email, wrong)
+    if password:
+        _check_password(password, wrong)
+    if provider or external_id:
+        _check_identity(provider, external_id, wrong)
     if wrong:
         raise errors.InvalidRequestError(errors=wrong)
     return NewMember(
         id=uuid.uuid4(),
-        name=name.strip(),
-        phone=phone or None,
-        email=email or None,
+        name=name,
+        phone=phone_or_none,
+        email=email_or_none,
         password=make_password(password or None),
         provider=provider,
         external_id=external_id,
@@ -85,19 +106,11 @@ def add_member(new: NewMember) -> Member:
     :raises ExternalIdAlreadyBoundError: the external identity does.
     """
     with connection.cursor() as cursor:
-        # Whoever registers sees no other member's row; unique constraints are asked by name
-        # instead.
         cursor.execute("SELECT members_next_number()")
         number = cursor.fetchone()[0]
-        cursor.execute(
-            "SELECT members_taken(%s, %s, %s, %s)",
-            [new.phone or "", new.email or "", new.provider, new.external_id],
-        )
-        taken = cursor.fetchone()[0]
-    if taken == "external_id":
-        raise ExternalIdAlreadyBoundError
-    if taken:
-        raise errors.AlreadyExistsError(errors={taken: ["Belongs to a member already."]})
+    _require_free(
+        phone=new.phone, email=new.email, provider=new.provider, external_id=new.external_id
+    )
     user = get_user_model().objects.create(username=new.id.hex, password=new.password)
     member = Member.objects.create(
         id=new.id, number=number, user=user, name=new.name, phone=new.phone, email=new.email
@@ -107,6 +120,237 @@ def add_member(new: NewMember) -> Member:
             member=member, provider=new.provider, external_id=new.external_id
         )
     return member
+
+
+# --- signing in ----------------------------------------------------------------------------------
+
+
+def sign_in(*, request: HttpRequest, identifier: str, password: str) -> IssuedToken:
+    """Sign a member in by password, within allauth's limits, and give them a token.
+
+    Suspended members too: they may look.
+
+    :param identifier: phone, e-mail or member number.
+    :raises InvalidCredentialsError: identifier or password is wrong.
+    :raises RateLimitedError: too many failures of this account or this address.
+    """
+    try:
+        user = get_adapter(request).authenticate(request, username=identifier, password=password)
+    except ValidationError as error:
+        wait = (error.params or {})["retry_after_seconds"]
+        raise errors.RateLimitedError(retry_after_seconds=wait) from None
+    token = issue_token(user_id=user.pk) if user is not None else None
+    if token is None:
+        raise InvalidCredentialsError
+    return token
+
+
+def check_credentials(*, identifier: str, password: str) -> User | None:
+    """Return the user who signs in with these, if they are right. Outside any scope.
+
+    Hashes exactly once, whoever is meant and whatever is wrong.
+    """
+    known = selectors.find_sign_in(identifier)
+    user = get_user_model().objects.filter(pk=known.user_id).first() if known else None
+    readable = not _CONTROL.search(password) and len(password) <= MAX_PASSWORD_LENGTH
+    if user is None or not readable:
+        make_password(password if readable else "")
+        return None
+    return user if user.check_password(password) and user.is_active else None
+
+
+def record_login_failure(*, identifier: str, error: type[errors.MpsError]) -> None:
+    """Write down that somebody was not let in. Outside any scope."""
+    audit.record(
+        "LOGIN_FAILED",
+        object_type="member",
+        object_id=selectors.mask_identifier(identifier),
+        details={"error": error.code},
+    )
+
+
+def issue_token(*, user_id: int) -> IssuedToken | None:
+    """Give the member a Django user is a token for `MPS_MEMBER_TOKEN_TTL_SECONDS`; None for staff.
+
+    The caller has authenticated them in full.
+    """
+    member = selectors.find_sign_in_of_user(user_id)
+    if member is None:
+        return None
+    context.set_actor("member", member.member_number)
+    token_id = uuid.uuid4()
+    text, secret_hash = keys.make_key("m", token_id)
+    with principals.principal_scope("member_app", member.member_id):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT now()")
+            now: datetime = cursor.fetchone()[0]
+        token = MemberToken.objects.create(
+            id=token_id,
+            member_id=member.member_id,
+            secret_hash=secret_hash,
+            expires_at=now + timedelta(seconds=settings.MPS_MEMBER_TOKEN_TTL_SECONDS),
+        )
+        audit.record(
+            "LOGIN_SUCCEEDED",
+            object_type="member",
+            object_id=member.member_number,
+            details={"token": str(token_id)},
+        )
+    return IssuedToken(token_id, text, token.expires_at)
+
+
+def revoke_token(*, user_id: int, token_id: UUID) -> None:
+    """End one of a member's tokens at once. Safe to repeat; only the first time is recorded."""
+    member = selectors.find_sign_in_of_user(user_id)
+    if member is None:
+        return
+    context.set_actor("member", member.member_number)
+    with principals.principal_scope("member_app", member.member_id):
+        if MemberToken.objects.filter(
+            id=token_id, member_id=member.member_id, revoked_at=None
+        ).update(revoked_at=Now()):
+            audit.record(
+                "LOGGED_OUT",
+                object_type="member",
+                object_id=member.member_number,
+                details={"token": str(token_id)},
+            )
+
+
+def set_password(*, member_id: UUID, password: str) -> None:
+    """Give a member another password. Every token they have ends, every session too.
+
+    :raises InvalidRequestError: the password is too short, too long or too common.
+    :raises NotFoundError: there is no such member.
+    """
+    with audit.refusals("PASSWORD_CHANGE_REFUSED", object_type="member", object_id=member_id):
+        wrong: dict[str, list[str]] = {}
+        _check_password(password, wrong)
+        if wrong:
+            raise errors.InvalidRequestError(errors=wrong)
+        # bcrypt runs outside any database transaction.
+        encoded = make_password(password)
+        with principals.principal_scope("member_app", member_id):
+            member = selectors.get_member(member_id)
+            get_user_model().objects.filter(pk=member.user_id).update(password=encoded)
+            ended = MemberToken.objects.filter(member_id=member_id, revoked_at=None).update(
+                revoked_at=Now()
+            )
+            audit.record(
+                "PASSWORD_CHANGED",
+                object_type="member",
+                object_id=member.number,
+                details={"tokens_ended": ended},
+            )
+
+
+# --- profile and identities ----------------------------------------------------------------------
+
+
+def update_profile(
+    *, member_id: UUID, name: str | None = None, phone: str | None = None, email: str | None = None
+) -> Member:
+    """Change what a member says of themselves; what is None stays. Repeating it changes nothing.
+
+    :param phone: empty: none any more; `email` likewise.
+    :raises InvalidRequestError: naming each field that is not as it must be.
+    :raises AlreadyExistsError: phone or e-mail belongs to somebody else.
+    :raises MemberSuspendedError: the member is suspended.
+    """
+    with audit.refusals("PROFILE_CHANGE_REFUSED", object_type="member", object_id=member_id):
+        wrong: dict[str, list[str]] = {}
+        asked: dict[str, str | None] = {}
+        if name is not None:
+            asked["name"] = _check_name(name, wrong)
+        if phone is not None:
+            asked["phone"] = _check_phone(phone, wrong)
+        if email is not None:
+            asked["email"] = _check_email(email, wrong)
+        if wrong:
+            raise errors.InvalidRequestError(errors=wrong)
+        with principals.principal_scope("member_app", member_id):
+            member = _lock_active(member_id)
+            before = {field: getattr(member, field) for field in asked}
+            changes = {field: value for field, value in asked.items() if before[field] != value}
+            if changes:
+                _require_free(phone=changes.get("phone"), email=changes.get("email"))
+                Member.objects.filter(id=member_id).update(**changes)
+                audit.record(
+                    "PROFILE_CHANGED",
+                    object_type="member",
+                    object_id=member.number,
+                    details={
+                        "before": {field: _mask(field, before[field]) for field in changes},
+                        "after": {field: _mask(field, value) for field, value in changes.items()},
+                    },
+                )
+            return selectors.get_member(member_id)
+
+
+def bind_identity(*, member_id: UUID, provider: str, external_id: str) -> ExternalIdentity:
+    """Write down who a member is at a provider; whoever calls has proved it or vouches for it.
+
+    :raises InvalidRequestError: provider or external id is not as it must be.
+    :raises NotFoundError: there is no such member.
+    :raises ExternalIdAlreadyBoundError: the identity belongs to a member, or this member has one of
+        this provider.
+    """
+    with audit.refusals(
+        "IDENTITY_BIND_REFUSED",
+        object_type="member",
+        object_id=member_id,
+        details={"provider": provider[:30]},
+    ):
+        wrong: dict[str, list[str]] = {}
+        _check_identity(provider, external_id, wrong)
+        if wrong:
+            raise errors.InvalidRequestError(errors=wrong)
+        with principals.principal_scope("platform_admin"):
+            member = selectors.get_member(member_id)
+            try:
+                # The constraints decide: two at once cannot both be let in.
+                with transaction.atomic():
+                    identity = ExternalIdentity.objects.create(
+                        member=member, provider=provider, external_id=external_id
+                    )
+            except IntegrityError:
+                raise ExternalIdAlreadyBoundError from None
+            audit.record(
+                "IDENTITY_BOUND",
+                object_type="member",
+                object_id=member.number,
+                details={"provider": provider},
+            )
+    return identity
+
+
+def unbind_identity(*, member_id: UUID, provider: str) -> None:
+    """Forget who a member is at a provider, at their own wish.
+
+    :raises NotFoundError: they have no identity there.
+    :raises MemberSuspendedError: the member is suspended.
+    """
+    with (
+        audit.refusals(
+            "IDENTITY_UNBIND_REFUSED",
+            object_type="member",
+            object_id=member_id,
+            details={"provider": provider[:30]},
+        ),
+        principals.principal_scope("member_app", member_id),
+    ):
+        member = _lock_active(member_id)
+        if not ExternalIdentity.objects.filter(member_id=member_id, provider=provider).delete()[0]:
+            raise errors.NotFoundError("There is no identity of this provider.")
+        audit.record(
+            "IDENTITY_UNBOUND",
+            object_type="member",
+            object_id=member.number,
+            details={"provider": provider},
+        )
+
+
+# --- status --------------------------------------------------------------------------------------
 
 
 def suspend_member(*, member_id: UUID, reason: str = "") -> None:
@@ -150,3 +394,74 @@ def _set_status(member_id: UUID, status: str, action: str, reason: str) -> None:
             object_id=member.number,
             details={"before": before, "after": status, "reason": reason},
         )
+
+
+def _lock_active(member_id: UUID) -> Member:
+    member = Member.objects.select_for_update().filter(id=member_id).first()
+    if member is None:
+        raise errors.NotFoundError("There is no such member.")
+    if member.status != Member.Status.ACTIVE:
+        raise MemberSuspendedError
+    return member
+
+
+def _require_free(
+    *, phone: str | None, email: str | None, provider: str = "", external_id: str = ""
+) -> None:
+    """Refuse what belongs to a member already.
+
+    A member sees no other member's row: the database answers with a name only.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT members_taken(%s, %s, %s, %s)",
+            [phone or "", email or "", provider, external_id],
+        )
+        taken = cursor.fetchone()[0]
+    if taken == "external_id":
+        raise ExternalIdAlreadyBoundError
+    if taken:
+        raise errors.AlreadyExistsError(errors={taken: ["Belongs to a member already."]})
+
+
+def _check_name(name: str, wrong: dict[str, list[str]]) -> str:
+    name = name.strip()
+    if not 1 <= len(name) <= 80 or _CONTROL.search(name):
+        wrong["name"] = ["1 to 80 characters, no control characters."]
+    return name
+
+
+def _check_phone(phone: str, wrong: dict[str, list[str]]) -> str | None:
+    phone = selectors.PHONE_NOISE.sub("", phone)
+    if phone and not _PHONE.fullmatch(phone):
+        wrong["phone"] = ["6 to 15 digits, with or without a leading +."]
+    return phone or None
+
+
+def _check_email(email: str, wrong: dict[str, list[str]]) -> str | None:
+    email = email.strip().lower()
+    if email and not is_email(email):
+        wrong["email"] = ["Not an e-mail address."]
+    return email or None
+
+
+def _check_password(password: str, wrong: dict[str, list[str]]) -> None:
+    if len(password) > MAX_PASSWORD_LENGTH or _CONTROL.search(password):
+        wrong["password"] = [f"At most {MAX_PASSWORD_LENGTH} characters, no control characters."]
+        return
+    try:
+        with override("en"):
+            validate_password(password)
+    except ValidationError as error:
+        wrong["password"] = error.messages
+
+
+def _check_identity(provider: str, external_id: str, wrong: dict[str, list[str]]) -> None:
+    if not _PROVIDER.fullmatch(provider):
+        wrong["provider"] = ["Lower-case letters, digits, _ and -, at most 30."]
+    if not 1 <= len(external_id) <= 128 or _CONTROL.search(external_id):
+        wrong["external_id"] = ["1 to 128 characters, no control characters."]
+
+
+def _mask(field: str, value: str | None) -> str | None:
+    return selectors.mask_identifier(value) if value and field != "name" else value

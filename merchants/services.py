@@ -34,44 +34,41 @@ def create_merchant(
     :raises InvalidRequestError: a value is not as described.
     :raises AlreadyExistsError: the code is taken.
     """
-    time_zone = time_zone or settings.MPS_TIME_ZONE
-    wrong: dict[str, list[str]] = {}
-    if not Merchant.CODE_PATTERN.fullmatch(code):
-        wrong["code"] = ["1 to 32 of A-Z 0-9 _ -, starting with a letter or digit."]
-    if not name.strip() or len(name) > 80:
-        wrong["name"] = ["1 to 80 characters."]
-    if len(contact) > 200:
-        wrong["contact"] = ["At most 200 characters."]
-    if settlement_mode not in Merchant.SettlementMode.values:
-        wrong["settlement_mode"] = [f"One of {', '.join(Merchant.SettlementMode.values)}."]
-    if not 0 <= fee_rate <= 1 or fee_rate != round(fee_rate, 4):
-        wrong["fee_rate"] = ["From 0 to 1, with at most four decimals."]
-    if time_zone not in available_timezones():
-        wrong["time_zone"] = ["An IANA time zone, such as Asia/Taipei."]
-    if wrong:
-        raise errors.InvalidRequestError(errors=wrong)
+    new = _check_merchant(code, name, contact, settlement_mode, fee_rate, time_zone)
     with (
         audit.refusals("MERCHANT_REFUSED", object_type="merchant", object_id=code),
         principals.principal_scope("platform_admin"),
     ):
-        if Merchant.objects.filter(code=code).exists():
-            raise errors.AlreadyExistsError("There is a merchant with this code already.")
-        merchant = Merchant.objects.create(
-            code=code,
-            name=name.strip(),
-            contact=contact,
-            settlement_mode=settlement_mode,
-            fee_rate=fee_rate,
-            time_zone=time_zone,
-            account_id=ledger.open_account(kind="merchant", unit=settings.MPS_CURRENCY),
-        )
-        audit.record(
-            "MERCHANT_CREATED",
-            object_type="merchant",
-            object_id=merchant.id,
-            details={"code": code, "name": name, "fee_rate": str(fee_rate)},
-        )
-    return merchant
+        return _add_merchant(new)
+
+
+def open_shop(
+    *,
+    code: str,
+    name: str,
+    contact: str = "",
+    settlement_mode: str = Merchant.SettlementMode.T_PLUS_1,
+    fee_rate: Decimal = Decimal(0),
+    time_zone: str = "",
+    terminal_name: str,
+    can_top_up: bool = False,
+) -> tuple[Merchant, Terminal, str]:
+    """Open a shop with its first till, both or neither; return them with the till's key.
+
+    The parameters are those of `create_merchant` and `create_terminal`.
+
+    :raises InvalidRequestError: a value is not as described.
+    :raises AlreadyExistsError: the code is taken.
+    """
+    new = _check_merchant(code, name, contact, settlement_mode, fee_rate, time_zone)
+    _check_terminal_name(terminal_name)
+    with (
+        audit.refusals("MERCHANT_REFUSED", object_type="merchant", object_id=code),
+        principals.principal_scope("platform_admin"),
+    ):
+        merchant = _add_merchant(new)
+        terminal, key = _add_terminal(merchant.id, terminal_name, can_top_up, False)
+    return merchant, terminal, key
 
 
 def create_terminal(
@@ -82,25 +79,11 @@ def create_terminal(
     :raises NotFoundError: there is no such shop.
     :raises InvalidRequestError: the name is empty or too long.
     """
-    if not name.strip() or len(name) > 80:
-        raise errors.InvalidRequestError(errors={"name": ["1 to 80 characters."]})
+    _check_terminal_name(name)
     with principals.principal_scope("platform_admin"):
         if not Merchant.objects.filter(id=merchant_id).exists():
             raise errors.NotFoundError("There is no such merchant.")
-        terminal = Terminal.objects.create(
-            merchant_id=merchant_id,
-            name=name.strip(),
-            can_top_up=can_top_up,
-            can_manage_webhooks=can_manage_webhooks,
-        )
-        key = _add_key(terminal)
-        audit.record(
-            "TERMINAL_CREATED",
-            object_type="terminal",
-            object_id=terminal.id,
-            details={"merchant": str(merchant_id), "name": name, "can_top_up": can_top_up},
-        )
-    return terminal, key
+        return _add_terminal(merchant_id, name, can_top_up, can_manage_webhooks)
 
 
 def rotate_terminal_key(*, terminal_id: UUID, overlap_seconds: int = 86_400) -> str:
@@ -184,6 +167,80 @@ def _set_status(merchant_id: UUID, status: str, action: str, reason: str) -> Non
             object_id=merchant_id,
             details={"before": before, "after": status, "reason": reason},
         )
+
+
+def _check_merchant(
+    code: str, name: str, contact: str, settlement_mode: str, fee_rate: Decimal, time_zone: str
+) -> Merchant:
+    """Return a shop that may be written; :raises InvalidRequestError: naming what is wrong."""
+    time_zone = time_zone or settings.MPS_TIME_ZONE
+    wrong: dict[str, list[str]] = {}
+    if not Merchant.CODE_PATTERN.fullmatch(code):
+        wrong["code"] = ["1 to 32 of A-Z 0-9 _ -, starting with a letter or digit."]
+    if not _is_name(name):
+        wrong["name"] = ["1 to 80 printable characters."]
+    if len(contact) > 200 or not contact.isprintable():
+        wrong["contact"] = ["At most 200 printable characters."]
+    if settlement_mode not in Merchant.SettlementMode.values:
+        wrong["settlement_mode"] = [f"One of {', '.join(Merchant.SettlementMode.values)}."]
+    if not 0 <= fee_rate <= 1 or fee_rate != round(fee_rate, 4):
+        wrong["fee_rate"] = ["From 0 to 1, with at most four decimals."]
+    if time_zone not in available_timezones():
+        wrong["time_zone"] = ["An IANA time zone, such as Asia/Taipei."]
+    if wrong:
+        raise errors.InvalidRequestError(errors=wrong)
+    return Merchant(
+        code=code,
+        name=name.strip(),
+        contact=contact,
+        settlement_mode=settlement_mode,
+        fee_rate=fee_rate,
+        time_zone=time_zone,
+    )
+
+
+def _check_terminal_name(name: str) -> None:
+    if not _is_name(name):
+        raise errors.InvalidRequestError(errors={"name": ["1 to 80 printable characters."]})
+
+
+def _is_name(text: str) -> bool:
+    return bool(text.strip()) and len(text) <= 80 and text.isprintable()
+
+
+def _add_merchant(new: Merchant) -> Merchant:
+    """Write a shop with its ledger account. Inside the platform's scope."""
+    if Merchant.objects.filter(code=new.code).exists():
+        raise errors.AlreadyExistsError("There is a merchant with this code already.")
+    new.account_id = ledger.open_account(kind="merchant", unit=settings.MPS_CURRENCY)
+    new.save(force_insert=True)
+    audit.record(
+        "MERCHANT_CREATED",
+        object_type="merchant",
+        object_id=new.id,
+        details={"code": new.code, "name": new.name, "fee_rate": str(new.fee_rate)},
+    )
+    return new
+
+
+def _add_terminal(
+    merchant_id: UUID, name: str, can_top_up: bool, can_manage_webhooks: bool
+) -> tuple[Terminal, str]:
+    """Write a till with its key. Inside the platform's scope."""
+    terminal = Terminal.objects.create(
+        merchant_id=merchant_id,
+        name=name.strip(),
+        can_top_up=can_top_up,
+        can_manage_webhooks=can_manage_webhooks,
+    )
+    key = _add_key(terminal)
+    audit.record(
+        "TERMINAL_CREATED",
+        object_type="terminal",
+        object_id=terminal.id,
+        details={"merchant": str(merchant_id), "name": name, "can_top_up": can_top_up},
+    )
+    return terminal, key
 
 
 def _add_key(terminal: Terminal) -> str:

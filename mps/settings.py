@@ -7,6 +7,7 @@ from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from mps.core import logs
@@ -43,9 +44,10 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "unfold.contrib.import_export",
+    "mps.audit.console_app.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -138,7 +140,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Redis and Celery ----------------------------------------------------------------------------
 REDIS_URL = _required("REDIS_URL", "Set it, or run `make run` first.")
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        # A Redis that answers nothing must not hang a request.
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+    }
 }
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
@@ -170,19 +177,27 @@ MPS_MEMBER_TOKEN_TTL_SECONDS = 24 * 3600
 # allauth headless, in its app form: a program signs in and gets our member token.
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
+HEADLESS_ADAPTER = "members.allauth_adapter.HeadlessAdapter"
+HEADLESS_TOKEN_STRATEGY = "members.allauth_adapter.MemberTokenStrategy"
 ACCOUNT_ADAPTER = "members.allauth_adapter.AccountAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"
+# One field for phone, e-mail and member number alike.
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+# Failures, per address and per account; counted before hashing, given back on success. Successes
+# are not limited: a whole shop may sign in from one address.
+ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,5/5m/key", "login": None}
 
 # --- API -----------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "mps.core.openapi.Schema",
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["mps.core.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["mps.core.parsing.FastJSONRenderer"],
     "UNAUTHENTICATED_USER": None,
+    # `?format=` is an unknown query parameter like any other.
+    "URL_FORMAT_OVERRIDE": None,
     "COERCE_DECIMAL_TO_STRING": True,
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
@@ -196,6 +211,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": ["mps.core.openapi.complete"],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
@@ -226,11 +242,12 @@ TIME_ZONE = MPS_TIME_ZONE
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hant", "繁體中文")]
 LOCALE_PATHS = [BASE_DIR / "mps" / "locale"]
+FORMAT_MODULE_PATH = ["mps.formats"]
 
 # --- files, headers, logs ------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(env.str("MPS_STATIC_ROOT", default=str(DATA_DIR / "static")))
-# Served from the packages themselves: no collecting step before the first start.
+# Set it where `collectstatic` is part of deploying; otherwise files are served from the packages.
+STATIC_ROOT = env.str("MPS_STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
@@ -259,7 +276,7 @@ LOGGING: dict[str, Any] = {
         "json": {
             "()": "structlog.stdlib.ProcessorFormatter",
             "foreign_pre_chain": [],
-            "processor": logs.render,
+            "processors": [logs.render],
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
@@ -273,9 +290,122 @@ LOGGING: dict[str, Any] = {
     },
 }
 
+
+def _page(title: Any, icon: str, model: str) -> dict[str, Any]:
+    """Return a line of the console's sidebar: a model's list, for those who may see it."""
+    app, _dot, name = model.partition(".")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
+        "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
+    }
+
+
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+    "%3Crect width='16' height='16' rx='4' fill='%231d4ed8'/%3E"
+    "%3Cpath d='M3 6h10M3 8h10v4H3z' stroke='white' fill='none'/%3E%3C/svg%3E"
+)
+# In the order of daily work.
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": _("Member Payment System"),
     "SITE_HEADER": "MPS",
+    "SITE_SUBHEADER": _("Console"),
     "SITE_SYMBOL": "payments",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "href": _ICON}],
     "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "DASHBOARD_CALLBACK": "payments.admin.first_page",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254.6)",
+            "100": "oklch(93.2% .032 255.6)",
+            "200": "oklch(88.2% .059 254.1)",
+            "300": "oklch(80.9% .105 251.8)",
+            "400": "oklch(70.7% .165 254.6)",
+            "500": "oklch(62.3% .214 259.8)",
+            "600": "oklch(54.6% .245 262.9)",
+            "700": "oklch(48.8% .243 264.4)",
+            "800": "oklch(42.4% .199 265.6)",
+            "900": "oklch(37.9% .146 265.5)",
+            "950": "oklch(28.2% .091 267.9)",
+        }
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            {
+                "items": [
+                    {
+                        "title": _("Today"),
+                        "icon": "dashboard",
+                        "link": reverse_lazy("admin:index"),
+                    }
+                ]
+            },
+            {
+                "title": _("Members"),
+                "separator": True,
+                "items": [
+                    _page(_("Members"), "group", "members.member"),
+                    _page(_("External identities"), "link", "members.externalidentity"),
+                    _page(_("Sign-ins"), "login", "members.membertoken"),
+                ],
+            },
+            {
+                "title": _("Cards"),
+                "separator": True,
+                "items": [
+                    _page(_("Cards"), "credit_card", "cards.card"),
+                    _page(_("Bindings"), "diversity_3", "cards.binding"),
+                    _page(_("Vouchers"), "redeem", "cards.voucher"),
+                    _page(_("Tiers"), "military_tech", "cards.tier"),
+                    _page(_("Payment codes"), "qr_code_2", "cards.paymentcode"),
+                    _page(_("Past payment codes"), "history", "cards.codehistory"),
+                ],
+            },
+            {
+                "title": _("Payments"),
+                "separator": True,
+                "items": [_page(_("Transactions"), "receipt_long", "payments.transaction")],
+            },
+            {
+                "title": _("Merchants"),
+                "separator": True,
+                "items": [
+                    _page(_("Merchants"), "storefront", "merchants.merchant"),
+                    _page(_("Terminals"), "point_of_sale", "merchants.terminal"),
+                    _page(_("Merchant users"), "badge", "merchants.merchantuser"),
+                ],
+            },
+            {
+                "title": _("Ledger"),
+                "separator": True,
+                "items": [
+                    _page(_("Accounts"), "account_balance", "ledger.account"),
+                    _page(_("Postings"), "swap_horiz", "ledger.posting"),
+                    _page(_("Entries"), "list", "ledger.entry"),
+                ],
+            },
+            {
+                "title": _("Audit"),
+                "separator": True,
+                "items": [_page(_("Audit events"), "policy", "audit.event")],
+            },
+            {
+                "title": _("System"),
+                "separator": True,
+                "items": [
+                    _page(_("Service keys"), "key", "rpc.servicekey"),
+                    _page(_("Jobs"), "schedule", "django_celery_beat.periodictask"),
+                    _page(_("Intervals"), "timer", "django_celery_beat.intervalschedule"),
+                    _page(_("Crontabs"), "calendar_clock", "django_celery_beat.crontabschedule"),
+                    _page(_("Staff"), "manage_accounts", "auth.user"),
+                    _page(_("Groups"), "groups", "auth.group"),
+                ],
+            },
+        ],
+    },
 }

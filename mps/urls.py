@@ -13,7 +13,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("rest/v1/", include("mps.rpc.urls")),
-    path("_allauth/", include("allauth.headless.urls")),
+    path("_allauth/", include("members.allauth_urls")),
     path("admin/", admin.site.urls),
     path("healthz", pages.healthz),
     path("readyz", pages.readyz),

@@ -16,7 +16,7 @@ from cards.codes import InvalidCodeError, require_code
 from merchants.authentication import TerminalAuthentication
 from merchants.selectors import Till
 from mps.core import fields, money, problems
-from mps.core.api import ApiView, NewestFirst
+from mps.core.api import ApiView, NewestFirst, read_body
 from mps.core.errors import InvalidRequestError, NotFoundError
 from payments import charging, documents, selectors, services
 from payments.errors import IdempotencyKeyRequiredError
@@ -82,6 +82,22 @@ class ChargeOut(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
+class ChargeDetailOut(ChargeOut):
+    """A payment with what became of it."""
+
+    class Refund(serializers.Serializer[Any]):
+        tx_no = serializers.CharField()
+        amount = fields.Money()
+        points_reversed = serializers.IntegerField()
+        credited_to = serializers.ChoiceField(choices=["card", "unclaimed"], allow_null=True)
+        reason = serializers.CharField()
+        created_at = serializers.DateTimeField()
+
+    failure_code = serializers.CharField(allow_null=True)
+    refunded_total = fields.Money()
+    refunds = Refund(many=True)
+
+
 class PosView(ApiView):
     """An endpoint for tills."""
 
@@ -143,17 +159,14 @@ class ChargesView(PosView):
     def post(self, request: Request) -> Response:
         """Charge the card behind a payment code."""
         key = idempotency_key(request)
-        body = self.Input(data=request.data)
-        body.is_valid(raise_exception=True)
-        return respond(
-            services.charge_card(till=self.till, idempotency_key=key, **body.validated_data)
-        )
+        body = read_body(self.Input, request)
+        return respond(services.charge_card(till=self.till, idempotency_key=key, **body))
 
     @extend_schema(
         operation_id="find_charge_by_order",
         tags=["POS"],
         parameters=[OpenApiParameter("external_order_id", str, required=True)],
-        responses={200: ChargeOut},
+        responses={200: ChargeDetailOut},
         examples=[
             OpenApiExample(
                 "Found",
@@ -183,7 +196,7 @@ class ChargeView(PosView):
     @extend_schema(
         operation_id="get_charge",
         tags=["POS"],
-        responses={200: ChargeOut},
+        responses={200: ChargeDetailOut},
         examples=[
             OpenApiExample(
                 "Found",
@@ -265,12 +278,9 @@ class RefundsView(PosView):
     def post(self, request: Request, tx_no: str) -> Response:
         """Refund part or all of a payment of this shop."""
         key = idempotency_key(request)
-        body = self.Input(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(self.Input, request)
         return respond(
-            services.refund_payment(
-                till=self.till, tx_no=tx_no, idempotency_key=key, **body.validated_data
-            )
+            services.refund_payment(till=self.till, tx_no=tx_no, idempotency_key=key, **body)
         )
 
 
@@ -348,9 +358,8 @@ class ValidateView(PosView):
     )
     def post(self, request: Request) -> Response:
         """Say what a live code is good for, without burning it."""
-        body = self.Input(data=request.data)
-        body.is_valid(raise_exception=True)
-        card = services.validate_code(till=self.till, code=body.validated_data["code"])
+        body = read_body(self.Input, request)
+        card = services.validate_code(till=self.till, code=body["code"])
         rate = pricing.card_rate(
             card.card_type, card.fixed_discount, card.tier_rate, card.corporate_rate
         )
@@ -402,11 +411,8 @@ class TopUpsView(PosView):
     def post(self, request: Request) -> Response:
         """Put cash taken at this till on a card."""
         key = idempotency_key(request)
-        body = self.Input(data=request.data)
-        body.is_valid(raise_exception=True)
-        return respond(
-            services.top_up_at_till(till=self.till, idempotency_key=key, **body.validated_data)
-        )
+        body = read_body(self.Input, request)
+        return respond(services.top_up_at_till(till=self.till, idempotency_key=key, **body))
 
 
 class TopUpReverseView(PosView):
@@ -416,7 +422,7 @@ class TopUpReverseView(PosView):
         operation_id="reverse_top_up",
         tags=["POS"],
         request={"application/json": {"type": "object"}},
-        responses={200: TopUpsView.Output},
+        responses={200: TopUpsView.Output, 402: None},
         examples=[
             OpenApiExample(
                 "Reversed",
@@ -434,6 +440,7 @@ class TopUpReverseView(PosView):
 class TransactionsView(PosView):
     """What this shop did."""
 
+    pagination_class = NewestFirst
     query_parameters = frozenset({"date", "type", "status"}) | NewestFirst.QUERY
 
     class Output(serializers.Serializer[Any]):
@@ -459,34 +466,26 @@ class TransactionsView(PosView):
             OpenApiParameter("date", date, description="A day in the shop's time zone."),
             OpenApiParameter("type", str, enum=Transaction.Type.values),
             OpenApiParameter("status", str, enum=Transaction.Status.values),
-            OpenApiParameter("cursor", str),
-            OpenApiParameter("limit", int),
         ],
         responses={200: Output(many=True)},
         examples=[
             OpenApiExample(
-                "One page",
+                "A payment",
                 {
-                    "results": [
-                        {
-                            "tx_no": "PAY0000000123",
-                            "type": "payment",
-                            "status": "completed",
-                            "failure_code": None,
-                            "external_order_id": "WX20250929001",
-                            "original_tx_no": None,
-                            "card_no": "PPD****0001",
-                            "amount": "299.00",
-                            "final_amount": "284.05",
-                            "currency": "TWD",
-                            "points": 299,
-                            "payment_method": "balance",
-                            "terminal_id": "0c771d72-ac2e-4bf8-bca4-a05f6c56a8b5",
-                            "created_at": "2025-09-29T04:00:00.000000Z",
-                        }
-                    ],
-                    "next": None,
-                    "previous": None,
+                    "tx_no": "PAY0000000123",
+                    "type": "payment",
+                    "status": "completed",
+                    "failure_code": None,
+                    "external_order_id": "WX20250929001",
+                    "original_tx_no": None,
+                    "card_no": "PPD****0001",
+                    "amount": "299.00",
+                    "final_amount": "284.05",
+                    "currency": "TWD",
+                    "points": 299,
+                    "payment_method": "balance",
+                    "terminal_id": "0c771d72-ac2e-4bf8-bca4-a05f6c56a8b5",
+                    "created_at": "2025-09-29T04:00:00.000000Z",
                 },
                 response_only=True,
             )
@@ -576,6 +575,6 @@ def parse_day(request: Request, till: Till) -> date | None:
 
 def _one_of(request: Request, name: str, choices: list[str]) -> str:
     value: str = request.query_params.get(name, "")
-    if value and value not in choices:
+    if name in request.query_params and value not in choices:
         raise InvalidRequestError(errors={name: [f"One of {', '.join(choices)}."]})
     return value

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -101,10 +102,13 @@ def store_answer(scope_id: UUID, key: str, request_hash: bytes, answer: Answer, 
 def plain(value: Any) -> Any:
     """Return JSON as it was parsed with numbers for `JsonNumber`s, to be stored:
 
-    Integers exact, others by decimal text.
+    Integers exact up to 18 digits, others as the nearest double, what no double holds as text.
     """
     if isinstance(value, JsonNumber):
-        return int(value) if re.fullmatch(r"-?[0-9]{1,18}", value) else float(value)
+        if re.fullmatch(r"-?[0-9]{1,18}", value):
+            return int(value)
+        number = float(value)
+        return number if math.isfinite(number) else str(value)
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -49,14 +49,32 @@ register(
         """SELECT t.tx_no::text FROM payments_transaction t
            JOIN ledger_posting p ON p.reference = t.id
            JOIN ledger_entry e ON e.posting_id = p.id
-           JOIN cards_card c ON c.id = t.card_id AND c.money_account_id = e.account_id
-           WHERE t.type IN ('payment', 'refund', 'recharge') AND abs(e.amount) <> t.final_amount""",
+           JOIN cards_card c ON c.id = t.card_id
+           WHERE (e.account_id = c.money_account_id
+                  AND (t.type, e.amount) NOT IN (('payment', -t.final_amount),
+                  ('refund', t.final_amount), ('recharge', t.final_amount),
+                  ('adjustment', -t.final_amount), ('cash_out', -t.final_amount)))
+              OR (e.account_id = c.points_account_id AND e.amount <> t.points)""",
     ),
     Invariant(
         "an order has one payment that did not fail",
         """SELECT min(tx_no)::text FROM payments_transaction
            WHERE type = 'payment' AND status <> 'failed' AND external_order_id <> ''
            GROUP BY merchant_id, external_order_id HAVING count(*) > 1""",
+    ),
+    Invariant(
+        "an order's payment is the one it names",
+        """SELECT o.external_order_id::text FROM payments_order o
+           LEFT JOIN payments_transaction t ON t.id = o.tx_id
+           WHERE o.tx_id IS NOT NULL AND (t.id IS NULL OR t.status = 'failed'
+                 OR (t.merchant_id, t.external_order_id, t.amount)
+                 IS DISTINCT FROM (o.merchant_id, o.external_order_id, o.amount))""",
+    ),
+    Invariant(
+        "every number that was acknowledged exists",
+        """SELECT i.body ->> 'tx_no' FROM payments_idempotency i
+           WHERE i.body ? 'tx_no' AND NOT EXISTS (
+               SELECT FROM payments_transaction t WHERE t.tx_no = i.body ->> 'tx_no')""",
     ),
     Invariant(
         "every reference leads somewhere",

@@ -89,6 +89,11 @@ def _columns(alias: str, facts: type) -> str:
 _STORED_WIDTH = len(fields(StoredFacts))
 _CARD_WIDTH = len(fields(CardFacts))
 _READ_CHARGE = (
+    f"SELECT {_columns('s', StoredFacts)}, {_columns('c', CardFacts)}"
+    " FROM payments_read_charge(%s, %s, %s) s"
+    " LEFT JOIN cards_read_code(%s::bytea[]) c ON true"
+)
+_READ_CHARGE_WITH_VOUCHER = (
     f"SELECT {_columns('s', StoredFacts)}, {_columns('c', CardFacts)}, {_columns('v', CardFacts)}"
     " FROM payments_read_charge(%s, %s, %s) s"
     " LEFT JOIN cards_read_code(%s::bytea[]) c ON true"
@@ -105,14 +110,19 @@ def read_charge(
     Inside the merchant's scope.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_READ_CHARGE, [merchant_id, key, order, hashes, voucher_hashes])
+        if voucher_hashes:
+            cursor.execute(
+                _READ_CHARGE_WITH_VOUCHER, [merchant_id, key, order, hashes, voucher_hashes]
+            )
+        else:
+            cursor.execute(_READ_CHARGE, [merchant_id, key, order, hashes])
         row = cursor.fetchone()
     card = row[_STORED_WIDTH : _STORED_WIDTH + _CARD_WIDTH]
     voucher = row[_STORED_WIDTH + _CARD_WIDTH :]
     return ChargeFacts(
         StoredFacts(*row[:_STORED_WIDTH]),
         CardFacts(*card) if card[0] is not None else None,
-        CardFacts(*voucher) if voucher[0] is not None else None,
+        CardFacts(*voucher) if voucher and voucher[0] is not None else None,
     )
 
 

@@ -238,6 +238,11 @@ def _write_charge(
                             card.member_id,
                             card.owner_id,
                             *([card.binding_id] if card.binding_id else []),
+                            *(
+                                [facts.voucher.card_id, facts.voucher.owner_id]
+                                if facts.voucher
+                                else []
+                            ),
                         }
                     ),
                     "code_hashes": hashes,
@@ -867,13 +872,17 @@ def _share(
 
 
 def _give_voucher_back(payment: Transaction) -> None:
-    """Let a voucher be used again after a full refund, if it is still valid."""
+    """Let a voucher be used again after a full refund, if it is still valid.
+
+    One on a frozen card is given back, too: like money, it waits there.
+    """
     if payment.voucher_card_id is not None:
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE cards_voucher SET used_by_tx_id = NULL FROM cards_card c"
                 " WHERE c.id = card_id AND card_id = %s AND used_by_tx_id = %s"
-                " AND c.status = 'active' AND (c.expires_at IS NULL OR c.expires_at > core_now())",
+                " AND c.status NOT IN ('expired', 'closed')"
+                " AND (c.expires_at IS NULL OR c.expires_at > core_now())",
                 [payment.voucher_card_id, payment.id],
             )
 
@@ -985,4 +994,7 @@ def _write_transaction(
         created_at=now.at,
     )
     done.save(force_insert=True)
+    if till is not None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT payments_enter_unclaimed(%s::uuid[])", [[done.id]])
     return done

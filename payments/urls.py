@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments import api
+from payments import api, member_api
 
 urlpatterns = [
     path("pos/charges", api.ChargesView.as_view()),
@@ -14,4 +14,6 @@ urlpatterns = [
     path("pos/topups/<str:tx_no>/reverse", api.TopUpReverseView.as_view()),
     path("pos/transactions", api.TransactionsView.as_view()),
     path("pos/summary", api.SummaryView.as_view()),
+    path("me/transactions", member_api.MyTransactions.as_view()),
+    path("me/points", member_api.MyPoints.as_view()),
 ]

@@ -2,11 +2,15 @@
 
 import itertools
 import uuid
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from django.test import Client
+
 from cards import services as cards
 from cards.models import Card
+from members import services as members
 from members.models import Member
 from merchants import selectors as merchant_selectors
 from merchants import services as merchants
@@ -97,3 +101,23 @@ def _make_shared(card_type: str, owner: Member, balance: str, fields: dict[str, 
     if Decimal(balance):
         top_up(card, balance)
     return card
+
+
+def member_client(member: Member) -> Client:
+    """Return an HTTP client that is signed in as this member."""
+    token = members.issue_token(user_id=member.user_id)
+    assert token is not None
+    return Client(headers={"Authorization": f"Bearer {token.token}"})
+
+
+def member_token(member: Member) -> str:
+    """Sign a member in; return their token."""
+    token = members.issue_token(user_id=member.user_id)
+    assert token is not None
+    return token.token
+
+
+def find_till(till: Till) -> Till:
+    """Return a till as it would be authenticated now."""
+    fresh = merchant_selectors.get_till_of_merchant(till.merchant_code)
+    return replace(fresh, terminal_id=till.terminal_id, can_top_up=till.can_top_up)

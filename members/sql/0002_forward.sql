@@ -23,14 +23,22 @@ GRANT EXECUTE ON FUNCTION members_authenticate_token(uuid, bytea) TO mps_web;
 
 -- The member and Django user an identifier (phone, lower-case e-mail or member number) signs in as.
 CREATE FUNCTION members_find_sign_in(p_identifier text)
-RETURNS TABLE (member_id uuid, user_id integer)
+RETURNS TABLE (member_id uuid, member_number text, user_id integer)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
-    SELECT id, user_id FROM members_member WHERE number = p_identifier
-    UNION ALL SELECT id, user_id FROM members_member WHERE phone = p_identifier
-    UNION ALL SELECT id, user_id FROM members_member WHERE email = p_identifier
+    SELECT id, number, user_id FROM members_member WHERE number = p_identifier
+    UNION ALL SELECT id, number, user_id FROM members_member WHERE phone = p_identifier
+    UNION ALL SELECT id, number, user_id FROM members_member WHERE email = p_identifier
     LIMIT 1
 $$;
 GRANT EXECUTE ON FUNCTION members_find_sign_in(text) TO mps_web, member_app, platform_admin;
+
+-- The member a Django user is; nothing for staff.
+CREATE FUNCTION members_find_by_user(p_user_id integer)
+RETURNS TABLE (member_id uuid, member_number text, user_id integer)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    SELECT id, number, user_id FROM members_member WHERE user_id = p_user_id
+$$;
+GRANT EXECUTE ON FUNCTION members_find_by_user(integer) TO mps_web;
 
 -- Which of phone, e-mail or external identity belongs to somebody already: its name, or ''.
 CREATE FUNCTION members_taken(p_phone text, p_email text, p_provider text, p_external_id text) RETURNS text

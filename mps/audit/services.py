@@ -1,5 +1,6 @@
 """Write down who did what, also when it was refused."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +9,9 @@ import orjson
 from django.db import connection
 
 from mps.core import context, problems
+
+_MAX_NAME = 80
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def record(
@@ -24,15 +28,20 @@ def record(
             "SELECT audit_record(%s, %s, %s, %s, %s, %s::jsonb, %s, %s)",
             [
                 now.actor_type,
-                now.actor,
+                _writable(now.actor),
                 action,
                 object_type,
-                str(object_id),
+                _writable(str(object_id)),
                 orjson.dumps(dict(details or {})).decode(),
                 now.request_id,
                 now.address,
             ],
         )
+
+
+def _writable(name: str) -> str:
+    """Return a name as the log can keep it: whoever was refused may have named anything."""
+    return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", name)[:_MAX_NAME]
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """One JSON object a line, with the request's id."""
 
+import json
 import logging
 from typing import Any
 
@@ -20,6 +21,9 @@ def render(logger: Any, method: str, event: dict[str, Any]) -> str:
         **structlog.contextvars.get_contextvars(),
         **event,
     }
-    if record.exc_info:
-        line["exception"] = logging.Formatter().formatException(record.exc_info)
-    return orjson.dumps(line, default=str).decode()
+    line = dict(structlog.processors.format_exc_info(logger, method, line))
+    try:
+        return orjson.dumps(line, default=str).decode()
+    except TypeError:
+        # Text that is no UTF-8, such as a lone surrogate: escaped, rather than no line at all.
+        return json.dumps(line, default=str)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 import orjson
+from django.utils.http import parse_header_parameters
 from rest_framework import parsers, renderers
 
 from mps.core import errors
@@ -30,7 +31,11 @@ class StrictJSONParser(parsers.BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the body; :raises PayloadTooLargeError, InvalidRequestError:."""
+        """Return the body.
+
+        :raises UnsupportedMediaTypeError, PayloadTooLargeError, InvalidRequestError:
+        """
+        _require_utf8_json(media_type)
         raw = stream.read(MAX_BODY_BYTES + 1)
         if len(raw) > MAX_BODY_BYTES:
             raise errors.PayloadTooLargeError
@@ -48,6 +53,15 @@ class StrictJSONParser(parsers.BaseParser):
         if not isinstance(body, dict):
             raise errors.InvalidRequestError("The body is not a JSON object.")
         return body
+
+
+def _require_utf8_json(media_type: str | None) -> None:
+    """Refuse wildcards, which the framework lets pass, and any charset but UTF-8."""
+    given, parameters = parse_header_parameters(media_type or "")
+    if given.lower() != StrictJSONParser.media_type or parameters.get(
+        "charset", "utf-8"
+    ).lower() not in {"utf-8", "utf8"}:
+        raise errors.UnsupportedMediaTypeError
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

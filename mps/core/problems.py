@@ -7,7 +7,7 @@ import orjson
 import psycopg
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import override
 from rest_framework import exceptions
@@ -31,7 +31,7 @@ _PASSING_SQLSTATES = (
     "08",
 )
 # Text or numbers the database does not take, should they get past the fields.
-_BAD_INPUT_SQLSTATES = ("22021", "22P05", "22003", "22P02", "22008")
+_BAD_INPUT_SQLSTATES = ("22001", "22021", "22P05", "22003", "22P02", "22008")
 _UNIQUE_VIOLATION = "23505"
 # Field error codes that speak for the whole request.
 _FIELD_CODES: dict[str, type[errors.MpsError]] = {
@@ -150,6 +150,9 @@ def _from_database(exception: DatabaseError | InterfaceError) -> errors.MpsError
         return errors.UnavailableError()
     if not sqlstate and isinstance(exception, (OperationalError, InterfaceError)):
         return errors.UnavailableError()  # the connection itself is gone
+    if not sqlstate and isinstance(exception, DataError):
+        # The driver refused a value before the database saw it, such as text with a NUL.
+        return errors.InvalidRequestError()
     if sqlstate.startswith(_BAD_INPUT_SQLSTATES):
         return errors.InvalidRequestError()
     if sqlstate == _UNIQUE_VIOLATION:

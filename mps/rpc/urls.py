@@ -1,5 +1,11 @@
-"""Endpoints of rpc."""
+"""Endpoints of rpc: one a function, and an answer to whoever asks for anything else."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from mps.rpc import api
+from mps.rpc.functions import FUNCTIONS
+
+urlpatterns = [
+    *(path(f"rpc/{name}", api.view_of(function)) for name, function in FUNCTIONS.items()),
+    path("<path:name>", api.NothingView.as_view(schema=None)),
+]

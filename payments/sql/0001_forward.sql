@@ -117,6 +117,42 @@ CREATE TABLE payments_providerorder (
     CONSTRAINT payments_providerorder_id_not_empty CHECK (provider_order_id <> '')
 );
 
+-- What a shop did and no settlement has claimed: an entry of each completed transaction of a shop, made with it.
+-- What a settlement needs is copied here, so that claiming never reads the transactions. One index only: each
+-- charge pays for it.
+CREATE TABLE payments_unclaimed (
+    merchant_id uuid NOT NULL,
+    tx_id uuid NOT NULL,
+    created_at timestamptz NOT NULL,
+    type varchar(12) NOT NULL,
+    payment_method varchar(20) NOT NULL,
+    amount numeric(14, 2) NOT NULL,
+    fee numeric(14, 2) NOT NULL,
+    PRIMARY KEY (merchant_id, tx_id)
+);
+
+-- Enter transactions of shops that took effect; those of no shop stay out. Answers how many were entered.
+CREATE FUNCTION payments_enter_unclaimed(p_tx_ids uuid[]) RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    WITH entered AS (
+        INSERT INTO payments_unclaimed (merchant_id, tx_id, created_at, type, payment_method, amount, fee)
+        SELECT t.merchant_id, t.id, t.created_at, t.type, t.payment_method, t.final_amount, t.fee
+        FROM unnest(p_tx_ids) AS asked (id) JOIN payments_transaction t USING (id)
+        WHERE t.merchant_id IS NOT NULL AND t.status IN ('completed', 'refunded', 'cancelled')
+        RETURNING tx_id)
+    SELECT count(*) FROM entered
+$$;
+GRANT EXECUTE ON FUNCTION payments_enter_unclaimed(uuid[]) TO merchant_api, platform_admin;
+
+-- Claim what a shop did before a moment: it leaves the registry, and whoever called now answers for it.
+-- Granted to nobody: settlements_generate() calls it as owner.
+CREATE FUNCTION payments_claim(p_merchant_id uuid, p_before timestamptz)
+RETURNS TABLE (tx_id uuid, type text, payment_method text, amount numeric, fee numeric)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    DELETE FROM payments_unclaimed u WHERE u.merchant_id = p_merchant_id AND u.created_at < p_before
+    RETURNING u.tx_id, u.type, u.payment_method, u.amount, u.fee
+$$;
+
 -- The next number of a transaction of this type.
 CREATE FUNCTION payments_next_number(p_type text) RETURNS text
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
@@ -219,16 +255,16 @@ BEGIN
     ELSIF card.card_type = 'VCH' THEN
         voucher_card := card.card_id;
     END IF;
-    IF failure = '' AND cardinality(p_accounts) > 0 THEN
-        SELECT l.balance INTO points_before FROM ledger_lock_accounts(p_accounts) l WHERE l.account_id = p_points_account;
-    ELSIF failure = '' AND p_points_account IS NOT NULL THEN
-        SELECT l.balance INTO points_before FROM ledger_lock_accounts(ARRAY[p_points_account]) l;
+    IF failure = '' THEN
+        -- Also a payment that earns nothing needs the points: its price and its tier rest on them.
+        SELECT l.balance INTO points_before FROM ledger_lock_accounts(array_append(p_accounts, p_points_account)) l
+        WHERE l.account_id = p_points_account;
     END IF;
     -- The price was made for this span of points; past its end another tier applies.
     IF points_before < p_points_from OR points_before >= p_points_below THEN RETURN; END IF;
     IF NOT cards_burn_code(card.code_id) THEN RETURN; END IF;
     -- From here on something is written: a race lost now takes everything back by an error the caller retries.
-    IF voucher_code IS NOT NULL AND NOT cards_burn_code(voucher_code) THEN
+    IF voucher_code <> card.code_id AND NOT cards_burn_code(voucher_code) THEN
         RAISE EXCEPTION 'the voucher code went meanwhile' USING ERRCODE = 'MPS01';
     END IF;
 
@@ -244,9 +280,13 @@ BEGIN
             balance_left := posted.balances[array_position(p_accounts, p_money_account)];
         END IF;
     END IF;
+    IF failure = '' AND balance_left IS NULL AND p_money_account IS NOT NULL THEN
+        -- A voucher paid all of it: the card's balance did not move.
+        balance_left := (SELECT a.balance FROM ledger_account a WHERE a.id = p_money_account);
+    END IF;
     IF failure = '' THEN
         outcome := 'completed';
-        IF p_points_account IS NOT NULL THEN tier_now := cards_tier_code(points_before + p_points); END IF;
+        IF p_points_account IS NOT NULL THEN tier_now := coalesce(cards_tier_code(points_before + p_points), ''); END IF;
         IF voucher_card IS NOT NULL AND NOT cards_use_voucher(voucher_card, payment_id) THEN
             RAISE EXCEPTION 'the voucher was used meanwhile' USING ERRCODE = 'MPS01';
         END IF;
@@ -272,6 +312,10 @@ BEGIN
         p_amount, p_discount_rate, p_amount - p_final_amount, p_final_amount,
         CASE WHEN failure = '' THEN p_points ELSE 0 END, CASE WHEN failure = '' THEN p_fee ELSE 0 END, tier_now, balance_left,
         p_method, p_order, voucher_card, p_tag, core_now());
+    IF outcome = 'completed' THEN
+        INSERT INTO payments_unclaimed (merchant_id, tx_id, created_at, type, payment_method, amount, fee)
+        VALUES (p_merchant_id, payment_id, core_now(), 'payment', p_method, p_final_amount, p_fee);
+    END IF;
     PERFORM audit_record(
         p_actor_type, p_actor, CASE outcome WHEN 'completed' THEN 'PAYMENT_COMPLETED' ELSE 'PAYMENT_FAILED' END,
         'transaction', payment_no,
@@ -295,6 +339,7 @@ GRANT SELECT, INSERT ON payments_idempotency TO merchant_api, member_app, platfo
 GRANT SELECT, INSERT ON payments_order TO merchant_api, platform_admin;
 GRANT UPDATE (reversed_at, refund_tx_id) ON payments_order TO merchant_api, platform_admin;
 GRANT SELECT, INSERT ON payments_providerorder TO merchant_api, platform_admin;
+GRANT SELECT ON payments_unclaimed TO platform_admin;
 
 CREATE VIEW report.transactions WITH (security_barrier) AS
     SELECT t.id AS tx_id, t.tx_no, t.type, t.status, nullif(t.failure_code, '') AS failure_code, t.card_id,

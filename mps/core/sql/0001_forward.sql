@@ -9,6 +9,9 @@ GRANT USAGE ON SCHEMA public TO mps_web, merchant_api, member_app, platform_admi
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO mps_backup;
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON SEQUENCES TO mps_backup;
+-- The frameworks' tables that were made before.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO mps_backup;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO mps_backup;
 
 -- The smallest UUID whose embedded millisecond is `moment`: a bound for ranges of UUIDv7 ids.
 CREATE FUNCTION core_uuid_floor(moment timestamptz) RETURNS uuid

@@ -98,9 +98,12 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
 DECLARE
     found_id uuid;
 BEGIN
+    IF p_kind NOT IN ('clearing', 'unclaimed', 'points_issue', 'fee', 'adjustment') THEN
+        RAISE EXCEPTION 'the platform has no account of kind %', p_kind USING ERRCODE = 'MPS03';
+    END IF;
     SELECT id INTO found_id FROM ledger_account
     WHERE kind = p_kind AND unit = p_unit
-      AND kind IN ('clearing', 'unclaimed', 'points_issue', 'fee', 'adjustment');
+      AND kind IN ('clearing', 'unclaimed', 'points_issue', 'fee', 'adjustment');  -- the partial index
     IF found_id IS NULL THEN
         INSERT INTO ledger_account (kind, unit) VALUES (p_kind, p_unit) ON CONFLICT DO NOTHING;
         SELECT id INTO found_id FROM ledger_account WHERE kind = p_kind AND unit = p_unit;

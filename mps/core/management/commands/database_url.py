@@ -6,7 +6,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-VARIABLES = {"web": "DATABASE_URL", "owner": "DATABASE_OWNER_URL", "report": "DATABASE_REPORT_URL"}
+VARIABLES = {
+    "web": "DATABASE_URL",
+    "owner": "DATABASE_OWNER_URL",
+    "report": "DATABASE_REPORT_URL",
+    "backup": "DATABASE_BACKUP_URL",
+}
 
 
 class Command(BaseCommand):

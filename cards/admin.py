@@ -1,0 +1,565 @@
+"""The console's pages of cards, and what cards add to the pages of members."""
+
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db.models import CharField, F, Func, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.enums import ActionVariant
+
+from cards import services
+from cards.models import Binding, Card, CardType, CodeHistory, PaymentCode, Tier, Voucher
+from members.models import Member
+from merchants.models import Merchant
+from mps.core import console
+from mps.core.console import Act, Done, Section
+from mps.core.money import show_rate
+
+STATUS_COLOURS = {
+    "active": "success",
+    "frozen": "info",
+    "lost": "danger",
+    "suspended": "danger",
+    "expired": "warning",
+    "closed": "warning",
+}
+CARD_NUMBER = r"(STD|PPD|COR|VCH)[0-9]{8,11}"
+MEMBER_NUMBER = r"M[0-9]{8,11}"
+
+
+def with_tier(cards: QuerySet[Card]) -> QuerySet[Any]:
+    """Return the cards with the code of their tier, as the database derives it from the points."""
+    return cards.annotate(
+        tier_code=Func(
+            F("points_account__balance"), function="cards_tier_code", output_field=CharField()
+        )
+    )
+
+
+# --- cards ---------------------------------------------------------------------------------------
+
+
+@admin.register(Card)
+class CardAdmin(console.Exported, console.ConsoleAdmin):
+    """Cards of all types. Type, number, owner and accounts never change."""
+
+    export_fields = (
+        "number",
+        "card_type",
+        "status",
+        "owner__number",
+        "name",
+        "fixed_discount",
+        "money_account__balance",
+        "points_account__balance",
+        "expires_at",
+        "created_at",
+    )
+    list_display = (
+        "number",
+        "shown_owner",
+        "card_type",
+        "shown_status",
+        "balance",
+        "points",
+        "tier",
+        "expires_at",
+        "created_at",
+    )
+    list_select_related = ("owner", "money_account", "points_account")
+    list_filter = (
+        ("card_type", ChoicesDropdownFilter),
+        ("status", ChoicesDropdownFilter),
+        ("created_at", console.DayFilter),
+        ("expires_at", console.DayFilter),
+    )
+    ordering = ("-number",)
+    search_fields = ("name", "owner__name")
+    search_help_text = _("Card number, member number or phone; or a part of the name")
+    exact_search = (
+        (CARD_NUMBER, "number"),
+        (MEMBER_NUMBER, "owner__number"),
+        (r"\+?[0-9]{6,15}", "owner__phone"),
+    )
+    history_fields: ClassVar[tuple[str, ...]] = ("number",)
+    editable: ClassVar[tuple[str, ...]] = ("name", "fixed_discount", "expires_at")
+    fieldsets = (
+        (None, {"fields": ("number", "card_type", "shown_owner", "name")}),
+        (_("What is on it"), {"fields": ("balance", "points", "tier", "fixed_discount")}),
+        (
+            _("Status"),
+            {
+                "fields": (
+                    "shown_status",
+                    "status_reason",
+                    "locked_by_member",
+                    "expires_at",
+                    "created_at",
+                )
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Card]:
+        """Return cards with what is on them at hand."""
+        cards = super().get_queryset(request)
+        return with_tier(cards.select_related("owner", "money_account", "points_account"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return what may not be changed; a voucher card has no fixed discount."""
+        fixed = list(super().get_readonly_fields(request, obj))
+        if obj is not None and obj.card_type in {CardType.VOUCHER, CardType.STANDARD}:
+            fixed.append("fixed_discount")
+        return fixed
+
+    @console.shown(_("owner"), ordering="owner__number")
+    def shown_owner(self, card: Card) -> Any:
+        """Show whose card it is."""
+        return console.link(card.owner)
+
+    @console.shown(_("status"), ordering="status")
+    def shown_status(self, card: Card) -> Any:
+        """Show the status in its colour."""
+        return console.badge(card.status, card.get_status_display(), STATUS_COLOURS)
+
+    @console.shown(_("balance"))
+    def balance(self, card: Card) -> str:
+        """Show the money on it."""
+        return console.amount(card.money_account.balance if card.money_account else None)
+
+    @console.shown(_("points"))
+    def points(self, card: Card) -> str:
+        """Show the points on it."""
+        return console.whole(card.points_account.balance if card.points_account else None)
+
+    @console.shown(_("tier"))
+    def tier(self, card: Any) -> str:
+        """Show the tier its points make."""
+        return card.tier_code or "–"
+
+
+class OwnerForm(console.ActForm):
+    """What a shared card is issued with."""
+
+    name = forms.CharField(label=_("Name on the card"), max_length=80, required=False)
+    fixed_discount = console.RateField(
+        label=_("Fixed discount"),
+        required=False,
+        help_text=_("0.95 makes 100.00 cost 95.00; empty: by tier, or none."),
+    )
+    binding_password = forms.CharField(
+        label=_("Binding password"),
+        max_length=128,
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=_("By which members join this card; empty: by invitation only."),
+    )
+    expires_at = console.MomentField(label=_("Expires at"), required=False)
+
+
+class VoucherForm(console.ActForm):
+    """What a voucher is good for."""
+
+    kind = forms.ChoiceField(label=_("Kind"), choices=Voucher.Kind.choices)
+    value = console.MoneyField(label=_("Value"), help_text=_("20 takes 20 % off, or 20.00 off."))
+    min_spend = console.MoneyField(
+        label=_("Minimum spend"), required=False, help_text=_("Before discount; empty: none.")
+    )
+    expires_at = console.MomentField(label=_("Expires at"), required=False)
+    merchants = forms.CharField(
+        label=_("Merchant codes"),
+        max_length=1000,
+        required=False,
+        help_text=_("Where it applies, with commas between; empty: everywhere."),
+    )
+
+    def clean_merchants(self) -> list[Any]:
+        """Return the merchants' ids."""
+        codes = {code.strip() for code in self.cleaned_data["merchants"].split(",")} - {""}
+        found = dict(Merchant.objects.filter(code__in=codes).values_list("code", "id"))
+        if missing := sorted(codes - set(found)):
+            raise forms.ValidationError(
+                _("There is no merchant %(codes)s.") % {"codes": ", ".join(missing)}
+            )
+        return list(found.values())
+
+
+class MemberForm(console.ActForm):
+    """A member, by number."""
+
+    member = forms.CharField(
+        label=_("Member number"), max_length=12, help_text=_("Such as M00000001.")
+    )
+
+    def clean_member(self) -> Member:
+        """Return the member."""
+        number = self.cleaned_data["member"].strip().upper()
+        member = Member.objects.filter(number=number).first()
+        if member is None:
+            raise forms.ValidationError(_("There is no member with this number."))
+        return member
+
+
+class BindForm(MemberForm):
+    """A member and what they may do with the card."""
+
+    role = forms.ChoiceField(
+        label=_("Role"), choices=Binding.Role.choices, initial=Binding.Role.MEMBER
+    )
+
+
+class BindingPasswordForm(console.ActForm):
+    """A new binding password."""
+
+    password = forms.CharField(
+        label=_("Binding password"),
+        max_length=128,
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=_("Empty: nobody joins by password any more."),
+    )
+
+
+class RegisterForm(console.ActForm):
+    """A new member."""
+
+    name = forms.CharField(label=_("Name"), max_length=80)
+    phone = forms.CharField(label=_("Phone"), max_length=30, required=False)
+    email = forms.CharField(label=_("E-mail"), max_length=254, required=False)
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=512,
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=_("Empty: the member cannot sign in by password yet."),
+    )
+
+
+def _freeze(card: Card, values: dict[str, Any], staff: Any) -> Done:
+    services.freeze_card(card_id=card.id, reason=values["reason"])
+    return Done(text=_("%(card)s is frozen.") % {"card": card})
+
+
+def _unfreeze(card: Card, values: dict[str, Any], staff: Any) -> Done:
+    services.unfreeze_card(card_id=card.id, reason=values["reason"])
+    return Done(text=_("%(card)s is active again.") % {"card": card})
+
+
+def _bind(card: Card, values: dict[str, Any], staff: Any) -> Done:
+    services.bind_member(card_id=card.id, member_id=values["member"].id, role=values["role"])
+    return Done(
+        text=_("%(member)s is bound to %(card)s.") % {"member": values["member"], "card": card}
+    )
+
+
+def _unbind(card: Card, values: dict[str, Any], staff: Any) -> Done:
+    services.unbind_member(card_id=card.id, member_id=values["member"].id)
+    return Done(
+        text=_("%(member)s is no longer bound to %(card)s.")
+        % {"member": values["member"], "card": card}
+    )
+
+
+def _set_binding_password(card: Card, values: dict[str, Any], staff: Any) -> Done:
+    services.set_binding_password(card_id=card.id, password=values["password"])
+    return Done(text=_("The binding password of %(card)s is set.") % {"card": card})
+
+
+def _issue(card_type: str, member: Member, values: dict[str, Any]) -> Done:
+    card = services.issue_shared_card(
+        card_type=card_type,
+        owner_id=member.id,
+        name=values["name"],
+        fixed_discount=values["fixed_discount"],
+        binding_password=values["binding_password"],
+        expires_at=values["expires_at"],
+    )
+    return Done(text=_("%(card)s is issued.") % {"card": card}, show=card)
+
+
+def _issue_prepaid(member: Member, values: dict[str, Any], staff: Any) -> Done:
+    return _issue(CardType.PREPAID, member, values)
+
+
+def _issue_corporate(member: Member, values: dict[str, Any], staff: Any) -> Done:
+    return _issue(CardType.CORPORATE, member, values)
+
+
+def _issue_voucher(member: Member, values: dict[str, Any], staff: Any) -> Done:
+    card = services.issue_voucher_card(
+        owner_id=member.id,
+        kind=values["kind"],
+        value=values["value"],
+        min_spend=values["min_spend"] or Decimal(0),
+        expires_at=values["expires_at"],
+        merchant_ids=values["merchants"],
+    )
+    return Done(text=_("%(card)s is issued.") % {"card": card}, show=card)
+
+
+def _register(nothing: None, values: dict[str, Any], staff: Any) -> Done:
+    member, card = services.register_member(
+        name=values["name"],
+        phone=values["phone"],
+        email=values["email"],
+        password=values["password"],
+    )
+    return Done(
+        text=_("%(member)s is registered with card %(card)s.") % {"member": member, "card": card},
+        show=member,
+    )
+
+
+def _is_shared(card: Card) -> bool:
+    return card.card_type in services.SHAREABLE
+
+
+console.add_acts(
+    Card,
+    Act(
+        name="freeze",
+        label=_("Freeze"),
+        explanation=_("These cards stop paying at once; what is on them stays:"),
+        run=_freeze,
+        bulk=True,
+        offered=lambda card: card.status == Card.Status.ACTIVE,
+        icon="ac_unit",
+        variant=ActionVariant.DANGER,
+    ),
+    Act(
+        name="unfreeze",
+        label=_("Unfreeze"),
+        explanation=_("These cards pay again:"),
+        run=_unfreeze,
+        bulk=True,
+        offered=lambda card: card.status == Card.Status.FROZEN,
+        icon="check_circle",
+        variant=ActionVariant.SUCCESS,
+    ),
+    Act(
+        name="bind",
+        label=_("Bind a member"),
+        explanation=_("Lets a member use this card, in the role you choose:"),
+        run=_bind,
+        form=BindForm,
+        offered=_is_shared,
+        icon="person_add",
+        group=_("Sharing"),
+    ),
+    Act(
+        name="unbind",
+        label=_("Unbind a member"),
+        explanation=_("Takes a member off this card; their payment code for it dies at once:"),
+        run=_unbind,
+        form=MemberForm,
+        offered=_is_shared,
+        icon="person_remove",
+        group=_("Sharing"),
+    ),
+    Act(
+        name="binding-password",
+        label=_("Set binding password"),
+        explanation=_("Sets the password by which members join this card; it is shown nowhere:"),
+        run=_set_binding_password,
+        form=BindingPasswordForm,
+        offered=_is_shared,
+        icon="key",
+        group=_("Sharing"),
+    ),
+)
+console.add_acts(
+    Member,
+    Act(
+        name="register",
+        label=_("Register a member"),
+        explanation=_("Takes in a member together with their standard card."),
+        run=_register,
+        form=RegisterForm,
+        on_object=False,
+        icon="person_add",
+        variant=ActionVariant.PRIMARY,
+    ),
+    Act(
+        name="issue-prepaid",
+        label=_("Prepaid card"),
+        explanation=_("Issues a prepaid card with nothing on it to this member:"),
+        run=_issue_prepaid,
+        form=OwnerForm,
+        icon="add_card",
+        group=_("Issue a card"),
+    ),
+    Act(
+        name="issue-corporate",
+        label=_("Corporate card"),
+        explanation=_("Issues a corporate card with nothing on it to this member:"),
+        run=_issue_corporate,
+        form=OwnerForm,
+        icon="business_center",
+        group=_("Issue a card"),
+    ),
+    Act(
+        name="issue-voucher",
+        label=_("Voucher card"),
+        explanation=_("Gives this member a voucher, good for one use:"),
+        run=_issue_voucher,
+        form=VoucherForm,
+        icon="redeem",
+        group=_("Issue a card"),
+    ),
+)
+
+
+def _voucher(card: Card) -> Section | None:
+    if card.card_type != CardType.VOUCHER:
+        return None
+    voucher = Voucher.objects.filter(card=card).first()
+    if voucher is None:
+        return None
+    codes = Merchant.objects.filter(id__in=voucher.merchant_ids).values_list("code", flat=True)
+    return Section(
+        _("Voucher"),
+        [_("Kind"), _("Value"), _("Minimum spend"), _("Where"), _("Used")],
+        [
+            [
+                voucher.get_kind_display(),
+                console.amount(voucher.value),
+                console.amount(voucher.min_spend),
+                ", ".join(codes) or _("everywhere"),
+                _("yes") if voucher.used_by_tx_id else _("no"),
+            ]
+        ],
+    )
+
+
+def _bindings(card: Card) -> Section:
+    bindings = card.bindings.select_related("member").order_by("created_at")
+    return Section(
+        _("Who may use it"),
+        [_("Member"), _("Role"), _("Status"), _("Bound at")],
+        [
+            [
+                console.link(each.member),
+                each.get_role_display(),
+                each.member.get_status_display(),
+                console.moment(each.created_at),
+            ]
+            for each in bindings[:100]
+        ],
+    )
+
+
+def _cards(member: Member) -> Section:
+    cards = with_tier(
+        Card.objects.filter(bindings__member=member)
+        .select_related("money_account", "points_account")
+        .annotate(role=F("bindings__role"))
+    )
+    roles = dict(Binding.Role.choices)
+    return Section(
+        _("Cards"),
+        [_("Number"), _("Type"), _("Role"), _("Status"), _("Balance"), _("Points"), _("Tier")],
+        [
+            [
+                console.link(card),
+                card.get_card_type_display(),
+                roles.get(card.role, card.role),
+                console.badge(card.status, card.get_status_display(), STATUS_COLOURS),
+                console.amount(card.money_account.balance if card.money_account else None),
+                console.whole(card.points_account.balance if card.points_account else None),
+                card.tier_code or "–",
+            ]
+            for card in cards.order_by("created_at")[:100]
+        ],
+    )
+
+
+console.add_sections(Card, _voucher, _bindings)
+console.add_sections(Member, _cards)
+
+
+# --- the rest ------------------------------------------------------------------------------------
+
+
+@admin.register(Tier)
+class TierAdmin(console.ConsoleAdmin):
+    """Membership levels. A change holds for the next payment on."""
+
+    list_display = ("name", "code", "level", "min_points", "shown_rate")
+    ordering = ("level",)
+    can_add = True
+    editable: ClassVar[tuple[str, ...]] = ("name", "min_points", "rate")
+    fieldsets = ((None, {"fields": ("code", "name", "level", "min_points", "rate")}),)
+    history_fields: ClassVar[tuple[str, ...]] = ("code",)
+
+    @console.shown(_("rate"), ordering="rate")
+    def shown_rate(self, tier: Tier) -> str:
+        """Show the factor of the price."""
+        return show_rate(tier.rate)
+
+
+@admin.register(Binding)
+class BindingAdmin(console.ConsoleAdmin):
+    """Who may use which card. Changed on the card's page."""
+
+    list_display = ("card", "member", "role", "created_at")
+    list_select_related = ("card", "member")
+    list_filter = (("role", ChoicesDropdownFilter), ("created_at", console.DayFilter))
+    ordering = ("-id",)
+    exact_search = ((CARD_NUMBER, "card__number"), (MEMBER_NUMBER, "member__number"))
+    search_fields = ("=card__number", "=member__number")
+    search_help_text = _("Card number or member number")
+    fieldsets = ((None, {"fields": ("card", "member", "role", "created_at")}),)
+
+
+@admin.register(Voucher)
+class VoucherAdmin(console.ConsoleAdmin):
+    """What voucher cards are good for."""
+
+    list_display = ("card", "kind", "value", "min_spend", "is_used")
+    list_select_related = ("card",)
+    list_filter = (("kind", ChoicesDropdownFilter),)
+    ordering = ("-pk",)
+    search_fields = ("=card__number",)
+    search_help_text = _("Card number")
+    fieldsets = ((None, {"fields": ("card", "kind", "value", "min_spend", "is_used")}),)
+
+    @console.shown(_("used"), boolean=True)
+    def is_used(self, voucher: Voucher) -> bool:
+        """Show whether it was used."""
+        return voucher.used_by_tx_id is not None
+
+
+class CodeAdmin(console.ConsoleAdmin):
+    """Payment codes: whose and when. Neither the digits nor what they are derived from."""
+
+    list_display = ("card", "member", "issued_at", "expires_at", "ended_at", "outcome")
+    list_select_related = ("card", "member")
+    ordering = ("-id",)
+    sortable_by = ()
+    exact_search = ((CARD_NUMBER, "card__number"), (MEMBER_NUMBER, "member__number"))
+    search_fields = ("=card__number", "=member__number")
+    search_help_text = _("Card number or member number")
+    fieldsets = (
+        (None, {"fields": ("card", "member", "issued_at", "expires_at", "ended_at", "outcome")}),
+    )
+
+
+@admin.register(PaymentCode)
+class PaymentCodeAdmin(CodeAdmin):
+    """The latest code of each member for each card."""
+
+    list_filter = (("issued_at", console.DayFilter),)
+
+
+@admin.register(CodeHistory)
+class CodeHistoryAdmin(CodeAdmin, console.LogAdmin):
+    """Codes that are gone."""
+
+    list_filter = (("ended_at", console.DayByIdFilter),)

@@ -1,0 +1,464 @@
+"""What members do with their cards over HTTP (DESIGN 5.3)."""
+
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from rest_framework import renderers, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cards import codes, pictures, selectors, services
+from cards.models import Binding, CardType
+from members.api import MemberView
+from mps.core import api, fields
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_POSITION = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?\+00:00", re.ASCII)
+_CARD_EXAMPLE = {
+    "card_no": "PPD00000001",
+    "card_type": "PPD",
+    "name": "Family",
+    "status": "active",
+    "role": "owner",
+    "balance": "715.95",
+    "points": 299,
+    "tier": "ordinary",
+    "level": 0,
+    "discount_rate": "0.95",
+    "expires_at": None,
+}
+_CODE_EXAMPLE = {
+    "code": "77290145667120934185",
+    "expires_at": "2026-03-01T08:15:00.000000Z",
+    "ttl_seconds": 900,
+}
+_BINDING_EXAMPLE = {"member_no": "M00000002", "name": "Lin", "role": "member"}
+_MEMBER_EXAMPLE = {
+    "number": "M00000001",
+    "name": "Chen",
+    "phone": "0912345678",
+    "email": None,
+    "card": {
+        **_CARD_EXAMPLE,
+        "card_no": "STD00000001",
+        "card_type": "STD",
+        "name": "",
+        "balance": None,
+        "points": 0,
+        "discount_rate": "1.00",
+    },
+}
+
+
+class CardOut(serializers.Serializer[selectors.OwnCard]):
+    """A card as its member sees it."""
+
+    card_no = serializers.CharField()
+    card_type = serializers.ChoiceField(choices=CardType.choices)
+    name = serializers.CharField()
+    status = serializers.CharField()
+    role = serializers.ChoiceField(choices=Binding.Role.choices)
+    balance = fields.Money(allow_null=True)
+    points = serializers.IntegerField(allow_null=True)
+    tier = serializers.CharField(allow_null=True)
+    level = serializers.IntegerField(allow_null=True)
+    discount_rate = fields.Rate()
+    expires_at = fields.Moment(allow_null=True)
+
+
+class CodeOut(serializers.Serializer[codes.ShownCode]):
+    """A payment code for its holder's eyes."""
+
+    code = serializers.CharField()
+    expires_at = fields.Moment()
+    ttl_seconds = serializers.IntegerField()
+
+
+class BindingOut(serializers.Serializer[Binding]):
+    """Who may use a card, as what."""
+
+    member_no = serializers.CharField(source="member.number")
+    name = serializers.CharField(source="member.name")
+    role = serializers.ChoiceField(choices=Binding.Role.choices)
+
+
+class NoInput(serializers.Serializer[Any]):
+    """No body, or an empty object."""
+
+
+class OldestFirst(api.NewestFirst):
+    """Pages in the order things came to a member: the standard card first."""
+
+    ordering = "created_at"
+
+    def check_position(self, position: str) -> None:
+        """Check the time a cursor holds; :raises ValueError: if it is not one."""
+        if not _POSITION.fullmatch(position):
+            raise ValueError(position)
+        datetime.fromisoformat(position)
+
+
+def read(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+    """Return a request's body, checked; :raises ValidationError: naming what is wrong."""
+    asked = serializer(data=request.data)
+    asked.is_valid(raise_exception=True)
+    checked: dict[str, Any] = asked.validated_data
+    return checked
+
+
+class CardView(MemberView):
+    """Base of what a member does with cards."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse what cannot be a card's or a member's number before anything is done."""
+        super().initial(request, *args, **kwargs)
+        if "card_no" in kwargs:
+            selectors.require_number(kwargs["card_no"])
+        if "member_no" in kwargs:
+            selectors.require_member_number(kwargs["member_no"])
+
+    def page(
+        self, found: QuerySet[Binding], show: Callable[[Binding], Mapping[str, Any]]
+    ) -> Response:
+        """Answer a page."""
+        pages = OldestFirst()
+        rows = pages.paginate_queryset(found, self.request, view=self) or []
+        return pages.get_paginated_response([show(row) for row in rows])
+
+    def show(self, card_no: str) -> Response:
+        """Answer a card as it is after a command."""
+        card = selectors.show_own_card(card_no=card_no, member_id=self.member.member_id)
+        return Response(CardOut(card).data)
+
+
+class Members(api.ApiView):
+    """Whoever wants to become a member."""
+
+    authentication_classes = []
+    permission_classes = []
+
+    class Input(serializers.Serializer[Any]):
+        """Who registers; the member number signs in as phone and e-mail do."""
+
+        name = fields.Text(max_length=80)
+        phone = fields.Text(max_length=32, required=False, allow_blank=True, default="")
+        email = fields.Text(max_length=254, required=False, allow_blank=True, default="")
+        password = fields.Secret(max_length=128)
+
+    class Output(serializers.Serializer[Any]):
+        """The new member with their standard card."""
+
+        number = serializers.CharField()
+        name = serializers.CharField()
+        phone = serializers.CharField(allow_null=True)
+        email = serializers.CharField(allow_null=True)
+        card = CardOut()
+
+    @extend_schema(
+        operation_id="register",
+        tags=["Members"],
+        auth=[],
+        request=Input,
+        responses={201: Output},
+        examples=[
+            OpenApiExample(
+                "By phone",
+                {"name": "Chen", "phone": "0912345678", "password": "correct horse 7"},
+                request_only=True,
+            ),
+            OpenApiExample("Registered", _MEMBER_EXAMPLE, response_only=True, status_codes=["201"]),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Register, with a standard card."""
+        member, card = services.register_member(**read(self.Input, request))
+        shown = selectors.show_own_card(card_no=card.number, member_id=member.id)
+        return Response(
+            {
+                "number": member.number,
+                "name": member.name,
+                "phone": member.phone,
+                "email": member.email,
+                "card": CardOut(shown).data,
+            },
+            status=201,
+        )
+
+
+class Cards(CardView):
+    """A member's cards."""
+
+    pagination_class = OldestFirst
+    query_parameters = OldestFirst.QUERY
+
+    @extend_schema(
+        operation_id="list_my_cards",
+        tags=["Members"],
+        responses=CardOut(many=True),
+        examples=[OpenApiExample("A prepaid card", _CARD_EXAMPLE, response_only=True)],
+    )
+    def get(self, request: Request) -> Response:
+        """List my cards, the standard card first."""
+        return self.page(
+            selectors.own_cards(self.member.member_id),
+            lambda binding: CardOut(selectors.to_own_card(binding)).data,
+        )
+
+
+class OneCard(CardView):
+    """One card of a member's."""
+
+    @extend_schema(
+        operation_id="show_my_card",
+        tags=["Members"],
+        responses=CardOut,
+        examples=[OpenApiExample("A prepaid card", _CARD_EXAMPLE, response_only=True)],
+    )
+    def get(self, request: Request, card_no: str) -> Response:
+        """Show one of my cards."""
+        card = selectors.get_own_card(card_no=card_no, member_id=self.member.member_id)
+        return Response(CardOut(card).data)
+
+
+class Lock(CardView):
+    """Stop a card at once."""
+
+    @extend_schema(
+        operation_id="lock_my_card",
+        tags=["Members"],
+        request=None,
+        responses=CardOut,
+        examples=[
+            OpenApiExample("Locked", {**_CARD_EXAMPLE, "status": "frozen"}, response_only=True)
+        ],
+    )
+    def post(self, request: Request, card_no: str) -> Response:
+        """Lock a card of mine, e.g. when my phone is lost."""
+        read(NoInput, request)
+        services.lock_card(card_no=card_no, member_id=self.member.member_id)
+        return self.show(card_no)
+
+
+class Unlock(CardView):
+    """Let a locked card pay again."""
+
+    @extend_schema(
+        operation_id="unlock_my_card",
+        tags=["Members"],
+        request=None,
+        responses=CardOut,
+        examples=[OpenApiExample("Unlocked", _CARD_EXAMPLE, response_only=True)],
+    )
+    def post(self, request: Request, card_no: str) -> Response:
+        """Unlock a card I locked; one that staff froze stays frozen."""
+        read(NoInput, request)
+        services.unlock_card(card_no=card_no, member_id=self.member.member_id)
+        return self.show(card_no)
+
+
+class Code(CardView):
+    """The payment code a member shows at the till."""
+
+    class Input(serializers.Serializer[Any]):
+        ttl_seconds = fields.Whole(
+            required=False,
+            min_value=services.MIN_TTL_SECONDS,
+            max_value=services.MAX_TTL_SECONDS,
+        )
+
+    @extend_schema(
+        operation_id="make_code",
+        tags=["Members"],
+        request=Input,
+        responses={201: CodeOut},
+        examples=[
+            OpenApiExample("For ten minutes", {"ttl_seconds": 600}, request_only=True),
+            OpenApiExample("Made", _CODE_EXAMPLE, response_only=True, status_codes=["201"]),
+        ],
+    )
+    def post(self, request: Request, card_no: str) -> Response:
+        """Make a payment code; the one before is dead at once."""
+        shown = services.issue_code(
+            card_no=card_no, member_id=self.member.member_id, **read(self.Input, request)
+        )
+        return Response(CodeOut(shown).data, status=201, headers=_NO_STORE)
+
+    @extend_schema(
+        operation_id="show_code",
+        tags=["Members"],
+        responses=CodeOut,
+        examples=[OpenApiExample("Live", _CODE_EXAMPLE, response_only=True)],
+    )
+    def get(self, request: Request, card_no: str) -> Response:
+        """Show the live payment code again."""
+        shown = selectors.show_current_code(card_no=card_no, member_id=self.member.member_id)
+        return Response(CodeOut(shown).data, headers=_NO_STORE)
+
+    @extend_schema(
+        operation_id="revoke_code", tags=["Members"], request=None, responses={204: None}
+    )
+    def delete(self, request: Request, card_no: str) -> Response:
+        """Revoke the payment code at once. Safe to repeat."""
+        services.revoke_code(card_no=card_no, member_id=self.member.member_id)
+        return Response(status=204)
+
+
+class _Drawing(renderers.BaseRenderer):
+    """A picture's bytes as they are; a problem as JSON."""
+
+    charset = None
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return the body's bytes."""
+        return data if isinstance(data, bytes) else orjson.dumps(data)
+
+
+class SvgDrawing(_Drawing):
+    """An SVG."""
+
+    media_type = "image/svg+xml"
+    format = "svg"
+
+
+class PngDrawing(_Drawing):
+    """A PNG."""
+
+    media_type = "image/png"
+    format = "png"
+
+
+class _Picture(CardView):
+    """The live payment code as a picture."""
+
+    @abstractmethod
+    def draw(self, code: str) -> bytes:
+        """Return the picture."""
+
+    def get(self, request: Request, card_no: str) -> Response:
+        """Draw the live payment code."""
+        shown = selectors.show_current_code(card_no=card_no, member_id=self.member.member_id)
+        return Response(self.draw(shown.code), headers=_NO_STORE)
+
+
+def _draws(operation_id: str, media_type: str, summary: str) -> Callable[[Any], Any]:
+    """Return how OpenAPI speaks of a picture."""
+    return extend_schema_view(
+        get=extend_schema(
+            operation_id=operation_id,
+            tags=["Members"],
+            summary=summary,
+            responses={(200, media_type): OpenApiTypes.BINARY},
+        )
+    )
+
+
+@_draws("draw_code_svg", SvgDrawing.media_type, "The live code as QR, SVG")
+class CodeSvg(_Picture):
+    """A QR code, to any size."""
+
+    renderer_classes = [SvgDrawing]
+
+    def draw(self, code: str) -> bytes:
+        """Return the picture."""
+        return pictures.draw_qr_svg(code)
+
+
+@_draws("draw_code_png", PngDrawing.media_type, "The live code as QR, PNG")
+class CodePng(_Picture):
+    """A QR code in pixels."""
+
+    renderer_classes = [PngDrawing]
+
+    def draw(self, code: str) -> bytes:
+        """Return the picture."""
+        return pictures.draw_qr_png(code)
+
+
+@_draws("draw_barcode_svg", SvgDrawing.media_type, "The live code as Code 128, SVG")
+class BarcodeSvg(_Picture):
+    """A Code 128 with its digits below."""
+
+    renderer_classes = [SvgDrawing]
+
+    def draw(self, code: str) -> bytes:
+        """Return the picture."""
+        return pictures.draw_barcode_svg(code)
+
+
+class Bindings(CardView):
+    """Who may use a card."""
+
+    pagination_class = OldestFirst
+
+    @property
+    def query_parameters(self) -> frozenset[str]:  # type: ignore[override]
+        """The list is paged; joining takes no parameters."""
+        return OldestFirst.QUERY if self.request.method in {"GET", "HEAD"} else frozenset()
+
+    class Input(serializers.Serializer[Any]):
+        password = fields.Secret(max_length=128)
+
+    class Joined(serializers.Serializer[Any]):
+        card_no = serializers.CharField()
+        role = serializers.ChoiceField(choices=Binding.Role.choices)
+
+    @extend_schema(
+        operation_id="list_bindings",
+        tags=["Members"],
+        responses=BindingOut(many=True),
+        examples=[OpenApiExample("A member of the card", _BINDING_EXAMPLE, response_only=True)],
+    )
+    def get(self, request: Request, card_no: str) -> Response:
+        """List who may use a card of mine, the owner first."""
+        return self.page(
+            selectors.bindings_of(card_no=card_no, member_id=self.member.member_id),
+            lambda binding: BindingOut(binding).data,
+        )
+
+    @extend_schema(
+        operation_id="join_card",
+        tags=["Members"],
+        request=Input,
+        responses={201: Joined},
+        examples=[
+            OpenApiExample("The card's password", {"password": "our family 7"}, request_only=True),
+            OpenApiExample(
+                "Joined",
+                {"card_no": "PPD00000001", "role": "member"},
+                response_only=True,
+                status_codes=["201"],
+            ),
+        ],
+    )
+    def post(self, request: Request, card_no: str) -> Response:
+        """Join a shared card by its password."""
+        binding = services.join_card(
+            card_no=card_no,
+            member_id=self.member.member_id,
+            binding_password=read(self.Input, request)["password"],
+        )
+        return Response({"card_no": card_no, "role": binding.role}, status=201)
+
+
+class OneBinding(CardView):
+    """One member's part in a card."""
+
+    @extend_schema(operation_id="unbind", tags=["Members"], request=None, responses={204: None})
+    def delete(self, request: Request, card_no: str, member_no: str) -> Response:
+        """Take a member off a card, or leave it myself; their code for it dies."""
+        services.unbind_member(
+            card_no=card_no, member_no=member_no, by_member_id=self.member.member_id
+        )
+        return Response(status=204)

@@ -1,0 +1,216 @@
+"""What members' apps call: sign in and out, profile, external identities."""
+
+from datetime import UTC
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from members import selectors, services
+from members.authentication import MemberAuthentication
+from members.models import Member
+from members.selectors import MemberPrincipal
+from mps.core import fields
+from mps.core.api import ApiView
+
+MEMBER_EXAMPLE = {
+    "number": "M00000001",
+    "name": "林小美",
+    "phone": "0912345678",
+    "email": "mei@example.com",
+    "status": "active",
+    "created_at": "2025-09-29T04:00:00.000000Z",
+}
+
+
+class Moment(serializers.DateTimeField):
+    """A time as the API writes it: RFC 3339, UTC, microseconds."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format="%Y-%m-%dT%H:%M:%S.%fZ", default_timezone=UTC, **kwargs)
+
+
+class MemberOut(serializers.Serializer[Member]):
+    """A member as they see themselves."""
+
+    number = serializers.CharField()
+    name = serializers.CharField()
+    phone = serializers.CharField(allow_null=True)
+    email = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=Member.Status.choices)
+    created_at = Moment()
+
+
+class MemberView(ApiView):
+    """An endpoint for members."""
+
+    authentication_classes = [MemberAuthentication]
+
+    @property
+    def member(self) -> MemberPrincipal:
+        """The member who asks."""
+        member: MemberPrincipal = self.request.user  # type: ignore[assignment]
+        return member
+
+
+class LoginView(ApiView):
+    """Sign in by password."""
+
+    authentication_classes = []
+    permission_classes = []
+
+    class Input(serializers.Serializer[Any]):
+        identifier = fields.Text(max_length=selectors.MAX_IDENTIFIER_LENGTH)
+        password = fields.Secret(max_length=services.MAX_PASSWORD_LENGTH)
+
+    class Output(serializers.Serializer[services.IssuedToken]):
+        token = serializers.CharField()
+        expires_at = Moment()
+
+    @extend_schema(
+        operation_id="login",
+        tags=["Members"],
+        auth=[],
+        request=Input,
+        responses={200: Output, 401: None},
+        examples=[
+            OpenApiExample(
+                "By phone; e-mail and member number do as well",
+                {"identifier": "0912345678", "password": "correct-horse-7"},
+                request_only=True,
+            ),
+            OpenApiExample(
+                "Signed in",
+                {
+                    "token": f"mps.m{'0' * 32}.{'A' * 43}",
+                    "expires_at": "2025-09-30T04:00:00.000000Z",
+                },
+                response_only=True,
+            ),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Sign in by phone, e-mail or member number; the token works for a day."""
+        body = self.Input(data=request.data)
+        body.is_valid(raise_exception=True)
+        token = services.sign_in(request=request._request, **body.validated_data)
+        return Response(self.Output(token).data, headers={"Cache-Control": "no-store"})
+
+
+class LogoutView(MemberView):
+    """Sign out."""
+
+    @extend_schema(
+        operation_id="logout",
+        tags=["Members"],
+        request=None,
+        responses={204: None},
+        examples=[OpenApiExample("Signed out", None, response_only=True, status_codes=["204"])],
+    )
+    def post(self, request: Request) -> Response:
+        """End the token this request came with."""
+        services.revoke_token(user_id=self.member.user_id, token_id=self.member.token_id)
+        return Response(status=204)
+
+
+class MeView(MemberView):
+    """The member's own profile."""
+
+    class Input(serializers.Serializer[Any]):
+        name = fields.Text(max_length=80, required=False)
+        phone = fields.Text(max_length=30, required=False, allow_blank=True, allow_null=True)
+        email = fields.Text(max_length=254, required=False, allow_blank=True, allow_null=True)
+
+        def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+            """Read null as what it says: none any more."""
+            return {name: value or "" for name, value in attrs.items()}
+
+    @extend_schema(
+        operation_id="get_me",
+        tags=["Members"],
+        responses={200: MemberOut},
+        examples=[OpenApiExample("A member", MEMBER_EXAMPLE, response_only=True)],
+    )
+    def get(self, request: Request) -> Response:
+        """Show the member who asks."""
+        return Response(MemberOut(selectors.get_member(self.member.member_id)).data)
+
+    @extend_schema(
+        operation_id="change_me",
+        tags=["Members"],
+        request=Input,
+        responses={200: MemberOut},
+        examples=[
+            OpenApiExample(
+                "Another phone, no e-mail any more",
+                {"phone": "0987654321", "email": None},
+                request_only=True,
+            ),
+            OpenApiExample(
+                "Changed",
+                {**MEMBER_EXAMPLE, "phone": "0987654321", "email": None},
+                response_only=True,
+            ),
+        ],
+    )
+    def patch(self, request: Request) -> Response:
+        """Change name, phone or e-mail; what is not named stays."""
+        body = self.Input(data=request.data)
+        body.is_valid(raise_exception=True)
+        member = services.update_profile(member_id=self.member.member_id, **body.validated_data)
+        return Response(MemberOut(member).data)
+
+
+class IdentitiesView(MemberView):
+    """Who the member is elsewhere."""
+
+    class Output(serializers.Serializer[Any]):
+        class Identity(serializers.Serializer[Any]):
+            provider = serializers.CharField()
+            external_id = serializers.CharField()
+            created_at = Moment()
+
+        results = Identity(many=True)
+
+    @extend_schema(
+        operation_id="list_my_identities",
+        tags=["Members"],
+        responses={200: Output},
+        examples=[
+            OpenApiExample(
+                "One",
+                {
+                    "results": [
+                        {
+                            "provider": "wechat",
+                            "external_id": "oABC123",
+                            "created_at": "2025-09-29T04:00:00.000000Z",
+                        }
+                    ]
+                },
+                response_only=True,
+            )
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """List the member's external identities: one a provider at most."""
+        identities = selectors.identities_of(self.member.member_id)
+        return Response(self.Output({"results": identities}).data)
+
+
+class IdentityView(MemberView):
+    """One of them."""
+
+    @extend_schema(
+        operation_id="remove_my_identity",
+        tags=["Members"],
+        request=None,
+        responses={204: None},
+        examples=[OpenApiExample("Removed", None, response_only=True, status_codes=["204"])],
+    )
+    def delete(self, request: Request, provider: str) -> Response:
+        """Forget who the member is at this provider."""
+        services.unbind_identity(member_id=self.member.member_id, provider=provider)
+        return Response(status=204)

@@ -1,0 +1,135 @@
+"""Look up members: by token, by what they sign in with, by who they are elsewhere."""
+
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from members.models import ExternalIdentity, Member
+from mps.core import principals
+from mps.core.errors import NotFoundError
+from mps.core.keys import PresentedKey
+
+PHONE_NOISE = re.compile(r"[ ().-]")
+_NUMBER = re.compile(r"m[0-9]{8,11}", re.ASCII | re.IGNORECASE)
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+MAX_IDENTIFIER_LENGTH = 254
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPrincipal:
+    """A member, and the token they act with: what a member's request is authenticated as."""
+
+    token_id: UUID
+    member_id: UUID
+    member_number: str
+    status: str
+    user_id: int
+
+    role: principals.Role = "member_app"
+    is_authenticated: bool = True
+
+    @property
+    def principal_id(self) -> UUID:
+        """Whose rows they see: their own."""
+        return self.member_id
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A member, and the Django user they sign in as."""
+
+    member_id: UUID
+    member_number: str
+    user_id: int
+
+
+def find_member_by_token(key: PresentedKey) -> MemberPrincipal | None:
+    """Return the member who holds this token, if it may be used now.
+
+    Outside any scope, one statement.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT token_id, member_id, member_number, member_status, user_id"
+            " FROM members_authenticate_token(%s, %s)",
+            [key.id, key.secret_hash],
+        )
+        row = cursor.fetchone()
+    return MemberPrincipal(*row) if row else None
+
+
+def find_sign_in(identifier: str) -> SignIn | None:
+    """Return whom a phone, e-mail or member number signs in. Outside any scope."""
+    return _sign_in("members_find_sign_in", normalise_identifier(identifier))
+
+
+def find_sign_in_of_user(user_id: int) -> SignIn | None:
+    """Return the member a Django user is, if they are one. Outside any scope."""
+    return _sign_in("members_find_by_user", user_id)
+
+
+def normalise_identifier(text: str) -> str:
+    """Return an identifier as it is stored; empty if it cannot be one."""
+    text = text.strip()
+    if len(text) > MAX_IDENTIFIER_LENGTH or _UNREADABLE.search(text):
+        return ""
+    if "@" in text:
+        return text.lower()
+    if _NUMBER.fullmatch(text):
+        return text.upper()
+    return PHONE_NOISE.sub("", text)
+
+
+def mask_identifier(text: str) -> str:
+    """Return enough of an identifier to tell which was meant, too little to use it.
+
+    Somebody may have typed the password into the wrong field: what is short is hidden whole.
+    """
+    text = normalise_identifier(text)
+    local, at, domain = text.rpartition("@")
+    if at:
+        return f"{local[:1]}…@{domain}"[:80]
+    return f"{text[:2]}…{text[-2:]}" if len(text) > 6 else "…"
+
+
+def get_member(member_id: UUID) -> Member:
+    """Return a member. Inside a scope of theirs or the platform.
+
+    :raises NotFoundError: there is no such member.
+    """
+    member = Member.objects.filter(id=member_id).first()
+    if member is None:
+        raise NotFoundError("There is no such member.")
+    return member
+
+
+def identities_of(member_id: UUID) -> QuerySet[ExternalIdentity]:
+    """Return who a member is elsewhere, by provider. Inside a scope of theirs or the platform."""
+    return ExternalIdentity.objects.filter(member_id=member_id).order_by("provider")
+
+
+def find_member_by_identity(*, provider: str, external_id: str) -> Member:
+    """Return the member an external identity belongs to, for a trusted backend. Opens its own
+    scope.
+
+    :raises NotFoundError: it belongs to nobody.
+    """
+    with principals.principal_scope("platform_admin"):
+        identity = (
+            ExternalIdentity.objects.select_related("member")
+            .filter(provider=provider, external_id=external_id)
+            .first()
+        )
+    if identity is None:
+        raise NotFoundError("There is no member with this external identity.")
+    return identity.member
+
+
+def _sign_in(function: str, argument: str | int) -> SignIn | None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT member_id, member_number, user_id FROM {function}(%s)", [argument])
+        row = cursor.fetchone()
+    return SignIn(*row) if row else None

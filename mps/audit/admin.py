@@ -1,0 +1,34 @@
+"""The console's page of the audit log. Nobody changes it."""
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from mps.audit.models import Event
+from mps.core import console
+
+
+@admin.register(Event)
+class EventAdmin(console.Exported, console.LogAdmin):
+    """Who did what."""
+
+    export_fields = (
+        "id",
+        "happened_at",
+        "actor_type",
+        "actor",
+        "action",
+        "object_type",
+        "object_id",
+        "request_id",
+        "address",
+    )
+    list_display = ("happened_at", "action", "actor_type", "actor", "object_type", "object_id")
+    list_display_links = ("happened_at", "action")
+    list_filter = (("happened_at", console.DayByIdFilter),)
+    exact_search = ((r"[A-Z][A-Z]+(_[A-Z]+)+", "action"),)
+    search_fields = ("=object_id",)
+    search_help_text = _("The object's number or id, or the action, such as CARD_FROZEN")
+    fieldsets = (
+        (None, {"fields": ("happened_at", "action", "object_type", "object_id", "context")}),
+        (_("Who"), {"fields": ("actor_type", "actor", "request_id", "address")}),
+    )

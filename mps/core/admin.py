@@ -1,0 +1,167 @@
+"""The console's pages of what the frameworks bring: the schedule of jobs."""
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django_celery_beat import admin as beat
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from unfold.contrib.filters.admin import BooleanRadioFilter
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from mps.core import console
+
+# The framework's own pages, of which ours are made.
+_TaskSelect: Any = beat.TaskSelectWidget
+_TaskForm: Any = beat.PeriodicTaskForm
+_TaskAdmin: Any = beat.PeriodicTaskAdmin
+
+# A member's e-mail address is on the member's page; the framework's own table is not used.
+for _model in (
+    EmailAddress,
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+):
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)
+
+
+class TaskSelect(UnfoldAdminSelectWidget, _TaskSelect):  # type: ignore[misc]
+    """The registered jobs, in the console's looks."""
+
+
+class PeriodicTaskForm(_TaskForm):  # type: ignore[misc]
+    """A job and when it runs."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "task" in self.fields:
+            self.fields["task"].widget = UnfoldAdminTextInputWidget()
+            self.fields["regtask"].widget = TaskSelect()
+
+
+@admin.register(PeriodicTask)
+class PeriodicTaskAdmin(console.ConsoleAdmin, _TaskAdmin):  # type: ignore[misc]
+    """When which job runs."""
+
+    form = PeriodicTaskForm
+    can_add = True
+    date_hierarchy = None
+    list_display = ("name", "enabled", "scheduler", "last_run_at", "one_off")
+    list_filter = (("enabled", BooleanRadioFilter), ("one_off", BooleanRadioFilter))
+    list_per_page = 50
+    ordering = ("name",)
+    history_fields = ("name",)
+    readonly = ("last_run_at", "crontab_translation")
+    actions = ("enable_tasks", "disable_tasks", "run_tasks")
+    editable = (
+        "name",
+        "regtask",
+        "task",
+        "enabled",
+        "description",
+        "interval",
+        "crontab",
+        "solar",
+        "clocked",
+        "start_time",
+        "one_off",
+        "args",
+        "kwargs",
+        "expires",
+        "expire_seconds",
+        "queue",
+        "exchange",
+        "routing_key",
+        "priority",
+        "headers",
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return what only the scheduler writes."""
+        return (
+            self.readonly
+            if self.has_change_permission(request, obj)
+            else (super().get_readonly_fields(request, obj))
+        )
+
+    def crontab_translation(self, obj: Any) -> str:
+        """Say a crontab in words."""
+        return obj.crontab.human_readable if obj is not None and obj.crontab else "–"
+
+    @admin.action(description=_("Enable"), permissions=["change"])
+    def enable_tasks(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Let jobs run again."""
+        self._record_many("ENABLED", queryset)
+        super().enable_tasks(request, queryset)
+
+    @admin.action(description=_("Disable"), permissions=["change"])
+    def disable_tasks(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Stop jobs."""
+        self._record_many("DISABLED", queryset)
+        super().disable_tasks(request, queryset)
+
+    @admin.action(description=_("Run now"), permissions=["change"])
+    def run_tasks(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Run jobs once, now."""
+        self._record_many("RUN", queryset)
+        super().run_tasks(request, queryset)
+
+    def _record_many(self, what: str, queryset: QuerySet[Any]) -> None:
+        for each in queryset:
+            self._record(what, each, {"task": each.task})
+
+
+class ScheduleAdmin(console.ConsoleAdmin):
+    """Times at which jobs run."""
+
+    can_add = True
+    ordering = ("id",)
+
+
+@admin.register(IntervalSchedule)
+class IntervalScheduleAdmin(ScheduleAdmin):
+    """Every so often."""
+
+    list_display = ("__str__", "every", "period")
+    editable = ("every", "period")
+    fieldsets = ((None, {"fields": editable}),)
+
+
+@admin.register(CrontabSchedule)
+class CrontabScheduleAdmin(ScheduleAdmin):
+    """At certain times."""
+
+    list_display = ("__str__", "human_readable")
+    editable = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week", "timezone")
+    fieldsets = ((None, {"fields": editable}),)
+
+
+@admin.register(ClockedSchedule)
+class ClockedScheduleAdmin(ScheduleAdmin):
+    """At one time."""
+
+    list_display = ("clocked_time",)
+    editable = ("clocked_time",)
+    fieldsets = ((None, {"fields": editable}),)
+
+
+@admin.register(SolarSchedule)
+class SolarScheduleAdmin(ScheduleAdmin):
+    """By the sun."""
+
+    list_display = ("__str__", "event", "latitude", "longitude")
+    editable = ("event", "latitude", "longitude")
+    fieldsets = ((None, {"fields": editable}),)

@@ -1,0 +1,488 @@
+"""The console's pages of transactions, what payments add to the pages of cards and shops, and the
+first page.
+"""
+
+import uuid
+from datetime import datetime, time
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet, Sum
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+from unfold.enums import ActionVariant
+
+from cards.admin import CARD_NUMBER, MEMBER_NUMBER
+from cards.models import Card, CardType
+from members.models import Member
+from merchants.models import Merchant
+from mps.core import console
+from mps.core.console import Act, Done, Section
+from mps.core.money import show_rate
+from mps.ledger.models import Entry
+from payments import services
+from payments.models import Order, Transaction
+
+_STAFF_KEYS = uuid.UUID("3d0f5a52-6c0e-4a55-9a39-5f7c1b2f8f10")
+STATUS_COLOURS = {
+    "pending": "info",
+    "completed": "success",
+    "failed": "danger",
+    "refunded": "warning",
+    "cancelled": "warning",
+}
+
+
+# --- transactions --------------------------------------------------------------------------------
+
+
+class MethodFilter(DropdownFilter):
+    """How it was paid."""
+
+    title = _("payment method")
+    parameter_name = "method"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return the methods there are."""
+        return [
+            ("balance", _("balance")),
+            ("cash", _("cash")),
+            ("wechat", "WeChat"),
+            ("alipay", "Alipay"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep those paid so."""
+        return queryset.filter(payment_method=self.value()) if self.value() else queryset
+
+
+@admin.register(Transaction)
+class TransactionAdmin(console.Exported, console.LogAdmin):
+    """What happened with money. Read-only."""
+
+    export_fields = (
+        "tx_no",
+        "type",
+        "status",
+        "failure_code",
+        "created_at",
+        "card__number",
+        "member__number",
+        "merchant__code",
+        "terminal__name",
+        "currency",
+        "amount",
+        "discount_rate",
+        "discount_amount",
+        "final_amount",
+        "points",
+        "fee",
+        "payment_method",
+        "external_order_id",
+        "refunded_total",
+        "reason",
+    )
+    list_display = (
+        "tx_no",
+        "created_at",
+        "type",
+        "shown_status",
+        "amount",
+        "final_amount",
+        "points",
+        "payment_method",
+        "shown_card",
+        "member_number",
+        "shown_merchant",
+    )
+    list_fullwidth = True
+    list_select_related = ("card", "member", "merchant")
+    list_filter = (
+        ("type", ChoicesDropdownFilter),
+        ("status", ChoicesDropdownFilter),
+        MethodFilter,
+        ("created_at", console.DayByIdFilter),
+    )
+    search_fields = ("=external_order_id",)
+    search_help_text = _("Number, order, card number, member number or merchant code")
+    exact_search = (
+        (r"(PAY|REF|RCG|ADJ|OUT)[0-9]{10,13}", "tx_no"),
+        (CARD_NUMBER, "card"),
+        (MEMBER_NUMBER, "member"),
+    )
+    history_fields = ("tx_no",)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "tx_no",
+                    "type",
+                    "shown_status",
+                    "failure_code",
+                    "shown_original",
+                    "created_at",
+                )
+            },
+        ),
+        (
+            _("Who"),
+            {"fields": ("shown_card", "shown_member", "shown_merchant", "shown_terminal")},
+        ),
+        (
+            _("Money"),
+            {
+                "fields": (
+                    "currency",
+                    "amount",
+                    "shown_rate",
+                    "discount_amount",
+                    "final_amount",
+                    "balance_after",
+                    "fee",
+                    "payment_method",
+                    "shown_voucher",
+                    "credited_to",
+                )
+            },
+        ),
+        (_("Points"), {"fields": ("points", "tier", "refunded_points")}),
+        (_("Given back"), {"fields": ("refunded_total", "refunded_fee")}),
+        (_("Order"), {"fields": ("external_order_id", "reason", "tag")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Transaction]:
+        """Return transactions with what their pages name at hand."""
+        found: QuerySet[Transaction] = super().get_queryset(request)
+        return found.select_related("card", "member", "merchant", "terminal")
+
+    def exact_match(self, lookup: str, term: str) -> Q:
+        """Return the condition, by index: a member's transactions are those of their cards."""
+        if lookup == "card":
+            return Q(card__in=Card.objects.filter(number=term.upper()).values("id"))
+        if lookup == "member":
+            member = Member.objects.filter(number=term.upper())
+            cards = Card.objects.filter(bindings__member__in=member.values("id"))
+            return Q(card__in=cards.values("id"), member__in=member.values("id"))
+        return super().exact_match(lookup, term)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find by merchant code if there is one, else as usual."""
+        merchant = Merchant.objects.filter(code=search_term.strip()).first()
+        if merchant is not None:
+            return queryset.filter(merchant_id=merchant.id), False
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(
+            request, queryset, search_term
+        )
+        return found
+
+    @console.shown(_("status"))
+    def shown_status(self, each: Transaction) -> Any:
+        """Show the status in its colour."""
+        return console.badge(each.status, each.get_status_display(), STATUS_COLOURS)
+
+    @console.shown(_("card"))
+    def shown_card(self, each: Transaction) -> Any:
+        """Link to the card."""
+        return console.link(each.card)
+
+    @console.shown(_("member"))
+    def shown_member(self, each: Transaction) -> Any:
+        """Link to the member."""
+        return console.link(each.member)
+
+    @console.shown(_("member"))
+    def member_number(self, each: Transaction) -> Any:
+        """Link to the member, in few letters."""
+        return console.link(each.member, each.member.number)
+
+    @console.shown(_("merchant"))
+    def shown_merchant(self, each: Transaction) -> Any:
+        """Link to the shop."""
+        return console.link(each.merchant, each.merchant.code if each.merchant else None)
+
+    @console.shown(_("terminal"))
+    def shown_terminal(self, each: Transaction) -> Any:
+        """Link to the till."""
+        return console.link(each.terminal, each.terminal.name if each.terminal else None)
+
+    @console.shown(_("voucher"))
+    def shown_voucher(self, each: Transaction) -> Any:
+        """Link to the voucher."""
+        return console.link(each.voucher_card)
+
+    @console.shown(_("original"))
+    def shown_original(self, each: Transaction) -> Any:
+        """Link to what was given back or reversed."""
+        return console.link(each.original)
+
+    @console.shown(_("discount rate"))
+    def shown_rate(self, each: Transaction) -> str:
+        """Show the factor of the price."""
+        return show_rate(each.discount_rate)
+
+
+def _entries(each: Transaction) -> Section:
+    entries = (
+        Entry.objects.filter(posting__reference=each.id)
+        .select_related("account", "posting")
+        .order_by("id")
+    )
+    return Section(
+        _("Ledger entries"),
+        [_("Account"), _("Unit"), _("Amount"), _("Balance after"), _("Posted at")],
+        [
+            [
+                console.link(entry.account, entry.account.get_kind_display()),
+                entry.account.unit,
+                console.amount(entry.amount),
+                console.amount(entry.balance_after),
+                console.moment(entry.posting.posted_at),
+            ]
+            for entry in entries
+        ],
+    )
+
+
+def _refunds(each: Transaction) -> Section | None:
+    if each.type not in {Transaction.Type.PAYMENT, Transaction.Type.RECHARGE}:
+        return None
+    return Section(
+        _("Refunds and reversals"),
+        [_("Number"), _("Amount"), _("Points"), _("Credited to"), _("Reason"), _("When")],
+        [
+            [
+                console.link(refund),
+                console.amount(refund.final_amount),
+                console.whole(refund.points),
+                refund.credited_to or "–",
+                refund.reason or "–",
+                console.moment(refund.created_at),
+            ]
+            for refund in Transaction.objects.filter(original_id=each.id).order_by("id")
+        ],
+    )
+
+
+def _order(each: Transaction) -> Section | None:
+    if not each.external_order_id or each.merchant_id is None:
+        return None
+    order = Order.objects.filter(
+        merchant_id=each.merchant_id, external_order_id=each.external_order_id
+    ).first()
+    if order is None:
+        return None
+    return Section(
+        _("Order"),
+        [_("Order"), _("Paid by this"), _("Amount"), _("Reversed at")],
+        [
+            [
+                order.external_order_id,
+                _("yes") if order.tx_id == each.id else _("no"),
+                console.amount(order.amount),
+                console.moment(order.reversed_at),
+            ]
+        ],
+    )
+
+
+def _latest(found: QuerySet[Transaction]) -> Section:
+    newest = found.select_related("merchant", "card").order_by("-id")[: console.ROWS_SHOWN]
+    return Section(
+        _("Latest transactions"),
+        [
+            _("Number"),
+            _("Type"),
+            _("Status"),
+            _("Amount"),
+            _("Final"),
+            _("Points"),
+            _("Card"),
+            _("Merchant"),
+            _("When"),
+        ],
+        [
+            [
+                console.link(each),
+                each.get_type_display(),
+                console.badge(each.status, each.get_status_display(), STATUS_COLOURS),
+                console.amount(each.amount),
+                console.amount(each.final_amount),
+                console.whole(each.points),
+                console.link(each.card),
+                each.merchant.code if each.merchant else "–",
+                console.moment(each.created_at),
+            ]
+            for each in newest
+        ],
+    )
+
+
+def _of_card(card: Card) -> Section:
+    return _latest(Transaction.objects.filter(card_id=card.id))
+
+
+def _of_merchant(merchant: Merchant) -> Section:
+    return _latest(Transaction.objects.filter(merchant_id=merchant.id))
+
+
+console.add_sections(Transaction, _entries, _refunds, _order)
+console.add_sections(Card, _of_card)
+console.add_sections(Merchant, _of_merchant)
+
+
+# --- acts on cards -------------------------------------------------------------------------------
+
+
+class TopUpForm(console.ActForm):
+    """Money that was received for a card."""
+
+    amount = console.MoneyField(label=_("Amount"))
+    payment_method = forms.ChoiceField(
+        label=_("Received by"),
+        choices=[
+            ("cash", _("cash")),
+            ("wechat", "WeChat"),
+            ("alipay", "Alipay"),
+            ("bank", _("bank transfer")),
+        ],
+    )
+    provider_order_id = forms.RegexField(
+        label=_("The provider's order"),
+        regex=r"\A[A-Za-z0-9._:-]{1,64}\Z",
+        max_length=64,
+        required=False,
+        help_text=_("Credited once, however often it is entered. Empty: none."),
+    )
+    reason = forms.CharField(label=_("Note"), max_length=200, required=False)
+
+
+class PointsForm(console.ActForm):
+    """Points to add or take."""
+
+    delta_points = forms.IntegerField(
+        label=_("Points"), help_text=_("50 adds fifty, -50 takes fifty.")
+    )
+    reason = forms.CharField(label=_("Reason"), max_length=200)
+
+
+def _top_up(card: Card, values: dict[str, Any], staff: Any) -> Done:
+    answer = services.recharge_card(
+        card_id=card.id,
+        amount=values["amount"],
+        scope_id=uuid.uuid5(_STAFF_KEYS, f"staff:{staff.pk}"),
+        idempotency_key=values["token"],
+        payment_method=values["payment_method"],
+        provider_order_id=values["provider_order_id"],
+        reason=values["reason"],
+    )
+    if answer.refused:
+        return Done(text=f"{card}: {answer.body['title']}", refused=True)
+    return Done(
+        text=_("%(card)s: %(amount)s credited as %(number)s.")
+        % {"card": card, "amount": answer.body["amount"], "number": answer.body["tx_no"]}
+    )
+
+
+def _adjust_points(card: Card, values: dict[str, Any], staff: Any) -> Done:
+    done = services.adjust_points(
+        card_id=card.id, delta=values["delta_points"], reason=values["reason"]
+    )
+    return Done(
+        text=_("%(card)s: points changed by %(delta)s, as %(number)s.")
+        % {"card": card, "delta": f"{values['delta_points']:+}", "number": done.tx_no}
+    )
+
+
+console.add_acts(
+    Card,
+    Act(
+        name="top-up",
+        label=_("Top up"),
+        explanation=_("Credits money you have received to this card, at once:"),
+        run=_top_up,
+        form=TopUpForm,
+        offered=lambda card: (
+            card.card_type in {CardType.PREPAID, CardType.CORPORATE}
+            and card.status == Card.Status.ACTIVE
+        ),
+        replays=True,
+        icon="add",
+        variant=ActionVariant.PRIMARY,
+    ),
+    Act(
+        name="adjust-points",
+        label=_("Adjust points"),
+        explanation=_("Adds points to this card or takes some; its tier follows at once:"),
+        run=_adjust_points,
+        form=PointsForm,
+        offered=lambda card: card.points_account_id is not None,
+        icon="stars",
+    ),
+)
+
+
+# --- the first page ------------------------------------------------------------------------------
+
+
+def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add today's figures and the latest transactions, for whoever may see transactions."""
+    if not request.user.has_perm("payments.view_transaction"):
+        return context
+    today = timezone.localdate()
+    midnight = timezone.make_aware(datetime.combine(today, time.min))
+    todays = Transaction.objects.filter(
+        id__gte=console.smallest_id(midnight), created_at__gte=midnight
+    )
+    paid = Q(type=Transaction.Type.PAYMENT) & ~Q(status=Transaction.Status.FAILED)
+    given = Q(type=Transaction.Type.REFUND)
+    topped = Q(type=Transaction.Type.RECHARGE, status=Transaction.Status.COMPLETED)
+    sums = todays.aggregate(
+        paid=Count("id", filter=paid),
+        paid_sum=Sum("final_amount", filter=paid),
+        refunds=Count("id", filter=given),
+        refund_sum=Sum("final_amount", filter=given),
+        top_ups=Count("id", filter=topped),
+        top_up_sum=Sum("final_amount", filter=topped),
+        failed=Count("id", filter=Q(status=Transaction.Status.FAILED)),
+    )
+    url = reverse("admin:payments_transaction_changelist")
+    day = f"created_at_from={today}&created_at_to={today}"
+
+    def figure(title: Any, value: str, note: Any, query: str) -> dict[str, Any]:
+        return {"title": title, "value": value, "note": note, "href": f"{url}?{query}&{day}"}
+
+    def money(name: str) -> str:
+        return f"{settings.MPS_CURRENCY} {console.amount(sums[name] or Decimal(0))}"
+
+    context["figures"] = [
+        figure(
+            _("Payments today"), money("paid_sum"), _counted(sums["paid"]), "type__exact=payment"
+        ),
+        figure(
+            _("Refunds today"), money("refund_sum"), _counted(sums["refunds"]), "type__exact=refund"
+        ),
+        figure(
+            _("Top-ups today"),
+            money("top_up_sum"),
+            _counted(sums["top_ups"]),
+            "type__exact=recharge",
+        ),
+        figure(
+            _("Failed today"), console.whole(sums["failed"]), _("declined"), "status__exact=failed"
+        ),
+    ]
+    context["sections"] = [_latest(Transaction.objects.all())]
+    return context
+
+
+def _counted(number: int) -> Any:
+    return _("%(number)s transactions") % {"number": number}

@@ -1,0 +1,467 @@
+"""Registration, and a member's cards over HTTP."""
+
+import json
+from decimal import Decimal
+
+from django.db import connection, connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from cards import services
+from cards.models import Card
+from members import services as member_services
+from members.models import Member
+from mps.core.principals import principal_scope
+from tests import factories
+from tests.cards.helpers import as_owner, events, post
+
+URL = "/api/v1/members"
+NEW = {"name": "林小美", "phone": "0912-345 678", "password": factories.PASSWORD}
+CARD_FIELDS = [
+    "card_no",
+    "card_type",
+    "name",
+    "status",
+    "role",
+    "balance",
+    "points",
+    "tier",
+    "level",
+    "discount_rate",
+    "expires_at",
+]
+
+
+def give_points(member: Member, card: Card, points: int) -> None:
+    """Earn points: a standard card pays so much in cash."""
+    code = factories.make_code(card, member)
+    answer = factories.charge(factories.make_till(), code, f"{points}.00", payment_method="cash")
+    assert answer.status == 201
+
+
+# --- registration --------------------------------------------------------------------------------
+
+
+def test_registration_makes_a_member_with_a_standard_card(database: str) -> None:
+    answer = post(Client(), URL, NEW)
+
+    assert answer.status_code == 201
+    body = answer.json()
+    card_no = body["card"]["card_no"]
+    assert body == {
+        "number": body["number"],
+        "name": "林小美",
+        "phone": "0912345678",
+        "email": None,
+        "card": {
+            "card_no": card_no,
+            "card_type": "STD",
+            "name": "",
+            "status": "active",
+            "role": "owner",
+            "balance": None,
+            "points": 0,
+            "tier": "ordinary",
+            "level": 0,
+            "discount_rate": "1.00",
+            "expires_at": None,
+        },
+    }
+    assert list(body["card"]) == CARD_FIELDS
+    assert body["number"].startswith("M") and card_no.startswith("STD")
+    with principal_scope("platform_admin"):
+        assert Card.objects.get(number=card_no).owner.number == body["number"]
+    (event,) = events("MEMBER_REGISTERED")
+    assert (event.object_id, event.actor_type) == (body["number"], "anonymous")
+    assert factories.PASSWORD not in json.dumps(event.context)
+
+
+def test_a_name_and_a_password_are_enough(database: str) -> None:
+    assert post(Client(), URL, {"name": "A", "password": factories.PASSWORD}).status_code == 201
+    assert post(Client(), URL, {"name": "A", "password": factories.PASSWORD}).status_code == 201
+
+
+def test_a_phone_or_email_belongs_to_one_member(database: str) -> None:
+    first = {"name": "A", "password": factories.PASSWORD}
+    both = {"phone": "0912345678", "email": "Mei@Example.com"}
+    assert post(Client(), URL, {**first, **both}).status_code == 201
+
+    for field, value in both.items():
+        answer = post(Client(), URL, {**first, field: f" {value} "})
+
+        assert answer.status_code == 409
+        assert answer.json()["code"] == "ALREADY_EXISTS"
+        assert list(answer.json()["errors"]) == [field]
+    with principal_scope("platform_admin"):
+        assert (Member.objects.count(), Card.objects.count()) == (1, 1)
+    assert [event.context["error"] for event in events("REGISTRATION_REFUSED")] == [
+        "ALREADY_EXISTS",
+        "ALREADY_EXISTS",
+    ]
+
+
+REFUSED = [
+    {"name": "A"},
+    {"password": factories.PASSWORD},
+    {**NEW, "name": ""},
+    {**NEW, "name": "   "},
+    {**NEW, "name": "x" * 81},
+    {**NEW, "name": 7},
+    {**NEW, "name": True},
+    {**NEW, "name": ["A"]},
+    {**NEW, "name": "A\x00B"},
+    {**NEW, "name": "A\ud800B"},
+    {**NEW, "name": "A\x1bB"},
+    {**NEW, "phone": "12"},
+    {**NEW, "phone": "０９１２３４５６７８"},
+    {**NEW, "phone": 912345678},
+    {**NEW, "email": "nobody"},
+    {**NEW, "email": "a@b.example\x00"},
+    {**NEW, "password": ""},
+    {**NEW, "password": "short"},
+    {**NEW, "password": "password"},
+    {**NEW, "password": "p\x00" + factories.PASSWORD},
+    {**NEW, "password": ["a-long-password-1"]},
+    {**NEW, "password": "x" * 2000},
+    "[]",
+    "[" * 10_000,
+    '{"name": "A", "name": "B", "password": "a-long-password-1"}',
+    '{"name": "A", "password": ',
+    b"\xff\xfe",
+]
+
+
+def test_registration_refuses_what_is_not_as_documented(database: str) -> None:
+    for body in REFUSED:
+        answer = post(Client(), URL, body)
+
+        assert answer.status_code == 400, (body, answer.content)
+        assert answer["Content-Type"] == "application/problem+json"
+        assert answer.json()["code"] == "INVALID_REQUEST"
+        assert factories.PASSWORD not in answer.content.decode()
+    assert post(Client(), URL, "[" * 100_000).status_code == 413
+    with principal_scope("platform_admin"):
+        assert (Member.objects.count(), Card.objects.count()) == (0, 0)
+
+
+def test_registration_takes_no_query_parameters_and_json_only(database: str) -> None:
+    assert post(Client(), f"{URL}?role=owner", NEW).status_code == 400
+    assert Client().post(URL, NEW).status_code == 415
+    assert Client().get(URL).status_code == 405
+    with principal_scope("platform_admin"):
+        assert Member.objects.count() == 0
+
+
+def test_nobody_registers_with_an_external_identity_on_their_own_word(database: str) -> None:
+    answer = post(Client(), URL, {**NEW, "provider": "wechat", "external_id": "openid-1"})
+
+    assert answer.status_code == 201
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM members_externalidentity")
+        assert cursor.fetchone() == (0,)
+
+
+# --- cards ---------------------------------------------------------------------------------------
+
+
+def test_cards_show_what_each_type_has(database: str) -> None:
+    member, standard = factories.make_member()
+    give_points(member, standard, 1000)
+    prepaid = factories.make_prepaid(member, "715.95", fixed_discount="0.95", name="Family")
+    corporate = factories.make_corporate(member, "50")
+    voucher = services.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal("15.00"))
+
+    answer = factories.member_client(member).get("/api/v1/me/cards")
+
+    assert answer.status_code == 200
+    body = answer.json()
+    assert set(body) == {"results", "next", "previous"}
+    rows = {row["card_type"]: row for row in body["results"]}
+    assert [row["card_no"] for row in body["results"]] == [
+        standard.number,
+        prepaid.number,
+        corporate.number,
+        voucher.number,
+    ]
+    assert all(list(row) == CARD_FIELDS for row in rows.values())
+    seen = {
+        kind: (row["balance"], row["points"], row["tier"], row["level"], row["discount_rate"])
+        for kind, row in rows.items()
+    }
+    assert seen == {
+        "STD": (None, 1000, "silver", 1, "0.95"),
+        "PPD": ("715.95", 0, "ordinary", 0, "0.95"),
+        "COR": ("50.00", None, None, None, "1.00"),
+        "VCH": (None, None, None, None, "1.00"),
+    }
+    assert rows["PPD"]["name"] == "Family"
+
+
+def test_the_tier_follows_the_points(database: str) -> None:
+    for points, tier, level, rate in (
+        (999, "ordinary", 0, "1.00"),
+        (1000, "silver", 1, "0.95"),
+        (4999, "silver", 1, "0.95"),
+        (5000, "gold", 2, "0.90"),
+        (9999, "gold", 2, "0.90"),
+        (10000, "diamond", 3, "0.85"),
+    ):
+        member, card = factories.make_member()
+        give_points(member, card, points)
+
+        body = factories.member_client(member).get(f"/api/v1/me/cards/{card.number}").json()
+
+        seen = (body["points"], body["tier"], body["level"], body["discount_rate"])
+        assert seen == (points, tier, level, rate)
+
+
+def test_a_standard_card_brings_the_best_corporate_discount_it_is_lent(database: str) -> None:
+    boss, _ = factories.make_member()
+    member, standard = factories.make_member()
+    client = factories.member_client(member)
+    url = f"/api/v1/me/cards/{standard.number}"
+    lent = [factories.make_corporate(boss, fixed_discount=rate) for rate in ("0.9", "0.8", "0.7")]
+    factories.make_corporate(boss, fixed_discount="0.5")  # not lent
+    for card in lent:
+        services.bind_member(card_id=card.id, member_id=member.id)
+
+    assert client.get(url).json()["discount_rate"] == "0.70"
+    services.freeze_card(card_id=lent[2].id)
+    assert client.get(url).json()["discount_rate"] == "0.80"
+    as_owner("UPDATE cards_card SET expires_at = now() WHERE id = %s", [lent[1].id])
+    assert client.get(url).json()["discount_rate"] == "0.90"
+    services.unbind_member(card_id=lent[0].id, member_id=member.id)
+    assert client.get(url).json()["discount_rate"] == "1.00"
+
+
+def test_a_card_whose_time_is_over_shows_as_expired(database: str) -> None:
+    member, card = factories.make_member()
+    as_owner("UPDATE cards_card SET expires_at = now() WHERE id = %s", [card.id])
+
+    body = factories.member_client(member).get(f"/api/v1/me/cards/{card.number}").json()
+
+    assert body["status"] == "expired"
+    assert body["expires_at"].endswith("Z")
+
+
+def test_a_list_of_cards_is_one_statement_however_many_there_are(database: str) -> None:
+    member, card = factories.make_member()
+    client = factories.member_client(member)
+    counts = []
+    for _ in range(2):
+        for url in ("/api/v1/me/cards", f"/api/v1/me/cards/{card.number}"):
+            with CaptureQueriesContext(
+                connection,
+            ) as queries:
+                assert client.get(url).status_code == 200
+            counts.append(len(queries))
+            reads = [query for query in queries if "cards_binding" in query["sql"]]
+            assert len(reads) == 1
+        for _card in range(5):
+            factories.make_prepaid(member, "1.00")
+
+    # Who is it, BEGIN, role and principal, the cards, COMMIT.
+    assert max(counts) == min(counts) <= 5
+
+
+def test_cards_come_in_pages(database: str) -> None:
+    member, standard = factories.make_member()
+    numbers = [standard.number] + [factories.make_prepaid(member).number for _ in range(4)]
+    client = factories.member_client(member)
+
+    seen, url = [], "/api/v1/me/cards?limit=2"
+    pages = []
+    while url:
+        page = client.get(url).json()
+        pages.append(page)
+        seen += [row["card_no"] for row in page["results"]]
+        url = page["next"]
+
+    assert seen == numbers
+    assert [len(page["results"]) for page in pages] == [2, 2, 1]
+    assert pages[0]["previous"] is None
+    back = client.get(pages[2]["previous"]).json()
+    assert back["results"] == pages[1]["results"]
+
+
+QUERIES = [
+    "limit=0",
+    "limit=201",
+    "limit=-1",
+    "limit=ten",
+    "limit=1&limit=2",
+    "limit=%EF%BC%91",
+    "cursor=junk",
+    "cursor=%00",
+    "cursor=cD1ub3doZXJl",
+    "cursor=cD0yMDI1LTA5LTI5IDA5OjAwOjAwLjAwMDAwMCswMDowMHg%3D",
+    "page=2",
+    "format=json",
+    "format=xml",
+    "%ED%A0%80=1",
+]
+
+
+def test_query_parameters_that_are_none_are_refused(database: str) -> None:
+    member, _ = factories.make_member()
+    client = factories.member_client(member)
+
+    for query in QUERIES:
+        answer = client.get(f"/api/v1/me/cards?{query}")
+
+        assert answer.status_code == 400, (query, answer.content)
+        assert answer.json()["code"] == "INVALID_REQUEST"
+
+
+ACTS = [
+    ("get", ""),
+    ("get", "/code"),
+    ("post", "/code"),
+    ("delete", "/code"),
+    ("get", "/code.svg"),
+    ("get", "/code.png"),
+    ("get", "/barcode.svg"),
+    ("post", "/lock"),
+    ("post", "/unlock"),
+    ("get", "/bindings"),
+    ("delete", "/bindings/M00000001"),
+]
+NO_CARDS = [
+    "STD99999999",
+    "STD1",
+    "std00000001",
+    "%00",
+    "STD0000000%00",
+    "%ED%A0%80",
+    "x" * 500,
+    "STD００００００01",
+    "' OR 1=1 --",
+]
+
+
+def test_a_card_that_is_not_there_is_404(database: str) -> None:
+    member, _ = factories.make_member()
+    client = factories.member_client(member)
+
+    for number in NO_CARDS:
+        for method, suffix in ACTS:
+            answer = getattr(client, method)(
+                f"/api/v1/me/cards/{number}{suffix}", content_type="application/json"
+            )
+            assert answer.status_code == 404, (number, method, suffix, answer.content)
+            assert answer["Content-Type"] == "application/problem+json"
+            assert json.loads(answer.content)["code"] == "CARD_NOT_FOUND"
+
+
+def test_somebody_elses_card_is_not_there(database: str) -> None:
+    owner, _ = factories.make_member()
+    stranger, _ = factories.make_member()
+    card = factories.make_prepaid(owner, "10.00")
+    factories.make_code(card, owner)
+    client = factories.member_client(stranger)
+    base = f"/api/v1/me/cards/{card.number}"
+
+    for method, suffix in [*ACTS, ("delete", f"/bindings/{owner.number}")]:
+        answer = getattr(client, method)(base + suffix, content_type="application/json")
+        assert answer.status_code == 404, (method, suffix)
+        assert json.loads(answer.content)["code"] == "CARD_NOT_FOUND"
+
+    mine = factories.member_client(owner)
+    assert mine.get(base).json()["status"] == "active"
+    assert mine.get(f"{base}/code").status_code == 200
+    assert len(mine.get(f"{base}/bindings").json()["results"]) == 1
+
+
+def test_without_a_token_there_is_nothing(database: str) -> None:
+    _, card = factories.make_member()
+
+    for client in (Client(), Client(headers={"Authorization": "Bearer mps.m1.x"})):
+        for path in ("", f"/{card.number}", f"/{card.number}/code", f"/{card.number}/code.svg"):
+            answer = client.get(f"/api/v1/me/cards{path}")
+            assert answer.status_code == 401
+            assert json.loads(answer.content)["code"] == "NOT_AUTHENTICATED"
+
+
+# --- locking -------------------------------------------------------------------------------------
+
+
+def test_a_member_locks_and_unlocks_a_card(database: str) -> None:
+    member, _ = factories.make_member()
+    card = factories.make_prepaid(member, "100.00")
+    client = factories.member_client(member)
+    base = f"/api/v1/me/cards/{card.number}"
+    code = factories.make_code(card, member)
+
+    for _ in range(2):
+        answer = post(client, f"{base}/lock")
+        assert (answer.status_code, answer.json()["status"]) == (200, "frozen")
+    assert list(answer.json()) == CARD_FIELDS
+    refused = factories.charge(factories.make_till(), code, "10.00")
+    assert (refused.status, refused.body["code"]) == (409, "CARD_NOT_ACTIVE")
+    assert post(client, f"{base}/code").json()["code"] == "CARD_NOT_ACTIVE"
+
+    for _ in range(2):
+        answer = post(client, f"{base}/unlock")
+        assert (answer.status_code, answer.json()["status"]) == (200, "active")
+    assert client.get(base).json()["balance"] == "100.00"
+    assert [event.object_id for event in events("CARD_LOCKED")] == [card.number] * 2
+
+
+def test_what_staff_froze_a_member_does_not_unlock(database: str) -> None:
+    member, card = factories.make_member()
+    services.freeze_card(card_id=card.id, reason="stolen phone")
+    client = factories.member_client(member)
+
+    answer = post(client, f"/api/v1/me/cards/{card.number}/unlock")
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "PERMISSION_DENIED")
+    assert client.get(f"/api/v1/me/cards/{card.number}").json()["status"] == "frozen"
+    (event,) = events("CARD_UNLOCKED_REFUSED")
+    assert (event.object_id, event.actor) == (card.number, member.number)
+
+
+def test_only_owner_and_admin_lock_a_shared_card(database: str) -> None:
+    owner, _ = factories.make_member()
+    card = factories.make_prepaid(owner)
+
+    for role, status in (("member", 403), ("viewer", 403), ("admin", 200)):
+        other, _ = factories.make_member()
+        services.bind_member(card_id=card.id, member_id=other.id, role=role)
+        client = factories.member_client(other)
+        assert post(client, f"/api/v1/me/cards/{card.number}/lock").status_code == status
+        body = client.get(f"/api/v1/me/cards/{card.number}").json()
+        assert body["role"] == role
+        assert body["status"] == ("frozen" if role == "admin" else "active")
+
+
+def test_only_an_active_card_is_locked(database: str) -> None:
+    member, card = factories.make_member()
+    client = factories.member_client(member)
+
+    for status in ("lost", "expired", "suspended", "closed"):
+        as_owner("UPDATE cards_card SET status = %s WHERE id = %s", [status, card.id])
+        for act in ("lock", "unlock"):
+            answer = post(client, f"/api/v1/me/cards/{card.number}/{act}")
+            assert (answer.status_code, answer.json()["code"]) == (409, "CARD_NOT_ACTIVE")
+        assert client.get(f"/api/v1/me/cards/{card.number}").json()["status"] == status
+
+
+def test_locking_takes_no_garbage(database: str) -> None:
+    member, card = factories.make_member()
+    client = factories.member_client(member)
+    url = f"/api/v1/me/cards/{card.number}/lock"
+
+    assert post(client, url, "{").status_code == 400
+    assert post(client, f"{url}?force=1").status_code == 400
+    assert client.post(url, {"a": "b"}).status_code == 415
+    assert client.get(f"/api/v1/me/cards/{card.number}").json()["status"] == "active"
+
+
+def test_a_suspended_member_sees_cards_but_gets_no_code(database: str) -> None:
+    member, card = factories.make_member()
+    client = factories.member_client(member)
+    member_services.suspend_member(member_id=member.id)
+
+    assert client.get(f"/api/v1/me/cards/{card.number}").status_code == 200
+    answer = post(client, f"/api/v1/me/cards/{card.number}/code")
+    assert (answer.status_code, answer.json()["code"]) == (403, "MEMBER_SUSPENDED")
