@@ -5,8 +5,10 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from mps.core import pages
+from mps.landing import landing
 
 urlpatterns = [
+    path("", landing),
     path("api/v1/", include("members.urls")),
     path("api/v1/", include("cards.urls")),
     path("api/v1/", include("payments.urls")),

@@ -1,0 +1,204 @@
+import io
+import stat
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import authenticate
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection, connections
+
+from cards import selectors as cards
+from cards.models import Binding, Card
+from members import selectors as member_selectors
+from members import services as members
+from members.models import Member
+from merchants import selectors as merchants
+from merchants.models import Merchant
+from mps.core import keys, principals
+from mps.rpc import demo
+from payments.models import Transaction
+
+
+@pytest.fixture
+def data_dir(settings, tmp_path: Path) -> Path:
+    settings.MPS_DEMO = True
+    settings.DATA_DIR = tmp_path / "data"
+    return settings.DATA_DIR
+
+
+@pytest.fixture
+def short(data_dir: Path, monkeypatch) -> Path:
+    """A day instead of a week, where the history does not matter."""
+    monkeypatch.setattr(demo, "DAYS", 1)
+    return data_dir
+
+
+def load() -> tuple[str, str]:
+    out, progress = io.StringIO(), io.StringIO()
+    call_command("load_demo", stdout=out, stderr=progress)
+    return out.getvalue(), progress.getvalue()
+
+
+def read_credentials(data_dir: Path) -> list[list[str]]:
+    text = (data_dir / demo.CREDENTIALS_FILE).read_text(encoding="utf-8")
+    return [line.split() for line in text.splitlines()]
+
+
+def test_demo_is_a_plausible_week_and_all_invariants_hold(database: str, data_dir: Path) -> None:
+    # when; the fixture checks the invariants afterwards
+    said, progress = load()
+
+    assert said.startswith("Demonstration data loaded")
+    assert said.count("\n") == 1
+    assert "Posting a week of history" in progress
+    with principals.principal_scope("platform_admin"):
+        assert [member.name for member in Member.objects.order_by("number")] == [
+            name for name, _phone in demo.PEOPLE
+        ]
+        assert set(Merchant.objects.values_list("code", flat=True)) == {
+            shop.code for shop in demo.SHOPS
+        }
+        assert len(set(Merchant.objects.values_list("settlement_mode", flat=True))) == 3
+        assert len(set(Merchant.objects.values_list("fee_rate", flat=True))) == 4
+        assert len(set(Merchant.objects.values_list("time_zone", flat=True))) == 2
+        assert set(Card.objects.values_list("card_type", flat=True)) == {"STD", "PPD", "COR", "VCH"}
+        assert Binding.objects.filter(card__card_type="PPD").count() == 2
+        kinds = set(Transaction.objects.values_list("type", "status"))
+        methods = set(Transaction.objects.values_list("payment_method", flat=True))
+        failures = set(Transaction.objects.values_list("failure_code", flat=True))
+        payments = Transaction.objects.filter(type="payment").count()
+        times = list(Transaction.objects.order_by("id").values_list("created_at", flat=True))
+        vouchers = Transaction.objects.exclude(voucher_card=None).count()
+        family = Card.objects.get(card_type="PPD")
+    assert {
+        ("payment", "completed"),
+        ("payment", "failed"),
+        ("payment", "refunded"),
+        ("payment", "cancelled"),
+        ("refund", "completed"),
+        ("recharge", "completed"),
+    } <= kinds
+    assert {"balance", "cash", "wechat", "alipay"} <= methods
+    assert {"INSUFFICIENT_BALANCE", "UNSUPPORTED_CARD_TYPE_FOR_PAYMENT"} <= failures
+    assert 40 * demo.DAYS <= payments <= 80 * demo.DAYS
+    assert vouchers == 1
+    # What newcomers try first works.
+    money, _points = cards.balances_of(family)
+    assert money is not None
+    assert money >= Decimal(1000)
+    # Back-dated, in the order it happened, and nothing in the future.
+    now = datetime.now(UTC)
+    assert times == sorted(times)
+    assert now - timedelta(days=demo.DAYS, hours=2) < times[0] < now - timedelta(days=5)
+    assert now - timedelta(days=1) < times[-1] < now
+    # Ids and audit events, too, are of the time things happened.
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FILTER (WHERE abs(extract(epoch FROM"
+            "   uuid_extract_timestamp(id) - created_at)) > 5), count(*)"
+            " FROM payments_transaction"
+        )
+        late, transactions = cursor.fetchone()
+        cursor.execute(
+            "SELECT count(DISTINCT happened_at::date), min(happened_at) < now() - interval '6 days'"
+            " FROM audit_event"
+        )
+        days, early = cursor.fetchone()
+        cursor.execute("SELECT actor_type, count(*) FROM audit_event GROUP BY 1")
+        actors = dict(cursor.fetchall())
+    assert transactions > 0
+    assert late == 0
+    assert days >= demo.DAYS
+    assert early
+    assert set(actors) == {"system", "member", "terminal", "service"}
+
+
+def test_credentials_work_and_only_their_owner_reads_them(database: str, short: Path) -> None:
+    load()
+
+    file = short / demo.CREDENTIALS_FILE
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    lines = read_credentials(short)
+    staff = next(line for line in lines if line[0] == "staff")
+    user = authenticate(username=staff[1], password=staff[2])
+    assert user is not None
+    assert user.is_superuser
+    people = [line for line in lines if line[0] == "member"]
+    assert len(people) == 3
+    for _kind, phone, password, *_rest in people:
+        assert members.check_credentials(identifier=phone, password=password) is not None
+    tills = [line for line in lines if line[0] == "terminal"]
+    assert [line[1] for line in tills] == [shop.code for shop in demo.SHOPS]
+    for _kind, code, text in tills:
+        presented = keys.parse_key(text)
+        assert presented is not None
+        till = merchants.find_till_by_key(presented)
+        assert till is not None
+        assert (till.merchant_code, till.can_top_up) == (code, True)
+    service = keys.parse_key(next(line for line in lines if line[0] == "service")[2])
+    assert service is not None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM rpc_authenticate_service(%s, %s)", [service.id, service.secret_hash]
+        )
+        assert cursor.fetchall() == [(demo.BACKEND_NAME,)]
+
+
+def test_the_family_card_takes_further_members_by_its_password(database: str, short: Path) -> None:
+    from cards import services
+
+    load()
+    wen = member_selectors.find_sign_in(demo.PEOPLE[2][1])
+    line = next(line for line in read_credentials(short) if line[0] == "password")
+
+    assert wen is not None
+    binding = services.join_card(card_no=line[1], member_id=wen.member_id, binding_password=line[2])
+
+    assert binding.role == "member"
+
+
+def test_loading_again_does_nothing(database: str, short: Path) -> None:
+    load()
+    (short / demo.CREDENTIALS_FILE).write_text("mine")
+    with principals.principal_scope("platform_admin"):
+        before = Transaction.objects.count()
+
+    said, progress = load()
+
+    assert said == "There are members already: no demonstration data was loaded.\n"
+    assert progress == ""
+    assert (short / demo.CREDENTIALS_FILE).read_text() == "mine"
+    with principals.principal_scope("platform_admin"):
+        assert (Transaction.objects.count(), Member.objects.count()) == (before, 3)
+
+
+def test_afterwards_the_web_login_serves_again(database: str, short: Path) -> None:
+    load()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT session_user, current_setting('mps.clock_shift', true)")
+        assert cursor.fetchone() in {("mps_web", None), ("mps_web", "")}
+
+
+def test_without_the_switch_it_is_refused_and_nothing_is_made(database: str, settings) -> None:
+    settings.MPS_DEMO = False
+
+    with pytest.raises(CommandError, match="MPS_DEMO"):
+        load()
+
+    with principals.principal_scope("platform_admin"):
+        assert not Member.objects.exists()
+
+
+def test_without_the_owner_it_is_refused(database: str, data_dir: Path, monkeypatch) -> None:
+    others = {"default": connections.databases["default"]}
+    monkeypatch.setattr(connections, "settings", others)
+
+    with pytest.raises(CommandError, match="DATABASE_OWNER_URL"):
+        load()
+
+    monkeypatch.undo()
+    assert not data_dir.exists()

@@ -1,0 +1,220 @@
+"""What the documents say is so: commands that are shown work, tables are complete, links lead."""
+
+import json
+import os
+import re
+import subprocess
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.test import Client
+from django.urls import include, path
+
+from mps.core.management.commands import write_error_docs
+from mps.launcher import embedded
+from mps.rpc import demo
+from tests.conftest import url_for
+from tests.servers import ROOT
+from tests.servers_http import serve
+
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def test_quick_start_works_as_pasted(database: str, settings, tmp_path: Path, monkeypatch) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _before, _marker, after = readme.partition("<!-- quick start")
+    script = after.partition("```bash\n")[2].partition("```")[0]
+    commands = [line for line in script.splitlines() if not line.startswith("#")]
+    assert len(commands) <= 8
+    # given a fresh `make run`
+    data_dir = tmp_path / "a folder"
+    settings.MPS_DEMO = True
+    settings.DATA_DIR = data_dir
+    monkeypatch.setattr(demo, "DAYS", 1)
+    call_command("load_demo", stdout=StringIO(), stderr=StringIO())
+
+    with serve(database, tmp_path / "web.log", MPS_DATA_DIR=str(data_dir)) as url:
+        # then, in another terminal
+        done = subprocess.run(
+            ["bash", "-c", script],
+            env={**os.environ, "MPS_DATA_DIR": str(data_dir), "MPS_PORT": url.rpartition(":")[2]},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    paid, card, refund, history = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (paid["status"], paid["final_amount"]) == ("completed", "284.05")
+    assert card["balance"] == paid["balance_after"]
+    assert (refund["status"], refund["remaining"]) == ("completed", "234.05")
+    assert [line["tx_no"] for line in history["results"]] == [refund["tx_no"], paid["tx_no"]]
+
+
+def test_a_backup_is_taken_and_restored_as_described(
+    database: str, superuser, tmp_path: Path
+) -> None:
+    from django.db import connections
+
+    from mps.core import invariants
+    from tests import factories
+
+    member, _standard = factories.make_member()
+    card = factories.make_prepaid(member, "1000.00")
+    factories.charge(factories.make_till(), factories.make_code(card, member), "299.00")
+    dump, copy = tmp_path / "mps.dump", f"{database}_copy"
+    superuser.execute(f'GRANT CONNECT ON DATABASE "{database}" TO mps_backup')
+    superuser.execute(f'CREATE DATABASE "{copy}" OWNER mps_owner TEMPLATE template0')
+    try:
+        backup = url_for(os.environ["DATABASE_BACKUP_URL"], database)
+        _run(embedded.binary("pg_dump"), "--format=custom", f"--file={dump}", backup)
+        target = url_for(os.environ["DATABASE_OWNER_URL"], copy)
+        _run(
+            *(embedded.binary("pg_restore"), "--no-owner", "--exit-on-error"),
+            *(f"--dbname={target}", dump),
+        )
+        owner = connections["owner"]
+        owner.close()
+        owner.settings_dict["NAME"] = copy
+        with owner.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM payments_transaction")
+            assert cursor.fetchone() == (2,)
+        assert invariants.check() == []
+    finally:
+        owner = connections["owner"]
+        owner.close()
+        owner.settings_dict["NAME"] = database
+        superuser.execute(f'DROP DATABASE "{copy}" WITH (FORCE)')
+
+
+def _run(*command: str | Path) -> None:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_error_table_is_current() -> None:
+    said = StringIO()
+    call_command("write_error_docs", "--check", stdout=said)
+    assert "is current" in said.getvalue()
+
+
+def test_a_stale_error_table_is_told_and_written_anew(settings, tmp_path: Path) -> None:
+    settings.BASE_DIR = tmp_path
+    file = tmp_path / write_error_docs.FILE
+    file.parent.mkdir()
+    with pytest.raises(CommandError, match="is stale"):
+        call_command("write_error_docs", "--check")
+    file.write_text("old")
+    with pytest.raises(CommandError, match="is stale"):
+        call_command("write_error_docs", "--check")
+
+    call_command("write_error_docs", stdout=StringIO())
+
+    assert file.read_text(encoding="utf-8") == write_error_docs.render()
+    rows = [line for line in write_error_docs.render().splitlines() if line.startswith("| `")]
+    assert rows == sorted(set(rows))
+    assert "| `INSUFFICIENT_BALANCE` | 402 |" in write_error_docs.render()
+
+
+def test_every_variable_is_documented() -> None:
+    sources = (ROOT / "mps").rglob("*.py")
+    # Read by env.…("X"), _required("X", os.environ.get("X"), _number("X".
+    pattern = re.compile(
+        r"""(?:env\.\w+|_required|environ\.get|_number)\(\s*"([A-Z_]+)"|os\.environ\["([A-Z_]+)"\]"""
+    )
+    read = {
+        first or second
+        for source in sources
+        for first, second in pattern.findall(source.read_text(encoding="utf-8"))
+    } - {"DJANGO_SETTINGS_MODULE"}
+    assert {"DATABASE_URL", "MPS_PORT", "MPS_CODE_KEYS", "MPS_DEMO"} <= read
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", example, re.MULTILINE))
+    table = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    extra = {"DATABASE_REPORT_URL", "DATABASE_BACKUP_URL", "MPS_DATA_DIR", "NO_COLOR"}
+    assert shown == read | extra
+    assert {name for name in shown if f"`{name}`" not in table} == set()
+
+
+def test_example_sets_nothing_when_copied_as_it_is() -> None:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("http"):
+            continue
+        name, _hash, anchor = target.partition("#")
+        file = (document.parent / name) if name else document
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {heading.lower().replace(" ", "-") for heading in headings}, target
+
+
+def test_operations_in_the_guide_exist() -> None:
+    from django.urls import Resolver404, resolve
+
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    paths = set(re.findall(r"`(?:GET|POST|PATCH|DELETE)[^`]*? (/(?!rest/)[a-z][^`?, ]*)", text))
+    paths |= {f"/{each}" for each in re.findall(r"^(?:GET|POST) /api/v1/(\S+)", text, re.MULTILINE)}
+    assert len(paths) > 15
+    missing = []
+    for each in sorted(paths):
+        concrete = re.sub(r"\{card_no\}", "PPD00000001", each)
+        concrete = re.sub(r"\{\w+\}", "x", concrete)
+        try:
+            resolve(f"/api/v1{concrete}")
+        except Resolver404:
+            missing.append(each)
+    assert missing == []
+
+
+# --- the page at / -------------------------------------------------------------------------------
+
+
+def test_landing_page_leads_everywhere(settings) -> None:
+    settings.MPS_DEMO = False
+    settings.ROOT_URLCONF = __name__
+
+    answer = Client().get("/")
+
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    for target in ("/admin/", "/api/docs/", "/api/schema/", "/healthz"):
+        assert f'href="{target}"' in text
+    assert demo.STAFF_PASSWORD not in text
+    # No assets from anywhere else, no scripts.
+    assert not re.search(r"""(src|href)="https?:|<script""", text)
+    assert Client().post("/").status_code == 405
+
+
+def test_landing_page_names_the_demonstrations_sign_ins(settings) -> None:
+    settings.MPS_DEMO = True
+    settings.ROOT_URLCONF = __name__
+
+    text = Client().get("/").content.decode()
+
+    assert demo.STAFF_PASSWORD in text
+    for name, phone in demo.PEOPLE:
+        assert name in text
+        assert phone in text
+    # Keys stay in the file.
+    assert "mps.t" not in text
+    assert demo.CREDENTIALS_FILE in text
+
+
+def _landing_urls() -> list:
+    from mps.landing import landing
+
+    return [path("", landing), path("", include("mps.urls"))]
+
+
+urlpatterns = _landing_urls()
