@@ -21,6 +21,7 @@ from typing import Final, Self, TextIO
 from mps.launcher import process
 from mps.launcher.errors import LauncherError
 
+SAME_WISH_SECONDS: Final = 1.0
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RESTARTS_ALLOWED: Final = 5
 RESTARTS_WITHIN_SECONDS: Final = 60.0
@@ -61,7 +62,7 @@ class Supervisor:
     """Run children until told to stop; use as a context manager, from the main thread.
 
     Leaving the block stops all children, the last started first. SIGINT, SIGTERM and SIGHUP ask
-    for that too; a second one ends them by force.
+    for that too; a second one, a second later or more, ends them by force.
     """
 
     def __init__(self, output: TextIO = sys.stdout) -> None:
@@ -70,6 +71,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._children: list[_Child] = []
         self._stop_requests = 0
+        self._stop_requested_at = float("-inf")
 
     def __enter__(self) -> Self:
         self._wake_reader, wake_writer = os.pipe()
@@ -208,7 +210,13 @@ class Supervisor:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         # SIGCHLD only wakes the loop.
-        if number in STOP_SIGNALS:
+        if number not in STOP_SIGNALS:
+            return
+        # One wish may arrive twice: from the terminal or `timeout` to the whole group, and again
+        # from make, which passes on what it got.
+        now = time.monotonic()
+        if now - self._stop_requested_at >= SAME_WISH_SECONDS:
+            self._stop_requested_at = now
             self._stop_requests += 1
 
     # A child's life -----------------------------------------------------------------------------

@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
 
+from mps.launcher.supervisor import SAME_WISH_SECONDS
 from tests.launcher.helpers import CHECKOUT, Launched, descendants, is_alive, launched, wait_until
 
 _HEAD = """
@@ -251,12 +253,29 @@ def test_second_request_ends_by_force(tmp_path: Path) -> None:
         launcher.process.send_signal(signal.SIGINT)
         launcher.wait_for("Stopping.")
         family = descendants(launcher.process.pid)
+        time.sleep(SAME_WISH_SECONDS)
 
         launcher.finish(signal.SIGINT)
 
     assert launcher.lines[-1] == "forced"
     assert "bye" not in launcher.text
     assert not any(map(is_alive, family))
+
+
+def test_one_wish_that_arrives_twice_is_one(tmp_path: Path) -> None:
+    body = f"""
+        keeper.start(shell("polite", {_POLITE!r}))
+        keeper.wait()
+    """
+    with launched(_script(tmp_path, body)) as launcher:
+        launcher.wait_for("hello")
+        launcher.process.send_signal(signal.SIGTERM)
+        launcher.process.send_signal(signal.SIGINT)
+
+        launcher.finish()
+
+    assert launcher.lines[-1] != "forced"
+    assert "bye" in launcher.text
 
 
 def test_stubborn_child_is_ended_by_force_in_the_end(tmp_path: Path) -> None:
