@@ -6,10 +6,9 @@ from decimal import Decimal
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from mps.core.database import NewId
+from mps.core.database import DatabaseNow, NewId
 
 RATE = [MinValueValidator(Decimal("0.0001")), MaxValueValidator(Decimal(1))]
 
@@ -98,7 +97,7 @@ class Card(models.Model):
         verbose_name=_("points account"),
     )
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
-    created_at = models.DateTimeField(_("issued at"), db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("issued at"), db_default=DatabaseNow(), editable=False)
 
     class Meta:
         verbose_name = _("card")
@@ -159,7 +158,7 @@ class Binding(models.Model):
         "members.Member", models.PROTECT, related_name="bindings", verbose_name=_("member")
     )
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.MEMBER)
-    created_at = models.DateTimeField(_("bound at"), db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("bound at"), db_default=DatabaseNow(), editable=False)
 
     class Meta:
         verbose_name = _("binding")

@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from members import services
 from members.models import ExternalIdentity, Member, MemberToken
@@ -277,7 +278,7 @@ class UserAdmin(console.ConsoleAdmin, _UserAdmin):  # type: ignore[misc]
     search_fields = ("username", "first_name", "last_name", "email")
     history_fields = ("username",)
     filter_horizontal = ()
-    filter_vertical = ("groups", "user_permissions")
+    autocomplete_fields = ("groups",)
     editable = (
         "username",
         "first_name",
@@ -287,9 +288,8 @@ class UserAdmin(console.ConsoleAdmin, _UserAdmin):  # type: ignore[misc]
         "is_staff",
         "is_superuser",
         "groups",
-        "user_permissions",
     )
-    rights = ("is_staff", "is_superuser", "groups", "user_permissions")
+    rights = ("is_staff", "is_superuser", "groups")
     fieldsets = (
         (None, {"fields": ("username", "first_name", "last_name", "email", "password_link")}),
         (_("Rights"), {"fields": ("is_active", *rights)}),
@@ -344,4 +344,18 @@ class GroupAdmin(console.ConsoleAdmin, _GroupAdmin):  # type: ignore[misc]
     ordering = ("name",)
     search_fields = ("name",)
     filter_horizontal = ()
-    filter_vertical = ("permissions",)
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer the rights the console knows: to look and to change, and to add by a form."""
+        pages: dict[Any, Any] = self.admin_site._registry
+        names = [
+            (model._meta.app_label, f"{right}_{model._meta.model_name}")
+            for model, page in pages.items()
+            for right in ("view", "change", *(["add"] if getattr(page, "can_add", False) else []))
+        ]
+        known = Q()
+        for app, name in names:
+            known |= Q(content_type__app_label=app, codename=name)
+        kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
+        kwargs["queryset"] = Permission.objects.filter(known).select_related("content_type")
+        return db_field.formfield(**kwargs)

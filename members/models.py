@@ -4,8 +4,9 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+
+from mps.core.database import DatabaseNow
 
 
 class Member(models.Model):
@@ -30,7 +31,7 @@ class Member(models.Model):
         _("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE
     )
     status_reason = models.CharField(_("reason of the status"), max_length=200, blank=True)
-    created_at = models.DateTimeField(_("registered at"), db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("registered at"), db_default=DatabaseNow(), editable=False)
 
     class Meta:
         verbose_name = _("member")
@@ -63,7 +64,7 @@ class ExternalIdentity(models.Model):
     )
     provider = models.CharField(_("provider"), max_length=30)
     external_id = models.CharField(_("external id"), max_length=128)
-    created_at = models.DateTimeField(_("bound at"), db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("bound at"), db_default=DatabaseNow(), editable=False)
 
     class Meta:
         verbose_name = _("external identity")
@@ -89,7 +90,7 @@ class MemberToken(models.Model):
         Member, models.CASCADE, related_name="tokens", verbose_name=_("member")
     )
     secret_hash = models.BinaryField(max_length=32)
-    created_at = models.DateTimeField(_("made at"), db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("made at"), db_default=DatabaseNow(), editable=False)
     expires_at = models.DateTimeField(_("expires at"))
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
 

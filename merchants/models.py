@@ -7,8 +7,9 @@ from decimal import Decimal
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+
+from mps.core.database import DatabaseNow
 
 
 class Merchant(models.Model):
@@ -55,7 +56,7 @@ class Merchant(models.Model):
         verbose_name=_("ledger account"),
         editable=False,
     )
-    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("created at"), db_default=DatabaseNow(), editable=False)
 
     class Meta:
         verbose_name = _("merchant")
@@ -101,7 +102,7 @@ class MerchantUser(models.Model):
         verbose_name=_("user"),
     )
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.CLERK)
-    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("created at"), db_default=DatabaseNow(), editable=False)
 
     class Meta:
         verbose_name = _("merchant user")
@@ -128,7 +129,7 @@ class Terminal(models.Model):
     can_top_up = models.BooleanField(_("may take cash top-ups"), default=False)
     can_manage_webhooks = models.BooleanField(_("may manage webhook endpoints"), default=False)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
-    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("created at"), db_default=DatabaseNow(), editable=False)
 
     class Meta:
         verbose_name = _("terminal")
@@ -149,7 +150,7 @@ class TerminalKey(models.Model):
         Terminal, models.CASCADE, related_name="keys", verbose_name=_("terminal")
     )
     secret_hash = models.BinaryField(max_length=32)
-    created_at = models.DateTimeField(_("made at"), db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("made at"), db_default=DatabaseNow(), editable=False)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
 

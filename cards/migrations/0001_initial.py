@@ -3,7 +3,6 @@
 import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
-import django.db.models.functions.datetime
 import mps.core.database
 import uuid
 from decimal import Decimal
@@ -14,6 +13,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ("core", "0001_initial"),
         ("ledger", "0001_initial"),
         ("members", "0001_initial"),
     ]
@@ -115,7 +115,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(),
+                        db_default=mps.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="issued at",
                     ),
@@ -186,7 +186,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(),
+                        db_default=mps.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="bound at",
                     ),

@@ -2,7 +2,7 @@
 
 import django.core.validators
 import django.db.models.deletion
-import django.db.models.functions.datetime
+import mps.core.database
 import uuid
 from decimal import Decimal
 from django.conf import settings
@@ -13,6 +13,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ("core", "0001_initial"),
         ("ledger", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
@@ -92,7 +93,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(),
+                        db_default=mps.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="created at",
                     ),
@@ -137,7 +138,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(),
+                        db_default=mps.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="created at",
                     ),
@@ -200,7 +201,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(),
+                        db_default=mps.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="created at",
                     ),
@@ -236,7 +237,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(),
+                        db_default=mps.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="made at",
                     ),

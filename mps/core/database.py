@@ -6,7 +6,7 @@ from pathlib import Path
 from django.apps import apps
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.special import RunSQL
-from django.db.models import Func, UUIDField
+from django.db.models import DateTimeField, Func, UUIDField
 
 
 class RunSQLFile(RunSQL):
@@ -45,3 +45,11 @@ class NewId(Func):
     function = "core_new_id"
     arity = 0
     output_field = UUIDField()
+
+
+class DatabaseNow(Func):
+    """The database transaction's time; see `core_now()`."""
+
+    function = "core_now"
+    arity = 0
+    output_field = DateTimeField()

@@ -3,8 +3,9 @@
 import uuid
 
 from django.db import models
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+
+from mps.core.database import DatabaseNow
 
 
 class ServiceKey(models.Model):
@@ -13,7 +14,7 @@ class ServiceKey(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=80)
     secret_hash = models.BinaryField(max_length=32)
-    created_at = models.DateTimeField(_("made at"), db_default=Now(), editable=False)
+    created_at = models.DateTimeField(_("made at"), db_default=DatabaseNow(), editable=False)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
 
     class Meta:
