@@ -90,16 +90,16 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
     )
     list_display = (
         "tx_no",
-        "created_at",
+        "shown_time",
         "type",
         "shown_status",
         "amount",
         "final_amount",
-        "points",
-        "payment_method",
         "shown_card",
         "member_number",
         "shown_merchant",
+        "payment_method",
+        "points",
     )
     list_fullwidth = True
     list_select_related = ("card", "member", "merchant")
@@ -188,6 +188,11 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
     def shown_status(self, each: Transaction) -> Any:
         """Show the status in its colour."""
         return console.badge(each.status, each.get_status_display(), STATUS_COLOURS)
+
+    @console.shown(_("created at"))
+    def shown_time(self, each: Transaction) -> str:
+        """Show when."""
+        return console.moment(each.created_at)
 
     @console.shown(_("card"))
     def shown_card(self, each: Transaction) -> Any:

@@ -413,7 +413,8 @@ def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
                     tag={},
                     status=Transaction.Status.CANCELLED,
                 )
-            elif payment.status == Transaction.Status.REFUNDED:
+            else:
+                # Refunded in full before: nothing is left to give, only the order is closed.
                 Transaction.objects.filter(id=payment.id).update(
                     status=Transaction.Status.CANCELLED
                 )
@@ -949,9 +950,9 @@ def _require_rechargeable(card: Card, amount: Decimal) -> None:
 
 
 def _money_account(card: Card) -> UUID:
+    """Return the money account of a card that is known to have one: it paid, or is topped up."""
     account_id: UUID | None = card.money_account_id
-    if account_id is None:
-        raise UnsupportedCardTypeForRechargeError
+    assert account_id is not None
     return account_id
 
 

@@ -1,0 +1,90 @@
+"""Every request has an id, an address, and a clean end."""
+
+from typing import Any
+
+import pytest
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
+
+from mps.core import context, errors, middleware
+
+
+def answer(request: HttpRequest) -> tuple[HttpResponse, context.Context, dict[str, Any]]:
+    """Send a request through; return the response, and what was known while it was answered."""
+    seen: list[Any] = []
+
+    def page(request: HttpRequest) -> HttpResponse:
+        seen.extend((context.current(), structlog.contextvars.get_contextvars()))
+        return HttpResponse()
+
+    response = middleware.RequestContextMiddleware(page)(request)
+    return response, seen[0], seen[1]
+
+
+def test_a_request_gets_an_id_that_the_log_and_the_caller_see() -> None:
+    response, acting, logged = answer(RequestFactory().get("/"))
+    assert len(acting.request_id) == 32
+    assert response["X-Request-ID"] == acting.request_id == logged["request_id"]
+    assert (acting.actor_type, acting.actor, acting.address) == ("anonymous", "", "127.0.0.1")
+
+
+def test_two_requests_have_two_ids_and_leave_nothing_behind() -> None:
+    first, second = (answer(RequestFactory().get("/"))[1].request_id for _ in range(2))
+    assert first != second
+    assert context.current().actor_type == "system"
+    assert "request_id" not in structlog.contextvars.get_contextvars()
+
+
+def test_a_sane_id_of_the_caller_is_kept() -> None:
+    response, acting, _ = answer(RequestFactory().get("/", headers={"X-Request-ID": "till-7.0001"}))
+    assert response["X-Request-ID"] == acting.request_id == "till-7.0001"
+
+
+@pytest.mark.parametrize(
+    "offered", ["short", "x" * 65, "with space", "é" * 10, "a\nb-a\nb-a", "<script>x", "１" * 9]
+)
+def test_any_other_is_replaced(offered: str) -> None:
+    response, _, _ = answer(RequestFactory().get("/", headers={"X-Request-ID": offered}))
+    assert response["X-Request-ID"] != offered
+    assert len(response["X-Request-ID"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("remote", "forwarded", "address"),
+    [
+        ("192.0.2.7", "", "192.0.2.7"),
+        ("192.0.2.7", "198.51.100.1", "192.0.2.7"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "203.0.113.9, 198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "2001:DB8::1", "2001:db8::1"),
+        ("10.0.0.1", "no address", ""),
+        ("10.0.0.1", "1.2.3.4\x00", ""),
+        ("", "", ""),
+    ],
+)
+def test_forwarding_headers_count_from_a_configured_proxy_only(
+    settings: Any, remote: str, forwarded: str, address: str
+) -> None:
+    settings.MPS_TRUSTED_PROXIES = frozenset({"10.0.0.1"})
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    request = RequestFactory().get("/", headers=headers, REMOTE_ADDR=remote)
+    assert middleware.client_address(request) == address
+
+
+@pytest.mark.parametrize(
+    ("path", "exception", "status"),
+    [
+        ("/api/v1/x", errors.NotFoundError(), 404),
+        ("/rest/v1/x", errors.UnavailableError(), 503),
+        ("/api/v1/x", ZeroDivisionError(), None),
+        ("/admin/x", errors.NotFoundError(), None),
+    ],
+)
+def test_a_known_refusal_of_a_program_becomes_a_problem(
+    path: str, exception: Exception, status: int | None
+) -> None:
+    outermost = middleware.RequestContextMiddleware(lambda request: HttpResponse())
+    response = outermost.process_exception(RequestFactory().get(path), exception)
+    assert (response.status_code if response else None) == status

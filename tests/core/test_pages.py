@@ -1,0 +1,106 @@
+"""Health, and what is shown where nothing else answers."""
+
+import socket
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import connection, connections
+from django.test import RequestFactory
+
+from mps.core import pages
+
+
+def test_the_process_lives_without_asking_anybody(client: Any) -> None:
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_ready_when_database_and_redis_are(database: str, client: Any) -> None:
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ok", "database": "ok", "redis": "ok"}
+
+
+@pytest.fixture
+def closed_port() -> Any:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def test_not_ready_without_the_database(
+    database: str, client: Any, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    with monkeypatch.context() as patch:
+        connection.close()
+        patch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+        patch.setitem(connection.settings_dict, "PORT", closed_port)
+        response = client.get("/readyz")
+        connection.close()
+    assert response.status_code == 503
+    assert response.json() == {"status": "unavailable", "database": "not reachable", "redis": "ok"}
+
+
+def test_not_ready_without_redis(
+    database: str, client: Any, settings: Any, closed_port: int
+) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{closed_port}/0"
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["redis"] == "not reachable"
+
+
+def test_not_ready_before_migrations(database: str, client: Any) -> None:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'payments'")
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["database"].startswith("migrations are missing")
+
+
+def test_not_ready_when_partitions_run_out(database: str, client: Any) -> None:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "CREATE OR REPLACE FUNCTION partition_months_ahead() RETURNS integer"
+            " LANGUAGE sql AS 'SELECT 2'"
+        )
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["database"].startswith("partitions run out")
+
+
+@pytest.mark.parametrize(
+    ("page", "exception", "status", "code"),
+    [
+        (pages.not_found, Exception(), 404, "NOT_FOUND"),
+        (pages.bad_request, SuspiciousOperation(), 400, "INVALID_REQUEST"),
+        (pages.bad_request, RequestDataTooBig(), 413, "PAYLOAD_TOO_LARGE"),
+        (pages.permission_denied, PermissionDenied(), 403, "PERMISSION_DENIED"),
+    ],
+)
+def test_programs_get_problems_and_people_get_pages(
+    page: Any, exception: Exception, status: int, code: str
+) -> None:
+    for_program = page(RequestFactory().get("/api/v1/x"), exception)
+    assert for_program.status_code == status
+    assert for_program["Content-Type"] == "application/problem+json"
+    assert f'"code":"{code}"'.encode() in for_program.content
+    for_person = page(RequestFactory().get("/x"), exception)
+    assert for_person["Content-Type"].startswith("text/html")
+    assert 400 <= for_person.status_code < 500
+
+
+def test_a_defect_tells_nothing() -> None:
+    for_program = pages.server_error(RequestFactory().get("/api/v1/x"))
+    assert (for_program.status_code, for_program["Content-Type"]) == (
+        500,
+        "application/problem+json",
+    )
+    assert b'"code":"INTERNAL_ERROR"' in for_program.content
+    assert pages.server_error(RequestFactory().get("/x")).status_code == 500
+
+
+def test_a_host_we_do_not_serve_is_a_bad_request(database: str, client: Any) -> None:
+    response = client.get("/api/v1/me", headers={"Host": "elsewhere.example"})
+    assert response.status_code in {400, 401}
+    assert response["Content-Type"] == "application/problem+json"
