@@ -388,7 +388,7 @@ console.add_acts(
     ),
     Act(
         name="issue-prepaid",
-        label=_("Prepaid card"),
+        label=_("Issue a prepaid card"),
         explanation=_("Issues a prepaid card with nothing on it to this member:"),
         run=_issue_prepaid,
         form=OwnerForm,
@@ -397,7 +397,7 @@ console.add_acts(
     ),
     Act(
         name="issue-corporate",
-        label=_("Corporate card"),
+        label=_("Issue a corporate card"),
         explanation=_("Issues a corporate card with nothing on it to this member:"),
         run=_issue_corporate,
         form=OwnerForm,
@@ -406,7 +406,7 @@ console.add_acts(
     ),
     Act(
         name="issue-voucher",
-        label=_("Voucher card"),
+        label=_("Issue a voucher card"),
         explanation=_("Gives this member a voucher, good for one use:"),
         run=_issue_voucher,
         form=VoucherForm,

@@ -4,6 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from mps.core.database import DatabaseNow
@@ -46,7 +47,7 @@ class Member(models.Model):
                 name="members_member_status_valid",
             ),
             models.CheckConstraint(
-                condition=models.Q(email=None) | models.Q(email=models.functions.Lower("email")),
+                condition=models.Q(email=None) | models.Q(email=Lower("email")),
                 name="members_member_email_lower",
             ),
         ]

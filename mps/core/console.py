@@ -124,6 +124,8 @@ class ConsoleSite(_Site):  # type: ignore[misc]
         if isinstance(exception, (Http404, PermissionDenied, SuspiciousOperation)):
             raise exception
         error = problems.as_mps_error(exception)
+        if error is None and isinstance(exception, redis.RedisError):
+            error = errors.UnavailableError()
         if error is None and isinstance(exception, DataError):
             # The driver refused a value before the database saw it, such as text with a NUL.
             error = errors.InvalidRequestError()
@@ -792,9 +794,10 @@ def _dress(form_field: forms.Field) -> None:
         return
     new_class = next(new for plain, new in _DRESS if isinstance(old, plain))
     attrs = dict(old.attrs)
-    if isinstance(old, Input) and old.input_type == "number":
-        attrs.setdefault("type", "number")
+    kind = attrs.pop("type", getattr(old, "input_type", ""))
     new = new_class(attrs=attrs)
+    if isinstance(new, Input):
+        new.input_type = kind
     new.is_required = old.is_required
     form_field.widget = new
     if isinstance(form_field, forms.ChoiceField):
@@ -904,5 +907,8 @@ def whole(value: Decimal | int | None) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """Write a moment in the platform's time zone; a dash for none."""
-    return "–" if value is None else timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S")
+    """Write a moment in the platform's time zone, on one line; a dash for none."""
+    if value is None:
+        return "–"
+    text = timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S")
+    return format_html('<span class="whitespace-nowrap">{}</span>', text)

@@ -1,0 +1,75 @@
+"""Somebody who works here, signed in, and a little of everything to look at."""
+
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from cards import services as cards
+from mps.rpc import services as rpc
+from payments import services as payments
+from tests import factories
+
+PASSWORD = "a-long-password-1"
+
+
+@pytest.fixture
+def boss(database: str) -> User:
+    """A superuser."""
+    return User.objects.create_superuser("boss", password=PASSWORD)
+
+
+@pytest.fixture
+def console(boss: User) -> Client:
+    """The console, with the superuser signed in."""
+    client = Client()
+    client.force_login(boss)
+    return client
+
+
+def staff_client(*permissions: str) -> Client:
+    """Return the console with somebody signed in who has just these permissions."""
+    user = User.objects.create_user("clerk", password=PASSWORD, is_staff=True)
+    for name in permissions:
+        app, code = name.split(".")
+        user.user_permissions.add(
+            Permission.objects.get(content_type__app_label=app, codename=code)
+        )
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def world(database: str) -> SimpleNamespace:
+    """A member with cards of each type, a shop, a payment, its refund, a top-up."""
+    member, standard = factories.make_member(
+        name="Ada <b>", email="ada@example.com", provider="wechat", external_id="openid-1"
+    )
+    till, key = factories.make_till_and_key()
+    prepaid = factories.make_prepaid(member, "1000.00")
+    corporate = factories.make_corporate(member)
+    voucher = cards.issue_voucher_card(owner_id=member.id, kind="percent", value=Decimal(20))
+    code = factories.make_code(prepaid, member)
+    paid = factories.charge(till, code, "100.00", external_order_id="ORDER-1")
+    refund = payments.refund_payment(
+        till=till, tx_no=paid.body["tx_no"], amount=Decimal("10.00"), idempotency_key="refund-1"
+    )
+    factories.make_code(prepaid, member)
+    service_key, service_text = rpc.create_service_key(name="backend")
+    return SimpleNamespace(
+        member=member,
+        standard=standard,
+        prepaid=prepaid,
+        corporate=corporate,
+        voucher=voucher,
+        till=till,
+        key=key,
+        code=code,
+        paid=paid,
+        refund=refund,
+        service_key=service_key,
+        service_text=service_text,
+    )
