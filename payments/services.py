@@ -197,14 +197,37 @@ def _write_charge(
     hashes: list[bytes],
     voucher_hashes: list[bytes],
 ) -> Answer | None:
-    """Write a decided charge in one statement;
+    """Write a decided charge in one statement.
 
-    None if the facts changed meanwhile and nothing was written.
+    Return None if the facts changed meanwhile and nothing was written.
     """
-    card, price, refusal = facts.card, decision.price, decision.refusal
+    named = {
+        "key": key,
+        "request_hash": request_hash,
+        "code_hashes": hashes,
+        "voucher_hashes": voucher_hashes,
+        **_charge_parameters(till, request, facts, decision),
+    }
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(_WRITE_CHARGE, named)
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", "") == _RACE_LOST:
+                raise _RaceLostError from error
+            raise
+        outcome, answer_status, written = cursor.fetchone()
+    if outcome == "again":
+        return None
+    return Answer(answer_status, documents.in_order(orjson.loads(written)))
+
+
+def _charge_parameters(
+    till: Till, request: ChargeRequest, facts: selectors.ChargeFacts, decision: Decision
+) -> dict[str, Any]:
+    """Return what `payments_write_charge()` is told, by the names in `_WRITE_CHARGE`."""
+    card, voucher, price, refusal = facts.card, facts.voucher, decision.price, decision.refusal
     assert card is not None
     by_balance = request.payment_method == charging.BALANCE
-    poor = problems.problem(InsufficientBalanceError())
     body = (
         problems.problem(refusal)
         if refusal
@@ -217,71 +240,43 @@ def _write_charge(
             at=facts.stored.read_at,
         )
     )
-    status = refusal.status if refusal else 201
     earns = card.points_account_id if not refusal else None
+    rests_on = {till.merchant_id, card.card_id, card.member_id, card.owner_id, card.binding_id}
+    if voucher:
+        rests_on |= {voucher.card_id, voucher.owner_id}
     now = context.current()
-    with connection.cursor() as cursor:
-        try:
-            cursor.execute(
-                _WRITE_CHARGE,
-                {
-                    "merchant_id": till.merchant_id,
-                    "merchant_version": facts.stored.merchant_version,
-                    "terminal_id": till.terminal_id,
-                    "key": key,
-                    "request_hash": request_hash,
-                    "order": request.external_order_id,
-                    "facts": sorted(
-                        {
-                            till.merchant_id,
-                            card.card_id,
-                            card.member_id,
-                            card.owner_id,
-                            *([card.binding_id] if card.binding_id else []),
-                            *(
-                                [facts.voucher.card_id, facts.voucher.owner_id]
-                                if facts.voucher
-                                else []
-                            ),
-                        }
-                    ),
-                    "code_hashes": hashes,
-                    "card_version": card.version,
-                    "voucher_hashes": voucher_hashes,
-                    "voucher_version": facts.voucher.version if facts.voucher else "",
-                    "currency": settings.MPS_CURRENCY,
-                    "amount": price.amount,
-                    "discount_rate": price.discount_rate,
-                    "final_amount": price.final_amount,
-                    "fee": decision.fee,
-                    "method": request.payment_method,
-                    "tag": _json(request.tag),
-                    "points": decision.points,
-                    "points_from": card.tier_from if earns else None,
-                    "points_below": card.tier_below if earns else None,
-                    "accounts": list(decision.moves),
-                    "moves": list(decision.moves.values()),
-                    "money_account": card.money_account_id if by_balance else None,
-                    "points_account": earns,
-                    "failure_code": refusal.code if refusal else "",
-                    "status": status,
-                    "body": _json(body),
-                    "poor_status": InsufficientBalanceError.status,
-                    "poor_body": _json(poor),
-                    "actor_type": now.actor_type,
-                    "actor": now.actor,
-                    "request_id": now.request_id,
-                    "address": now.address,
-                },
-            )
-        except DatabaseError as error:
-            if getattr(error.__cause__, "sqlstate", "") == _RACE_LOST:
-                raise _RaceLostError from error
-            raise
-        outcome, answer_status, written = cursor.fetchone()
-    if outcome == "again":
-        return None
-    return Answer(answer_status, documents.in_order(orjson.loads(written)))
+    return {
+        "merchant_id": till.merchant_id,
+        "merchant_version": facts.stored.merchant_version,
+        "terminal_id": till.terminal_id,
+        "order": request.external_order_id,
+        "facts": sorted(fact for fact in rests_on if fact),
+        "card_version": card.version,
+        "voucher_version": voucher.version if voucher else "",
+        "currency": settings.MPS_CURRENCY,
+        "amount": price.amount,
+        "discount_rate": price.discount_rate,
+        "final_amount": price.final_amount,
+        "fee": decision.fee,
+        "method": request.payment_method,
+        "tag": _json(request.tag),
+        "points": decision.points,
+        "points_from": card.tier_from if earns else None,
+        "points_below": card.tier_below if earns else None,
+        "accounts": list(decision.moves),
+        "moves": list(decision.moves.values()),
+        "money_account": card.money_account_id if by_balance else None,
+        "points_account": earns,
+        "failure_code": refusal.code if refusal else "",
+        "status": refusal.status if refusal else 201,
+        "body": _json(body),
+        "poor_status": InsufficientBalanceError.status,
+        "poor_body": _json(problems.problem(InsufficientBalanceError())),
+        "actor_type": now.actor_type,
+        "actor": now.actor,
+        "request_id": now.request_id,
+        "address": now.address,
+    }
 
 
 _WRITE_CHARGE = (
@@ -486,17 +481,9 @@ def recharge_card(
         if card is None:
             raise CardNotFoundError
         if provider_order_id:
-            idempotency.lock_name(scope_id=_PLATFORM, name=f"{provider}:{provider_order_id}")
-            earlier = ProviderOrder.objects.filter(
-                provider=provider, provider_order_id=provider_order_id
-            ).first()
-            if earlier is not None:
-                if (earlier.card_id, earlier.amount) != (card_id, amount):
-                    raise AlreadyExistsError(
-                        "This provider's order was credited to another card or with another amount."
-                    )
-                done = selectors.transactions().get(id=earlier.tx_id)
-                return Answer(201, documents.recharge_answer(done), replayed=True)
+            credited = _credited_before(provider, provider_order_id, card_id, amount)
+            if credited is not None:
+                return credited
         now = _stamp("recharge")
         answer = _recharge(
             card,
@@ -785,22 +772,65 @@ def _give_back(
 
     :param status: what the payment becomes when all of it is given back.
     """
+    share = _plan_refund(payment, amount, till)
+    refund = _write_transaction(
+        now,
+        Transaction.Type.REFUND,
+        card=payment.card,
+        member_id=payment.member_id,
+        amount=amount,
+        till=till,
+        points=-share.points,
+        fee=share.fee,
+        payment_method=payment.payment_method,
+        original_id=payment.id,
+        credited_to=share.credited_to,
+        reason=reason,
+        tag=tag,
+    )
+    if share.moves:
+        ledger.post(kind="refund", reference=refund.id, moves=share.moves)
+    payment.refunded_total += amount
+    payment.refunded_points += share.points + share.points_forgiven
+    payment.refunded_fee += share.fee
+    if payment.refunded_total == payment.final_amount:
+        payment.status = status
+        _give_voucher_back(payment)
+    payment.save(update_fields=["status", "refunded_total", "refunded_points", "refunded_fee"])
+    audit.record(
+        "REFUND_COMPLETED",
+        object_type="transaction",
+        object_id=refund.tx_no,
+        details={
+            "original": payment.tx_no,
+            "amount": show_money(amount),
+            "points": -share.points,
+            "points_forgiven": share.points_forgiven,
+            "credited_to": share.credited_to,
+            "reason": reason,
+        },
+    )
+    return refund
+
+
+class _RefundShare(NamedTuple):
+    """What one refund gives back: points taken and forgiven, fee, and the entries that do it."""
+
+    points: int
+    points_forgiven: int
+    fee: Decimal
+    credited_to: str
+    moves: dict[UUID, Decimal]
+
+
+def _plan_refund(payment: Transaction, amount: Decimal, till: Till) -> _RefundShare:
+    """Work out what a refund of a locked payment gives back. Locks the card's accounts."""
     card = payment.card
     total = payment.refunded_total + amount
-    due_points = (
-        int(
-            _share(
-                payment,
-                total,
-                Decimal(payment.points),
-                Decimal(payment.refunded_points),
-                _ONE_POINT,
-            )
-        )
-        if settings.MPS_REFUND_POINTS == "reverse"
-        else 0
-    )
-    fee = _share(payment, total, payment.fee, payment.refunded_fee, _CENT)
+    due = Decimal(0)
+    if settings.MPS_REFUND_POINTS == "reverse":
+        given = Decimal(payment.refunded_points)
+        due = _share(payment, total, Decimal(payment.points), given, _ONE_POINT)
     moves: dict[UUID, Decimal] = {}
     credited_to = ""
     if payment.payment_method == charging.BALANCE and amount:
@@ -812,52 +842,21 @@ def _give_back(
             else _money_account(card)
         )
         moves = {receiver: amount, till.account_id: -amount}
-    taken = 0
-    if due_points and card.points_account_id:
+    taken = Decimal(0)
+    if due and card.points_account_id:
         # Points that were spent meanwhile are forgiven, and the log says how many.
         balances = ledger.lock_balances([*moves, card.points_account_id])
-        taken = min(due_points, int(balances[card.points_account_id]))
+        taken = min(due, balances[card.points_account_id])
     if taken and card.points_account_id:
-        moves[card.points_account_id] = Decimal(-taken)
-        moves[ledger.platform_account(kind="points_issue", unit="PTS")] = Decimal(taken)
-    refund = _write_transaction(
-        now,
-        Transaction.Type.REFUND,
-        card=card,
-        member_id=payment.member_id,
-        amount=amount,
-        till=till,
-        points=-taken,
-        fee=fee,
-        payment_method=payment.payment_method,
-        original_id=payment.id,
+        moves[card.points_account_id] = -taken
+        moves[ledger.platform_account(kind="points_issue", unit="PTS")] = taken
+    return _RefundShare(
+        points=int(taken),
+        points_forgiven=int(due - taken),
+        fee=_share(payment, total, payment.fee, payment.refunded_fee, _CENT),
         credited_to=credited_to,
-        reason=reason,
-        tag=tag,
+        moves=moves,
     )
-    if moves:
-        ledger.post(kind="refund", reference=refund.id, moves=moves)
-    payment.refunded_total = total
-    payment.refunded_points += due_points
-    payment.refunded_fee += fee
-    if total == payment.final_amount:
-        payment.status = status
-        _give_voucher_back(payment)
-    payment.save(update_fields=["status", "refunded_total", "refunded_points", "refunded_fee"])
-    audit.record(
-        "REFUND_COMPLETED",
-        object_type="transaction",
-        object_id=refund.tx_no,
-        details={
-            "original": payment.tx_no,
-            "amount": show_money(amount),
-            "points": -taken,
-            "points_forgiven": due_points - taken,
-            "credited_to": credited_to,
-            "reason": reason,
-        },
-    )
-    return refund
 
 
 def _share(
@@ -937,6 +936,27 @@ def _recharge(
         details={**about, "card": card.number},
     )
     return Answer(201, documents.recharge_answer(done))
+
+
+def _credited_before(
+    provider: str, provider_order_id: str, card_id: UUID, amount: Decimal
+) -> Answer | None:
+    """Hold a provider's order until the scope ends; answer from its top-up if there is one.
+
+    :raises AlreadyExistsError: it was credited to another card or with another amount.
+    """
+    idempotency.lock_name(_PLATFORM, f"{provider}:{provider_order_id}")
+    earlier = ProviderOrder.objects.filter(
+        provider=provider, provider_order_id=provider_order_id
+    ).first()
+    if earlier is None:
+        return None
+    if (earlier.card_id, earlier.amount) != (card_id, amount):
+        raise AlreadyExistsError(
+            "This provider's order was credited to another card or with another amount."
+        )
+    done = selectors.transactions().get(id=earlier.tx_id)
+    return Answer(201, documents.recharge_answer(done), replayed=True)
 
 
 def _require_rechargeable(card: Card, amount: Decimal) -> None:
