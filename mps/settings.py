@@ -369,7 +369,10 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": _("Payments"),
                 "separator": True,
-                "items": [_page(_("Transactions"), "receipt_long", "payments.transaction")],
+                "items": [
+                    _page(_("Transactions"), "receipt_long", "payments.transaction"),
+                    _page(_("Settlements"), "account_balance_wallet", "settlements.settlement"),
+                ],
             },
             {
                 "title": _("Merchants"),

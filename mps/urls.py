@@ -2,17 +2,27 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+)
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from mps.core import pages
 from mps.landing import landing
+
+# JSON first: it is what most programs ask for, and every YAML reader reads it.
+SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer]
 
 urlpatterns = [
     path("", landing),
     path("api/v1/", include("members.urls")),
     path("api/v1/", include("cards.urls")),
     path("api/v1/", include("payments.urls")),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path(
+        "api/schema/", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), name="schema"
+    ),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("rest/v1/", include("mps.rpc.urls")),
     path("_allauth/", include("members.allauth_urls")),

@@ -56,8 +56,8 @@ def test_every_list_and_page_answers(console: Client, world) -> None:
 def test_every_model_of_ours_has_rows_here(console: Client, world) -> None:
     empty = {model._meta.label for model in OURS if not objects_of(model)}
 
-    # A member signs in, a person is given a shop and a shop is settled elsewhere.
-    assert empty == {"members.MemberToken", "merchants.MerchantUser", "settlements.Settlement"}
+    # A member signs in and a person is given a shop elsewhere.
+    assert empty == {"members.MemberToken", "merchants.MerchantUser"}
 
 
 def test_plain_forms_add_only_what_they_may(console: Client) -> None:

@@ -1,0 +1,209 @@
+"""What the API says of itself: complete, valid, and true of what it answers."""
+
+import io
+import time
+from collections import Counter
+from typing import Any
+
+import jsonschema
+from django.core.management import call_command
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import openapi
+from schemathesis.checks import CHECKS as KNOWN
+from schemathesis.checks import load_all_checks
+
+from mps.wsgi import application
+from tests.hostile import operations as api
+from tests.hostile.operations import Operation
+from tests.hostile.test_input import report
+from tests.hostile.world import World, make_world
+
+load_all_checks()
+CHECKS = KNOWN.get_by_names(
+    [
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_schema_conformance",
+        "response_headers_conformance",
+    ]
+)
+EXAMPLES_EACH = 8
+BUDGET_SECONDS = 60
+
+
+def test_the_schema_is_valid_and_without_a_warning() -> None:
+    call_command("spectacular", validate=True, fail_on_warn=True, stdout=io.StringIO())
+
+
+def test_every_operation_has_an_example() -> None:
+    faults = []
+    for operation in api.operations():
+        described = operation.described
+        places = []
+        if operation.body is not None:
+            places.append(("body", operation.body))
+        for status, response in described["responses"].items():
+            media = response.get("content", {}).get("application/json")
+            if status.startswith("2") and media is not None:
+                places.append((status, media))
+        places += [("path", each) for each in operation.parameters("path")]
+        faults += [
+            f"{operation}: no example of its {where}"
+            for where, place in places
+            if not place.get("examples") and "example" not in place
+        ]
+    report(faults)
+
+
+def test_every_example_is_what_its_schema_says() -> None:
+    faults = []
+    for operation in api.operations():
+        responses = operation.described["responses"].values()
+        medias = [media for response in responses for media in response.get("content", {}).values()]
+        # A function takes numbers, too, where its schema has strings.
+        if operation.body and not operation.is_rpc:
+            medias.append(operation.body)
+        for media in medias:
+            for name, example in media.get("examples", {}).items():
+                fault = fault_of_value(example["value"], media["schema"])
+                if fault:
+                    faults.append(f"{operation} {name}: {fault}")
+    report(faults)
+
+
+def test_every_success_is_what_its_schema_says(database: str) -> None:
+    """The control of the other tests, too: what they break is refused for being broken."""
+    faults = []
+    for operation in api.operations():
+        world = make_world()
+        query = f"?external_order_id={world.order}" if operation.id.endswith("_by_order") else ""
+
+        response = world.send(
+            operation, world.body(operation) if operation.body else None, query=query
+        )
+
+        fault = fault_of_success(operation, response)
+        if fault:
+            faults.append(f"{operation}: {response.status_code} {fault} {response.content[:300]!r}")
+    report(faults)
+
+
+def fault_of_success(operation: Operation, response: Any) -> str:
+    """Return in what an answer differs from what is documented of it."""
+    documented = operation.described["responses"].get(str(response.status_code))
+    if response.status_code >= 300 or documented is None:
+        return "no documented success"
+    if response.get("Content-Type", "").split(";")[0] not in documented.get("content", {"": None}):
+        return f"another content type: {response['Content-Type']}"
+    media = documented.get("content", {}).get("application/json")
+    if media is None:
+        return ""
+    body = response.json()
+    known = api.resolve(media["schema"]).get("properties")
+    undocumented = set(body) - set(known) if known and isinstance(body, dict) else None
+    return (
+        f"not documented: {undocumented}" if undocumented else fault_of_value(body, media["schema"])
+    )
+
+
+def fault_of_value(value: Any, schema: dict[str, Any]) -> str:
+    """Return in what a value differs from a schema of the document."""
+    components = _as_json_schema({"components": api.schema()["components"]})
+    validator = jsonschema.Draft202012Validator({**_as_json_schema(schema), **components})
+    return "; ".join(
+        f"{error.message[:200]} at {error.json_path}" for error in validator.iter_errors(value)
+    )
+
+
+def _as_json_schema(node: Any) -> Any:
+    """Return OpenAPI 3.0's way of saying nullable as JSON Schema says it."""
+    if isinstance(node, list):
+        return [_as_json_schema(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    done = {name: _as_json_schema(each) for name, each in node.items() if name != "nullable"}
+    return {"anyOf": [done, {"type": "null"}]} if node.get("nullable") is True else done
+
+
+def test_every_operation_documents_its_problems() -> None:
+    for operation in api.operations():
+        responses = operation.described["responses"]
+        assert {"400", "503"} <= set(responses), operation
+        assert not operation.schemes or {"401", "403", "404"} <= set(responses), operation
+        if operation.is_rpc:
+            continue
+        assert not operation.needs_key or {"402", "422"} <= set(responses), operation
+        for status, response in responses.items():
+            if int(status) >= 400:
+                assert response["content"] == {
+                    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                }
+
+
+def test_lists_show_how_they_page() -> None:
+    lists = [each for each in api.reads() if each.id.startswith("list_")]
+    paged = [
+        each
+        for each in lists
+        if any(parameter["name"] == "cursor" for parameter in each.parameters("query"))
+    ]
+    assert len(paged) >= 3
+    for operation in paged:
+        media = operation.described["responses"]["200"]["content"]["application/json"]
+        assert set(api.resolve(media["schema"])["properties"]) == {"results", "next", "previous"}
+
+
+def test_money_moving_operations_document_their_key_and_who_may() -> None:
+    keyed = {each.id for each in api.operations() if each.needs_key}
+    assert {"charge", "refund", "top_up"} <= keyed
+    schemes = api.schema()["components"]["securitySchemes"]
+    assert {"terminalKey", "memberToken"} <= set(schemes)
+    without = {each.id for each in api.operations() if not each.schemes}
+    assert without == {"login", "register"}
+
+
+def test_generated_requests_get_documented_answers(database: str) -> None:
+    world = make_world()
+    document = openapi.from_wsgi("/api/schema/", application)
+    until = time.monotonic() + BUDGET_SECONDS
+    faults = []
+    sent: Counter[str] = Counter()
+    for operation in api.operations():
+        # The others need the token.
+        if operation.id != "logout":
+            described = document[operation.path][operation.method.upper()]
+            fault = fuzz(world, described, operation, until, sent)
+            if fault:
+                faults.append(f"{operation}: {fault}")
+    report(faults)
+    assert len(sent) == len(api.operations()) - 1, "the time did not suffice for all of them"
+
+
+def fuzz(
+    world: World, described: Any, operation: Operation, until: float, sent: Counter[str]
+) -> str:
+    """Send generated requests; return what is wrong with an answer, if something is."""
+    values = {"card_no": world.card.number, "member_no": world.friend.number, "provider": "line"}
+    known = {name: values[name] for name in operation.path_parameters if name in values}
+
+    @settings(
+        max_examples=EXAMPLES_EACH,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=described.as_strategy(path_parameters=known or None))
+    def send(case: Any) -> None:
+        if time.monotonic() < until:
+            sent[operation.id] += 1
+            response = case.call(headers=world.headers(operation))
+            case.validate_response(response, checks=CHECKS)
+
+    try:
+        send()
+    except Exception as failure:  # every kind of it is to be reported
+        return f"{type(failure).__name__}: {failure}"[:1500]
+    return ""
