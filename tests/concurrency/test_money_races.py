@@ -42,7 +42,7 @@ def share_among(card, number: int) -> list:
 
 
 def remove_locks() -> None:
-    """Take the row locks out of the ledger's functions, and widen the gap between read and write."""
+    """Take the row locks out of the ledger's functions; widen the gap between read and write."""
     with connections["owner"].cursor() as cursor:
         for name in ("ledger_post", "ledger_lock_accounts"):
             cursor.execute("SELECT pg_get_functiondef(%s::regproc)", [name])
@@ -226,7 +226,8 @@ def test_one_code_at_two_shops_is_one_payment(database: str) -> None:
         code = factories.make_code(card, owner)
 
         results = run_together(
-            [lambda till=till, code=code: factories.charge(till, code, "1.00") for till in tills * 2]
+            [lambda till=till, code=code: factories.charge(till, code, "1.00") for till in tills]
+            * 2
         )
 
         assert outcomes(results) == {"ok": 1, "QR_EXPIRED_OR_INVALID": 3}
