@@ -33,9 +33,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "number",
-                    models.CharField(
-                        max_length=14, unique=True, verbose_name="card number"
-                    ),
+                    models.CharField(max_length=14, unique=True, verbose_name="card number"),
                 ),
                 (
                     "card_type",
@@ -74,9 +72,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "locked_by_member",
-                    models.BooleanField(
-                        default=False, verbose_name="locked by a member"
-                    ),
+                    models.BooleanField(default=False, verbose_name="locked by a member"),
                 ),
                 (
                     "name",
@@ -108,9 +104,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "expires_at",
-                    models.DateTimeField(
-                        blank=True, null=True, verbose_name="expires at"
-                    ),
+                    models.DateTimeField(blank=True, null=True, verbose_name="expires at"),
                 ),
                 (
                     "created_at",
@@ -235,9 +229,7 @@ class Migration(migrations.Migration):
                 ("ended_at", models.DateTimeField(null=True, verbose_name="ended at")),
                 (
                     "outcome",
-                    models.CharField(
-                        blank=True, default="", max_length=10, verbose_name="outcome"
-                    ),
+                    models.CharField(blank=True, default="", max_length=10, verbose_name="outcome"),
                 ),
                 (
                     "card",
@@ -286,9 +278,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "min_points",
-                    models.PositiveIntegerField(
-                        unique=True, verbose_name="from points"
-                    ),
+                    models.PositiveIntegerField(unique=True, verbose_name="from points"),
                 ),
                 (
                     "rate",
@@ -338,9 +328,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "value",
-                    models.DecimalField(
-                        decimal_places=2, max_digits=14, verbose_name="value"
-                    ),
+                    models.DecimalField(decimal_places=2, max_digits=14, verbose_name="value"),
                 ),
                 (
                     "min_spend",
@@ -363,9 +351,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "used_by_tx_id",
-                    models.UUIDField(
-                        blank=True, editable=False, null=True, verbose_name="used by"
-                    ),
+                    models.UUIDField(blank=True, editable=False, null=True, verbose_name="used by"),
                 ),
             ],
             options={
@@ -479,9 +465,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="binding",
             constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("role__in", ["owner", "admin", "member", "viewer"])
-                ),
+                condition=models.Q(("role__in", ["owner", "admin", "member", "viewer"])),
                 name="cards_binding_role_valid",
             ),
         ),

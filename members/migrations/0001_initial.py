@@ -31,9 +31,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "number",
-                    models.CharField(
-                        max_length=12, unique=True, verbose_name="member number"
-                    ),
+                    models.CharField(max_length=12, unique=True, verbose_name="member number"),
                 ),
                 ("name", models.CharField(max_length=80, verbose_name="name")),
                 (
@@ -158,9 +156,7 @@ class Migration(migrations.Migration):
                 ("expires_at", models.DateTimeField(verbose_name="expires at")),
                 (
                     "revoked_at",
-                    models.DateTimeField(
-                        blank=True, null=True, verbose_name="revoked at"
-                    ),
+                    models.DateTimeField(blank=True, null=True, verbose_name="revoked at"),
                 ),
                 (
                     "member",

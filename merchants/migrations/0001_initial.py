@@ -38,9 +38,7 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=80, verbose_name="name")),
                 (
                     "contact",
-                    models.CharField(
-                        blank=True, max_length=200, verbose_name="contact"
-                    ),
+                    models.CharField(blank=True, max_length=200, verbose_name="contact"),
                 ),
                 (
                     "status",
@@ -182,21 +180,15 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=80, verbose_name="name")),
                 (
                     "can_top_up",
-                    models.BooleanField(
-                        default=False, verbose_name="may take cash top-ups"
-                    ),
+                    models.BooleanField(default=False, verbose_name="may take cash top-ups"),
                 ),
                 (
                     "can_manage_webhooks",
-                    models.BooleanField(
-                        default=False, verbose_name="may manage webhook endpoints"
-                    ),
+                    models.BooleanField(default=False, verbose_name="may manage webhook endpoints"),
                 ),
                 (
                     "revoked_at",
-                    models.DateTimeField(
-                        blank=True, null=True, verbose_name="revoked at"
-                    ),
+                    models.DateTimeField(blank=True, null=True, verbose_name="revoked at"),
                 ),
                 (
                     "created_at",
@@ -244,15 +236,11 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "expires_at",
-                    models.DateTimeField(
-                        blank=True, null=True, verbose_name="expires at"
-                    ),
+                    models.DateTimeField(blank=True, null=True, verbose_name="expires at"),
                 ),
                 (
                     "revoked_at",
-                    models.DateTimeField(
-                        blank=True, null=True, verbose_name="revoked at"
-                    ),
+                    models.DateTimeField(blank=True, null=True, verbose_name="revoked at"),
                 ),
                 (
                     "terminal",
@@ -286,9 +274,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="merchant",
             constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("settlement_mode__in", ["realtime", "t_plus_1", "monthly"])
-                ),
+                condition=models.Q(("settlement_mode__in", ["realtime", "t_plus_1", "monthly"])),
                 name="merchants_merchant_settlement_mode_valid",
             ),
         ),

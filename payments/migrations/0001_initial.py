@@ -65,9 +65,7 @@ class Migration(migrations.Migration):
                         ("tx_id", models.UUIDField(null=True)),
                         (
                             "amount",
-                            models.DecimalField(
-                                decimal_places=2, max_digits=14, null=True
-                            ),
+                            models.DecimalField(decimal_places=2, max_digits=14, null=True),
                         ),
                         ("reversed_at", models.DateTimeField(null=True)),
                         ("refund_tx_id", models.UUIDField(null=True)),
@@ -255,9 +253,7 @@ class Migration(migrations.Migration):
                         ),
                         (
                             "tag",
-                            models.JSONField(
-                                blank=True, default=dict, verbose_name="tag"
-                            ),
+                            models.JSONField(blank=True, default=dict, verbose_name="tag"),
                         ),
                         (
                             "refunded_total",
@@ -270,9 +266,7 @@ class Migration(migrations.Migration):
                         ),
                         (
                             "refunded_points",
-                            models.IntegerField(
-                                default=0, verbose_name="points taken back"
-                            ),
+                            models.IntegerField(default=0, verbose_name="points taken back"),
                         ),
                         (
                             "refunded_fee",

@@ -34,9 +34,7 @@ class Migration(migrations.Migration):
                         ),
                         (
                             "actor_type",
-                            models.CharField(
-                                max_length=20, verbose_name="kind of actor"
-                            ),
+                            models.CharField(max_length=20, verbose_name="kind of actor"),
                         ),
                         (
                             "actor",
@@ -48,9 +46,7 @@ class Migration(migrations.Migration):
                         ),
                         (
                             "object_type",
-                            models.CharField(
-                                max_length=40, verbose_name="kind of object"
-                            ),
+                            models.CharField(max_length=40, verbose_name="kind of object"),
                         ),
                         (
                             "object_id",

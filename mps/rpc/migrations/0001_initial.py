@@ -9,7 +9,8 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("core", "0001_initial"),]
+        ("core", "0001_initial"),
+    ]
 
     operations = [
         migrations.CreateModel(
@@ -36,9 +37,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "revoked_at",
-                    models.DateTimeField(
-                        blank=True, null=True, verbose_name="revoked at"
-                    ),
+                    models.DateTimeField(blank=True, null=True, verbose_name="revoked at"),
                 ),
             ],
             options={
