@@ -31,6 +31,8 @@ BEGIN
         payment_method, external_order_id, created_at)
     VALUES (payment, number, 'payment', 'completed', p_merchant, card.card_id, card.member_id, 'TWD', 10, 10, 10,
             'balance', number, now());
+    INSERT INTO payments_unclaimed (merchant_id, tx_id, created_at, type, payment_method, amount, fee)
+    VALUES (p_merchant, payment, now(), 'payment', 'balance', 10, 0);
     INSERT INTO payments_order (merchant_id, external_order_id, tx_id, amount) VALUES (p_merchant, number, payment, 10);
     INSERT INTO audit_event (happened_at, actor_type, actor, action, object_type, object_id, context, request_id, address)
     VALUES (now(), 'terminal', p_merchant::text, 'PAYMENT_COMPLETED', 'transaction', number,

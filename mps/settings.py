@@ -153,6 +153,13 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TIME_LIMIT = 3600
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+# Written into the database at beat's start; from there on staff edit them in the console. A shop is
+# due from 00:10 of its own time, and once it is settled a further run finds nothing.
+CELERY_BEAT_SCHEDULE = {
+    "settle in real time": {"task": "settlements.settle_realtime", "schedule": 60.0},
+    "settle the day before": {"task": "settlements.settle_t_plus_1", "schedule": 600.0},
+    "settle the month before": {"task": "settlements.settle_monthly", "schedule": 600.0},
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 

@@ -20,6 +20,7 @@ urlpatterns = [
     path("api/v1/", include("members.urls")),
     path("api/v1/", include("cards.urls")),
     path("api/v1/", include("payments.urls")),
+    path("api/v1/", include("settlements.urls")),
     path(
         "api/schema/", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), name="schema"
     ),

@@ -41,6 +41,7 @@ PATH_EXAMPLES = {
     "external_order_id": "WX20250929001",
     "member_no": "M00000002",
     "provider": "wechat",
+    "settlement_id": "01a203df-035c-785c-b315-f36ee95e4ad1",
     "tx_no": "PAY0000000123",
 }
 _WITH_KEY = {"402", "422"}

@@ -3,6 +3,7 @@
 import itertools
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from cards.models import Card
 from members.models import Member
 from mps.rpc import services as rpc
 from payments import services as payments
+from settlements import services as settlements
 from tests import factories
 from tests.hostile.operations import Operation
 
@@ -78,6 +80,7 @@ class World:
     order: str
     merchant_id: str
     merchant_code: str
+    settlement_id: str
     keys: dict[str, str]
     client: Client = field(default_factory=lambda: Client(raise_request_exception=False))
 
@@ -88,6 +91,7 @@ class World:
             "member_no": self.friend.number,
             "provider": "wechat",
             "external_order_id": self.order,
+            "settlement_id": self.settlement_id,
             "tx_no": self.top_up_no if "topups" in operation.path else self.payment_no,
             **instead,
         }
@@ -177,6 +181,12 @@ def make_world() -> World:
     topped_up = payments.top_up_at_till(
         till=till, card_no=card.number, amount=Decimal("50.00"), idempotency_key=factories.new_key()
     )
+    settlement = settlements.generate_settlement(
+        merchant_id=till.merchant_id,
+        mode="t_plus_1",
+        period_start=datetime.now(UTC) - timedelta(days=1),
+        period_end=datetime.now(UTC) + timedelta(hours=1),
+    )
     service_key = rpc.create_service_key(name="backend")[1]
     return World(
         owner=owner,
@@ -189,6 +199,7 @@ def make_world() -> World:
         order=order,
         merchant_id=str(till.merchant_id),
         merchant_code=till.merchant_code,
+        settlement_id=str(settlement.id),
         keys={
             "terminalKey": key,
             "memberToken": factories.member_token(owner),

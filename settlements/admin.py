@@ -1,0 +1,337 @@
+"""The console's pages of settlements, and what settlements add to the pages of shops."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.enums import ActionVariant
+
+from merchants.models import Merchant
+from mps.core import console
+from mps.core.console import Act, Done, Section
+from mps.ledger.models import Entry
+from settlements import selectors, services, statements
+from settlements.models import Line, Settlement
+
+STATUS_COLOURS = {"pending": "info", "settled": "warning", "paid": "success", "failed": "danger"}
+_FORMS = {"csv": statements.CSV, "xlsx": statements.XLSX}
+
+
+@admin.register(Settlement)
+class SettlementAdmin(console.LogAdmin):
+    """What shops are owed. Figures never change; acts move it on."""
+
+    list_display = (
+        "shown_merchant",
+        "mode",
+        "period_start",
+        "period_end",
+        "tx_count",
+        "gross",
+        "fee",
+        "net",
+        "shown_status",
+    )
+    list_display_links = ("period_start", "period_end")
+    list_select_related = ("merchant",)
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        ("mode", ChoicesDropdownFilter),
+        ("period_end", console.DayFilter),
+    )
+    search_fields = ("=merchant__code",)
+    search_help_text = _("Merchant code")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "shown_merchant",
+                    "mode",
+                    "period_start",
+                    "period_end",
+                    "created_at",
+                    "shown_statement",
+                )
+            },
+        ),
+        (
+            _("Money"),
+            {
+                "fields": (
+                    "currency",
+                    "tx_count",
+                    "gross",
+                    "refunds",
+                    "cash_topups",
+                    "fee",
+                    "carried_in",
+                    "net",
+                    "shown_carried_to",
+                )
+            },
+        ),
+        (
+            _("Status"),
+            {
+                "fields": (
+                    "shown_status",
+                    "approved_at",
+                    "approved_by",
+                    "paid_at",
+                    "payout_reference",
+                    "failure_reason",
+                )
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Settlement]:
+        """Return settlements with their shop at hand."""
+        found: QuerySet[Settlement] = super().get_queryset(request)
+        return found.select_related("merchant", "carried_to__merchant")
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the pages, and the statements."""
+        view = self.admin_site.admin_view(self.statement_view)
+        urls: list[URLPattern] = super().get_urls()
+        return [
+            path(
+                "<uuid:object_id>/statement.<str:form>",
+                view,
+                name="settlements_settlement_statement",
+            ),
+            *urls,
+        ]
+
+    def statement_view(self, request: HttpRequest, object_id: UUID, form: str) -> HttpResponseBase:
+        """Return a statement as a file."""
+        if form not in _FORMS or not self.has_view_permission(request):
+            raise PermissionDenied
+        settlement = selectors.get_settlement(settlement_id=object_id)
+        return statements.download(settlement, _FORMS[form])
+
+    @console.shown(_("status"))
+    def shown_status(self, each: Settlement) -> Any:
+        """Show the status in its colour."""
+        return console.badge(each.status, each.get_status_display(), STATUS_COLOURS)
+
+    @console.shown(_("merchant"))
+    def shown_merchant(self, each: Settlement) -> Any:
+        """Link to the shop."""
+        return console.link(each.merchant, each.merchant.code)
+
+    @console.shown(_("carried to"))
+    def shown_carried_to(self, each: Settlement) -> Any:
+        """Link to the settlement that took the debt over."""
+        return console.link(each.carried_to)
+
+    @console.shown(_("statement"))
+    def shown_statement(self, each: Settlement) -> Any:
+        """Link to the statement's files."""
+        if each.status == Settlement.Status.FAILED:
+            return "–"
+        csv, xlsx = (
+            reverse("admin:settlements_settlement_statement", args=[each.pk, form])
+            for form in _FORMS
+        )
+        return format_html('<a href="{}">CSV</a> · <a href="{}">XLSX</a>', csv, xlsx)
+
+
+def _entries(each: Settlement) -> Section:
+    entries = (
+        Entry.objects.filter(posting__reference=each.id)
+        .select_related("account", "posting")
+        .order_by("id")
+    )
+    return Section(
+        _("Ledger entries"),
+        [_("What"), _("Account"), _("Amount"), _("Posted at")],
+        [
+            [
+                entry.posting.kind,
+                console.link(entry.account, entry.account.get_kind_display()),
+                console.amount(entry.amount),
+                console.moment(entry.posting.posted_at),
+            ]
+            for entry in entries
+        ],
+    )
+
+
+def _debts(each: Settlement) -> Section | None:
+    if not each.carried_in:
+        return None
+    return Section(
+        _("Carried in from"),
+        [_("Settlement"), _("Net"), _("Status")],
+        [
+            [console.link(debt), console.amount(debt.net), debt.get_status_display()]
+            for debt in each.carried_from.select_related("merchant").order_by("id")
+        ],
+    )
+
+
+def _lines(each: Settlement) -> Section:
+    lines = (
+        Line.objects.filter(settlement_id=each.id)
+        .select_related("tx")
+        .order_by("tx_id")[: console.ROWS_SHOWN]
+    )
+    return Section(
+        _("First transactions; all are in the statement"),
+        [_("Number"), _("Type"), _("Payments"), _("Refunds"), _("Cash top-ups"), _("Fee")],
+        [
+            [
+                console.link(line.tx),
+                line.tx.get_type_display(),
+                console.amount(line.gross),
+                console.amount(line.refund),
+                console.amount(line.cash_topup),
+                console.amount(line.fee),
+            ]
+            for line in lines
+        ],
+    )
+
+
+def _of_merchant(merchant: Merchant) -> Section:
+    newest = selectors.list_settlements(merchant_id=merchant.id)[: console.ROWS_SHOWN]
+    return Section(
+        _("Latest settlements"),
+        [_("Settlement"), _("Transactions"), _("Net"), _("Status")],
+        [
+            [
+                console.link(each),
+                console.whole(each.tx_count),
+                console.amount(each.net),
+                each.get_status_display(),
+            ]
+            for each in newest
+        ],
+    )
+
+
+console.add_sections(Settlement, _debts, _entries, _lines)
+console.add_sections(Merchant, _of_merchant)
+
+
+# --- acts ----------------------------------------------------------------------------------------
+
+
+class SettleForm(console.ActForm):
+    """Which days to settle."""
+
+    mode = forms.ChoiceField(label=_("Mode"), choices=Merchant.SettlementMode.choices)
+    first_day = forms.DateField(label=_("First day"), help_text=_("In the shop's time zone."))
+    last_day = forms.DateField(
+        label=_("Last day"),
+        help_text=_("All that is left from before is settled with it."),
+    )
+
+
+class PaidForm(console.ActForm):
+    """How it was paid out."""
+
+    payout_reference = forms.CharField(
+        label=_("The bank's reference"), max_length=100, required=False
+    )
+
+
+class NothingForm(console.ActForm):
+    """Asks for nothing but yes."""
+
+
+def _settle(merchant: Merchant, values: dict[str, Any], staff: Any) -> Done:
+    settlement = services.generate_settlement(
+        merchant_id=merchant.id,
+        mode=values["mode"],
+        period_start=values["first_day"],
+        period_end=values["last_day"] + timedelta(days=1),
+    )
+    return Done(
+        text=_("%(shop)s: %(net)s for %(count)s transactions.")
+        % {
+            "shop": merchant,
+            "net": console.amount(settlement.net),
+            "count": settlement.tx_count,
+        },
+        show=settlement,
+    )
+
+
+def _approve(settlement: Settlement, values: dict[str, Any], staff: Any) -> Done:
+    services.approve_settlement(settlement_id=settlement.id)
+    return Done(text=_("%(name)s is approved.") % {"name": settlement})
+
+
+def _mark_paid(settlement: Settlement, values: dict[str, Any], staff: Any) -> Done:
+    services.mark_paid(settlement_id=settlement.id, payout_reference=values["payout_reference"])
+    return Done(text=_("%(name)s is paid out.") % {"name": settlement})
+
+
+def _fail(settlement: Settlement, values: dict[str, Any], staff: Any) -> Done:
+    services.fail_settlement(settlement_id=settlement.id, reason=values["reason"])
+    return Done(text=_("%(name)s failed; the next run takes it up.") % {"name": settlement})
+
+
+console.add_acts(
+    Merchant,
+    Act(
+        name="settle",
+        label=_("Settle"),
+        explanation=_("Settles what this shop did up to the end of the last day:"),
+        run=_settle,
+        form=SettleForm,
+        replays=True,
+        icon="account_balance_wallet",
+    ),
+)
+console.add_acts(
+    Settlement,
+    Act(
+        name="approve",
+        label=_("Approve"),
+        explanation=_("Approves the settlement and takes the fee from the shop's account:"),
+        run=_approve,
+        form=NothingForm,
+        bulk=True,
+        replays=True,
+        offered=lambda each: each.status == Settlement.Status.PENDING,
+        icon="check",
+        variant=ActionVariant.PRIMARY,
+    ),
+    Act(
+        name="mark-paid",
+        label=_("Mark as paid"),
+        explanation=_("Records that the shop was paid the net:"),
+        run=_mark_paid,
+        form=PaidForm,
+        replays=True,
+        offered=lambda each: each.status == Settlement.Status.SETTLED and each.net >= 0,
+        icon="payments",
+        variant=ActionVariant.PRIMARY,
+    ),
+    Act(
+        name="fail",
+        label=_("Give up"),
+        explanation=_("Gives the settlement up; the next one takes its transactions:"),
+        run=_fail,
+        replays=True,
+        offered=lambda each: (
+            each.status in {Settlement.Status.PENDING, Settlement.Status.SETTLED}
+            and each.carried_to_id is None
+        ),
+        icon="block",
+        variant=ActionVariant.DANGER,
+    ),
+)
