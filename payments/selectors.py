@@ -134,13 +134,6 @@ def read_code(hashes: list[bytes]) -> CardFacts | None:
     return CardFacts(*row) if row else None
 
 
-def code_was_issued(hashes: list[bytes]) -> bool:
-    """Return whether such a code was ever issued; one that never was is a guess."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT cards_code_was_issued(%s::bytea[])", [hashes])
-        return bool(cursor.fetchone()[0])
-
-
 def mask_card_number(number: str) -> str:
     """Return a card number as others see it: type and last four digits."""
     return f"{number[:3]}****{number[-MASKED_DIGITS:]}"

@@ -132,14 +132,6 @@ SET plan_cache_mode = force_generic_plan AS $$
 $$;
 GRANT EXECUTE ON FUNCTION cards_read_code(bytea[]) TO merchant_api, platform_admin;
 
--- Whether a code with one of these hashes was ever issued, live or not: tells a late retry from a guess.
-CREATE FUNCTION cards_code_was_issued(p_hashes bytea[]) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
-    SELECT EXISTS (SELECT FROM cards_paymentcode WHERE code_hash = ANY (p_hashes))
-        OR EXISTS (SELECT FROM cards_codehistory WHERE code_hash = ANY (p_hashes))
-$$;
-GRANT EXECUTE ON FUNCTION cards_code_was_issued(bytea[]) TO merchant_api, platform_admin;
-
 -- The tier of so many points.
 CREATE FUNCTION cards_tier_code(p_points numeric) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$

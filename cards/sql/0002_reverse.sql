@@ -2,7 +2,6 @@ DROP VIEW report.accounts;
 DROP FUNCTION cards_use_voucher(uuid, uuid);
 DROP FUNCTION cards_burn_code(uuid);
 DROP FUNCTION cards_tier_code(numeric);
-DROP FUNCTION cards_code_was_issued(bytea[]);
 DROP FUNCTION cards_read_code(bytea[]);
 DROP FUNCTION cards_issue_codes(uuid[], uuid[], bytea[], text, bytea[], integer);
 DROP TABLE cards_codehistory;
