@@ -71,6 +71,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._children: list[_Child] = []
         self._stop_requests = 0
+        self._bytes_read = 0
         self._stop_requested_at = float("-inf")
 
     def __enter__(self) -> Self:
@@ -194,6 +195,7 @@ class Supervisor:
             data = os.read(stream.descriptor, _LINE_LIMIT_BYTES)
         except BlockingIOError:
             return
+        self._bytes_read += len(data)
         stream.pending += data
         *lines, stream.pending = stream.pending.split(b"\n")
         if not data or len(stream.pending) > _LINE_LIMIT_BYTES:
@@ -314,10 +316,15 @@ class Supervisor:
         yield signal.SIGKILL, 5.0
 
     def _drain(self) -> None:
-        """Show what the children wrote last."""
-        deadline = time.monotonic() + 1
-        while len(self._selector.get_map()) > 1 and time.monotonic() < deadline:
+        """Show what the children wrote last: until all of it is read, or nothing came for a second.
+
+        The second is for a pipe that somebody outside still holds open.
+        """
+        quiet_since, seen = time.monotonic(), self._bytes_read
+        while len(self._selector.get_map()) > 1 and time.monotonic() < quiet_since + 1:
             self._read(_TICK_SECONDS)
+            if self._bytes_read > seen:
+                quiet_since, seen = time.monotonic(), self._bytes_read
 
     # Words --------------------------------------------------------------------------------------
 
