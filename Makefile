@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs Python 3.11+, make and git; everything else comes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage lint bench requirements reset clean
+.PHONY: help run test test-long coverage lint bench requirements reset clean
 .NOTPARALLEL:
 
 # Options for what a target starts: `make test ARGS="tests/flows -x"`.
@@ -23,6 +23,9 @@ run: $(RUN_STAMP) ## Start MPS with its own PostgreSQL and Valkey; Ctrl-C stops 
 
 test: $(DEV_STAMP) ## Run the tests: make test ARGS="tests/flows -x"
 	@exec $(PY) -m pytest $(ARGS)
+
+test-long: $(DEV_STAMP) ## Run the long forms of the tests: faults under load, millions of rows
+	@exec $(PY) -m pytest -m long -n 0 $(ARGS)
 
 coverage: $(DEV_STAMP) ## Run the tests with coverage, and hold its floors
 	$(PY) -m pytest --cov --cov-branch --cov-report=term --cov-fail-under=95 $(ARGS)

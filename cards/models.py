@@ -9,6 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mps.core.database import DatabaseNow, NewId
+from mps.core.limits import Limited
 
 RATE = [MinValueValidator(Decimal("0.0001")), MaxValueValidator(Decimal(1))]
 
@@ -44,7 +45,7 @@ class Tier(models.Model):
         return self.name
 
 
-class Card(models.Model):
+class Card(Limited):
     """A card of one of the four types. Its money and points are ledger accounts."""
 
     class Status(models.TextChoices):
@@ -143,7 +144,7 @@ class Card(models.Model):
         return self.number
 
 
-class Binding(models.Model):
+class Binding(Limited):
     """What a member may do with a card. The owner is bound too."""
 
     class Role(models.TextChoices):

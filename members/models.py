@@ -8,9 +8,10 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from mps.core.database import DatabaseNow
+from mps.core.limits import Limited
 
 
-class Member(models.Model):
+class Member(Limited):
     """Somebody who holds cards.
 
     Signs in as the Django user it is linked to, which has no staff rights.

@@ -10,9 +10,10 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mps.core.database import DatabaseNow
+from mps.core.limits import Limited
 
 
-class Merchant(models.Model):
+class Merchant(Limited):
     """A shop the platform takes payments for."""
 
     class Status(models.TextChoices):

@@ -107,6 +107,26 @@ class Migration(migrations.Migration):
                     models.DateTimeField(blank=True, null=True, verbose_name="expires at"),
                 ),
                 (
+                    "limit_per_payment",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=14,
+                        null=True,
+                        verbose_name="limit per payment",
+                    ),
+                ),
+                (
+                    "limit_per_day",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=14,
+                        null=True,
+                        verbose_name="limit per day",
+                    ),
+                ),
+                (
                     "created_at",
                     models.DateTimeField(
                         db_default=mps.core.database.DatabaseNow(),
@@ -175,6 +195,26 @@ class Migration(migrations.Migration):
                         default="member",
                         max_length=10,
                         verbose_name="role",
+                    ),
+                ),
+                (
+                    "limit_per_payment",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=14,
+                        null=True,
+                        verbose_name="limit per payment",
+                    ),
+                ),
+                (
+                    "limit_per_day",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=14,
+                        null=True,
+                        verbose_name="limit per day",
                     ),
                 ),
                 (

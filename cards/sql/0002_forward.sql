@@ -162,9 +162,10 @@ GRANT SELECT ON cards_tier, cards_card, cards_binding, cards_voucher, cards_paym
 GRANT SELECT ON cards_codehistory TO platform_admin;
 GRANT INSERT, UPDATE, DELETE ON cards_tier TO platform_admin;
 GRANT INSERT ON cards_card, cards_voucher, cards_binding TO platform_admin;
-GRANT UPDATE (status, status_reason, locked_by_member, name, fixed_discount, binding_password, expires_at) ON cards_card TO platform_admin;
+GRANT UPDATE (status, status_reason, locked_by_member, name, fixed_discount, binding_password, expires_at,
+              limit_per_payment, limit_per_day) ON cards_card TO platform_admin;
 GRANT UPDATE (used_by_tx_id) ON cards_voucher TO merchant_api, platform_admin;
-GRANT UPDATE (role), DELETE ON cards_binding TO platform_admin, member_app;
+GRANT UPDATE (role, limit_per_payment, limit_per_day), DELETE ON cards_binding TO platform_admin, member_app;
 GRANT UPDATE (ended_at, outcome) ON cards_paymentcode TO member_app, platform_admin;
 -- A member's own acts: registration issues the standard card, sharing binds, locking changes the status.
 GRANT INSERT ON cards_card, cards_binding TO member_app;

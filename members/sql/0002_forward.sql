@@ -59,4 +59,4 @@ GRANT SELECT, INSERT ON members_membertoken TO member_app, platform_admin;
 GRANT UPDATE (revoked_at) ON members_membertoken TO member_app, platform_admin;
 GRANT INSERT ON members_member TO member_app, platform_admin;
 GRANT UPDATE (name, phone, email) ON members_member TO member_app;
-GRANT UPDATE (name, phone, email, status, status_reason) ON members_member TO platform_admin;
+GRANT UPDATE (name, phone, email, status, status_reason, limit_per_payment, limit_per_day) ON members_member TO platform_admin;

@@ -89,6 +89,26 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "limit_per_payment",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=14,
+                        null=True,
+                        verbose_name="limit per payment",
+                    ),
+                ),
+                (
+                    "limit_per_day",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=14,
+                        null=True,
+                        verbose_name="limit per day",
+                    ),
+                ),
+                (
                     "created_at",
                     models.DateTimeField(
                         db_default=mps.core.database.DatabaseNow(),

@@ -1,0 +1,43 @@
+"""Limits per payment and per day, as a card, a binding, a member and a merchant may carry them."""
+
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from mps.core.errors import InvalidRequestError
+from mps.core.money import CENT
+
+
+class Limited(models.Model):
+    """What may be paid at once, and in a day of the installation's time zone. NULL: no limit."""
+
+    limit_per_payment = models.DecimalField(
+        _("limit per payment"), max_digits=14, decimal_places=2, null=True, blank=True
+    )
+    limit_per_day = models.DecimalField(
+        _("limit per day"), max_digits=14, decimal_places=2, null=True, blank=True
+    )
+
+    class Meta:
+        abstract = True
+
+
+def require_limits(**limits: Decimal | None) -> None:
+    """Check limits by the names of their fields; None means none.
+
+    :raises InvalidRequestError: one is negative, too great, or has more than two decimals.
+    """
+    wrong = {
+        name: ["From 0.00 up, with at most two decimals; null for no limit."]
+        for name, value in limits.items()
+        if value is not None
+        and not (
+            value.is_finite()
+            and 0 <= value <= settings.MPS_MAX_AMOUNT
+            and value == value.quantize(CENT)
+        )
+    }
+    if wrong:
+        raise InvalidRequestError(errors=wrong)
