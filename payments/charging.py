@@ -21,7 +21,8 @@ from members.errors import MemberSuspendedError
 from merchants.selectors import Till
 from mps.core.errors import MpsError, PermissionDeniedError
 from mps.core.money import round_money
-from payments.selectors import CardFacts
+from payments.errors import LimitExceededError
+from payments.selectors import CardFacts, StoredFacts
 
 BALANCE = "balance"
 OUTSIDE_METHODS = ("cash", "wechat", "alipay")
@@ -53,16 +54,17 @@ class Decision:
     points: int
     fee: Decimal
     moves: dict[UUID, Decimal]
+    # What each subject with a daily limit may pay in a day; the write knows what it has paid.
+    day_limits: dict[UUID, Decimal] = field(default_factory=dict)
 
 
 def decide(
     request: ChargeRequest,
     *,
     till: Till,
-    fee_rate: Decimal,
+    stored: StoredFacts,
     card: CardFacts,
     voucher: CardFacts | None,
-    points_issue_id: UUID,
     points_basis: str,
 ) -> Decision:
     """Decide a charge whose codes are live.
@@ -78,7 +80,11 @@ def decide(
         corporate_rate=card.corporate_rate,
         voucher=terms,
     )
-    refusal = _refusal(request, till, card) or _voucher_refusal(request, till, card, voucher)
+    refusal = (
+        _refusal(request, till, card)
+        or _voucher_refusal(request, till, card, voucher)
+        or _limit_refusal(price, stored, card)
+    )
     if refusal is not None:
         return Decision(
             refusal, pricing.Price(request.amount, Decimal(1), request.amount), 0, Decimal(0), {}
@@ -88,14 +94,14 @@ def decide(
     fee = Decimal("0.00")
     if request.payment_method == BALANCE:
         # Outside payments are the shop's own: not owed, no fee.
-        fee = round_money(price.final_amount * fee_rate)
+        fee = round_money(price.final_amount * stored.merchant_fee_rate)
         if price.final_amount and card.money_account_id:
             moves[card.money_account_id] = -price.final_amount
             moves[till.account_id] = price.final_amount
     if points and card.points_account_id:
         moves[card.points_account_id] = Decimal(points)
-        moves[points_issue_id] = Decimal(-points)
-    return Decision(None, price, points, fee, moves)
+        moves[stored.points_issue_id] = Decimal(-points)
+    return Decision(None, price, points, fee, moves, _day_limits(till, stored, card))
 
 
 def require_live(card: CardFacts | None) -> CardFacts:
@@ -145,6 +151,24 @@ def _voucher_refusal(
     ):
         return VoucherNotApplicableError()
     return None
+
+
+def _limit_refusal(price: pricing.Price, stored: StoredFacts, card: CardFacts) -> MpsError | None:
+    """Hold what is paid against the limits per payment of card, binding, member and shop."""
+    limits = (card.limit_per_payment, stored.merchant_limit_per_payment)
+    if any(limit is not None and price.final_amount > limit for limit in limits):
+        return LimitExceededError()
+    return None
+
+
+def _day_limits(till: Till, stored: StoredFacts, card: CardFacts) -> dict[UUID, Decimal]:
+    limits = {
+        card.card_id: card.card_limit_per_day,
+        card.binding_id: card.binding_limit_per_day,
+        card.member_id: card.member_limit_per_day,
+        till.merchant_id: stored.merchant_limit_per_day,
+    }
+    return {subject: limit for subject, limit in limits.items() if subject and limit is not None}
 
 
 def _terms(voucher: CardFacts | None) -> pricing.VoucherTerms | None:

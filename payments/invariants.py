@@ -1,5 +1,7 @@
 """What must hold between transactions, the ledger and the registries."""
 
+from django.conf import settings
+
 from mps.core.invariants import Invariant, register
 
 register(
@@ -75,6 +77,11 @@ register(
         """SELECT i.body ->> 'tx_no' FROM payments_idempotency i
            WHERE i.body ? 'tx_no' AND NOT EXISTS (
                SELECT FROM payments_transaction t WHERE t.tx_no = i.body ->> 'tx_no')""",
+    ),
+    Invariant(
+        "what a limit has counted is what was paid that day, less refunds",
+        f"""SELECT s.subject_id::text FROM payments_spending s
+            WHERE s.spent <> payments_spent_on(s.subject_id, s.day, '{settings.MPS_TIME_ZONE}')""",
     ),
     Invariant(
         "every reference leads somewhere",

@@ -27,6 +27,8 @@ class StoredFacts:
     read_at: datetime
     merchant_active: bool
     merchant_fee_rate: Decimal
+    merchant_limit_per_payment: Decimal | None
+    merchant_limit_per_day: Decimal | None
     merchant_version: str
     points_issue_id: UUID
     stored_hash: bytes | None
@@ -65,6 +67,10 @@ class CardFacts:
     tier_from: Decimal | None
     tier_below: Decimal | None
     corporate_rate: Decimal | None
+    limit_per_payment: Decimal | None
+    card_limit_per_day: Decimal | None
+    binding_limit_per_day: Decimal | None
+    member_limit_per_day: Decimal | None
     voucher_kind: str | None
     voucher_value: Decimal | None
     voucher_min_spend: Decimal | None

@@ -1,8 +1,7 @@
 """Take payments, give them back, put money on cards. Each exactly once, whatever fails on the way.
 
 Lock order, everywhere: facts (shared, by the database), idempotency key, order, transaction row,
-accounts in id
-order, payment codes.
+daily limits and accounts, each in id order, payment codes.
 """
 
 from collections.abc import Callable
@@ -149,10 +148,9 @@ def _charge(till: Till, key: str, request: ChargeRequest) -> Answer:
         decision = charging.decide(
             request,
             till=till,
-            fee_rate=facts.stored.merchant_fee_rate,
+            stored=facts.stored,
             card=card,
             voucher=voucher,
-            points_issue_id=facts.stored.points_issue_id,
             points_basis=settings.MPS_POINTS_BASIS,
         )
         answer = _write_charge(
@@ -267,10 +265,14 @@ def _charge_parameters(
         "moves": list(decision.moves.values()),
         "money_account": card.money_account_id if by_balance else None,
         "points_account": earns,
+        "limited": list(decision.day_limits),
+        "day_limits": list(decision.day_limits.values()),
+        "zone": settings.MPS_TIME_ZONE,
         "failure_code": refusal.code if refusal else "",
         "status": refusal.status if refusal else 201,
         "body": _json(body),
         "poor_status": InsufficientBalanceError.status,
+        "full_body": _json(problems.problem(LimitExceededError())) if decision.day_limits else None,
         "poor_body": _json(problems.problem(InsufficientBalanceError())),
         "actor_type": now.actor_type,
         "actor": now.actor,
@@ -287,8 +289,9 @@ _WRITE_CHARGE = (
     " %(currency)s, %(amount)s, %(discount_rate)s, %(final_amount)s, %(fee)s,"
     " %(method)s, %(tag)s::jsonb, %(points)s, %(points_from)s, %(points_below)s,"
     " %(accounts)s::uuid[], %(moves)s::numeric[], %(money_account)s, %(points_account)s,"
+    " %(limited)s::uuid[], %(day_limits)s::numeric[], %(zone)s,"
     " %(failure_code)s, %(status)s::smallint, %(body)s::jsonb,"
-    " %(poor_status)s::smallint, %(poor_body)s::jsonb,"
+    " %(poor_status)s::smallint, %(full_body)s::jsonb, %(poor_body)s::jsonb,"
     " %(actor_type)s, %(actor)s, %(request_id)s, %(address)s)"
 )
 
@@ -797,6 +800,10 @@ def _give_back(
         payment.status = status
         _give_voucher_back(payment)
     payment.save(update_fields=["status", "refunded_total", "refunded_points", "refunded_fee"])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT payments_give_room(%s, %s, %s)", [payment.id, amount, settings.MPS_TIME_ZONE]
+        )
     audit.record(
         "REFUND_COMPLETED",
         object_type="transaction",

@@ -96,6 +96,7 @@ RETURNS TABLE (
     member_id uuid, member_active boolean, owner_id uuid, owner_active boolean, binding_id uuid, role text,
     tier text, tier_rate numeric, tier_from numeric, tier_below numeric,
     corporate_rate numeric,
+    limit_per_payment numeric, card_limit_per_day numeric, binding_limit_per_day numeric, member_limit_per_day numeric,
     voucher_kind text, voucher_value numeric, voucher_min_spend numeric, voucher_merchants uuid[], voucher_used boolean,
     version text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog
@@ -107,6 +108,8 @@ SET plan_cache_mode = force_generic_plan AS $$
            code.member_id, member.status = 'active', owner.id, owner.status = 'active', binding.id, binding.role,
            tier.code, tier.rate, tier.min_points::numeric, tier.next_min_points::numeric,
            corporate.rate,
+           least(card.limit_per_payment, binding.limit_per_payment, member.limit_per_payment),
+           card.limit_per_day, binding.limit_per_day, member.limit_per_day,
            voucher.kind, voucher.value, voucher.min_spend, voucher.merchant_ids, voucher.used_by_tx_id IS NOT NULL,
            concat_ws(',', code.id, card.xmin, member.xmin, owner.xmin, binding.xmin, tier.rate, corporate.rate, voucher.xmin)
     FROM cards_paymentcode code

@@ -171,12 +171,13 @@ GRANT EXECUTE ON FUNCTION payments_next_number(text) TO merchant_api, member_app
 -- One row, always.
 CREATE FUNCTION payments_read_charge(p_merchant_id uuid, p_key text, p_order text)
 RETURNS TABLE (
-    read_at timestamptz, merchant_active boolean, merchant_fee_rate numeric, merchant_version text, points_issue_id uuid,
+    read_at timestamptz, merchant_active boolean, merchant_fee_rate numeric,
+    merchant_limit_per_payment numeric, merchant_limit_per_day numeric, merchant_version text, points_issue_id uuid,
     stored_hash bytea, stored_status smallint, stored_body jsonb,
     order_tx_id uuid, order_amount numeric, order_reversed boolean, order_status text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog
 SET plan_cache_mode = force_generic_plan AS $$
-    SELECT core_now(), m.status = 'active', m.fee_rate, m.xmin::text,
+    SELECT core_now(), m.status = 'active', m.fee_rate, m.limit_per_payment, m.limit_per_day, m.xmin::text,
            (SELECT id FROM ledger_account WHERE kind = 'points_issue' AND unit = 'PTS'),
            i.request_hash, i.status, i.body,
            o.tx_id, o.amount, o.reversed_at IS NOT NULL,
@@ -195,17 +196,114 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 GRANT EXECUTE ON FUNCTION payments_lock_name(uuid, text) TO merchant_api, member_app, platform_admin;
 
+-- What a subject with a daily limit (card, binding, member, shop) has paid on a day, less what was refunded since.
+-- A row is made by the first payment that a limit counts, from the payments there are, and kept up from then on.
+-- Changing the limit forgets it.
+CREATE TABLE payments_spending (
+    subject_id uuid NOT NULL,
+    day date NOT NULL,
+    spent numeric(14, 2) NOT NULL,
+    PRIMARY KEY (subject_id, day),
+    CONSTRAINT payments_spending_not_negative CHECK (spent >= 0)
+);
+
+-- What a subject paid on a day of a time zone, less refunds, by its payments. An id is made a little later than the
+-- time its transaction bears, so the ids looked at reach past the day.
+CREATE FUNCTION payments_spent_on(p_subject uuid, p_day date, p_zone text) RETURNS numeric
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    WITH span AS (
+        SELECT p_day::timestamp AT TIME ZONE p_zone AS start_at, (p_day + 1)::timestamp AT TIME ZONE p_zone AS end_at
+    ), paid AS (
+        SELECT t.* FROM payments_transaction t WHERE t.card_id = p_subject
+        UNION ALL
+        SELECT t.* FROM payments_transaction t WHERE t.merchant_id = p_subject
+        UNION ALL
+        SELECT t.* FROM cards_binding b JOIN payments_transaction t ON t.card_id = b.card_id AND t.member_id = b.member_id
+        WHERE b.id = p_subject
+        UNION ALL
+        -- Whoever paid with a card has had a code for it.
+        SELECT t.* FROM cards_paymentcode c JOIN payments_transaction t ON t.card_id = c.card_id AND t.member_id = c.member_id
+        WHERE c.member_id = p_subject
+    )
+    SELECT coalesce(sum(paid.final_amount - paid.refunded_total), 0) FROM paid, span
+    WHERE paid.type = 'payment' AND paid.status <> 'failed'
+      AND paid.id >= core_uuid_floor(span.start_at - interval '1 hour') AND paid.id < core_uuid_floor(span.end_at + interval '1 hour')
+      AND paid.created_at >= span.start_at AND paid.created_at < span.end_at
+$$;
+
+-- Lock what subjects have spent today, in the order of their ids, and answer whether the amount fits in each limit.
+-- The caller shares the subjects' facts: their limits stand still.
+CREATE FUNCTION payments_has_room(
+    p_subjects uuid[], p_limits numeric[], p_amount numeric, p_zone text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+DECLARE
+    today date := (core_now() AT TIME ZONE p_zone)::date;
+    fits boolean := true;
+    wanted record;
+    spent_so_far numeric;
+BEGIN
+    FOR wanted IN SELECT s.id, s.per_day FROM unnest(p_subjects, p_limits) AS s (id, per_day) ORDER BY s.id LOOP
+        SELECT s.spent INTO spent_so_far FROM payments_spending s WHERE s.subject_id = wanted.id AND s.day = today FOR UPDATE;
+        IF NOT FOUND THEN
+            -- Refunds share this lock until they have committed: each is in the sum below, or finds the row.
+            PERFORM pg_advisory_xact_lock(hashtextextended(wanted.id::text, 3));
+            INSERT INTO payments_spending (subject_id, day, spent)
+            VALUES (wanted.id, today, payments_spent_on(wanted.id, today, p_zone)) ON CONFLICT DO NOTHING;
+            SELECT s.spent INTO spent_so_far FROM payments_spending s WHERE s.subject_id = wanted.id AND s.day = today FOR UPDATE;
+            DELETE FROM payments_spending s WHERE s.subject_id = wanted.id AND s.day < today - 60;
+        END IF;
+        fits := fits AND spent_so_far + p_amount <= wanted.per_day;
+    END LOOP;
+    RETURN fits;
+END $$;
+
+-- Give the room of a refund back to the day of its payment. The caller holds the payment's row.
+CREATE FUNCTION payments_give_room(p_payment_id uuid, p_amount numeric, p_zone text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+DECLARE
+    subject record;
+BEGIN
+    FOR subject IN
+        SELECT s.id, (t.created_at AT TIME ZONE p_zone)::date AS day
+        FROM payments_transaction t
+        LEFT JOIN cards_binding b ON b.card_id = t.card_id AND b.member_id = t.member_id
+        CROSS JOIN LATERAL unnest(ARRAY[t.card_id, t.member_id, t.merchant_id, b.id]) AS s (id)
+        WHERE t.id = p_payment_id AND s.id IS NOT NULL ORDER BY s.id
+    LOOP
+        PERFORM pg_advisory_xact_lock_shared(hashtextextended(subject.id::text, 3));
+        UPDATE payments_spending s SET spent = s.spent - p_amount WHERE s.subject_id = subject.id AND s.day = subject.day;
+    END LOOP;
+END $$;
+GRANT EXECUTE ON FUNCTION payments_give_room(uuid, numeric, text) TO merchant_api, platform_admin;
+
+-- A changed limit counts from the payments there are.
+CREATE FUNCTION payments_forget_spending() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+BEGIN
+    DELETE FROM payments_spending s WHERE s.subject_id = NEW.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER payments_limit_changed AFTER UPDATE OF limit_per_day ON cards_card
+    FOR EACH ROW WHEN (OLD.limit_per_day IS DISTINCT FROM NEW.limit_per_day) EXECUTE FUNCTION payments_forget_spending();
+CREATE TRIGGER payments_limit_changed AFTER UPDATE OF limit_per_day ON cards_binding
+    FOR EACH ROW WHEN (OLD.limit_per_day IS DISTINCT FROM NEW.limit_per_day) EXECUTE FUNCTION payments_forget_spending();
+CREATE TRIGGER payments_limit_changed AFTER UPDATE OF limit_per_day ON members_member
+    FOR EACH ROW WHEN (OLD.limit_per_day IS DISTINCT FROM NEW.limit_per_day) EXECUTE FUNCTION payments_forget_spending();
+CREATE TRIGGER payments_limit_changed AFTER UPDATE OF limit_per_day ON merchants_merchant
+    FOR EACH ROW WHEN (OLD.limit_per_day IS DISTINCT FROM NEW.limit_per_day) EXECUTE FUNCTION payments_forget_spending();
+
 -- The one write of a charge: everything it leaves behind, or nothing.
 --
 -- The caller has read and priced without a lock, and names in p_facts whose rows that rests on (merchant, card,
 -- member, owner, binding). Here the locks are taken, always in this order: facts
--- (shared), key, order, accounts, codes; and what was read is compared again. If anything moved, the answer
+-- (shared), key, order, daily limits, accounts, codes; and what was read is compared again. If anything moved, the answer
 -- is outcome 'again', nothing was written, and the caller reads and prices anew.
 -- Otherwise the code is burnt, and the charge is
 --   'completed': money and points posted, the voucher used, the order taken; or
---   'failed': with p_failure_code when the caller had decided so, else INSUFFICIENT_BALANCE by the ledger.
+--   'failed': with p_failure_code when the caller had decided so, else LIMIT_EXCEEDED by what was spent today, or
+--   INSUFFICIENT_BALANCE by the ledger.
 -- Both leave a transaction, an audit event and the stored answer for the key.
--- p_poor_body is the stored answer of an insufficient balance; p_body that of the decided outcome, to which
+-- p_full_body and p_poor_body are the stored answers of a full daily limit and of an insufficient balance; p_body that of the decided outcome, to which
 -- tx_no, balance_after and tier are added when completed.
 CREATE FUNCTION payments_write_charge(
     p_merchant_id uuid, p_merchant_version text, p_terminal_id uuid, p_key text, p_request_hash bytea, p_order text,
@@ -213,7 +311,8 @@ CREATE FUNCTION payments_write_charge(
     p_currency text, p_amount numeric, p_discount_rate numeric, p_final_amount numeric, p_fee numeric,
     p_method text, p_tag jsonb, p_points integer, p_points_from numeric, p_points_below numeric,
     p_accounts uuid[], p_moves numeric[], p_money_account uuid, p_points_account uuid,
-    p_failure_code text, p_status smallint, p_body jsonb, p_poor_status smallint, p_poor_body jsonb,
+    p_limited uuid[], p_day_limits numeric[], p_zone text,
+    p_failure_code text, p_status smallint, p_body jsonb, p_poor_status smallint, p_full_body jsonb, p_poor_body jsonb,
     p_actor_type text, p_actor text, p_request_id text, p_address text,
     OUT outcome text, OUT answer_status smallint, OUT body jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog
@@ -255,6 +354,11 @@ BEGIN
     ELSIF card.card_type = 'VCH' THEN
         voucher_card := card.card_id;
     END IF;
+    IF failure = '' AND cardinality(p_limited) > 0 AND NOT payments_has_room(p_limited, p_day_limits, p_final_amount, p_zone) THEN
+        failure := 'LIMIT_EXCEEDED';
+        answer_status := p_poor_status;
+        body := p_full_body;
+    END IF;
     IF failure = '' THEN
         -- Also a payment that earns nothing needs the points: its price and its tier rest on them.
         SELECT l.balance INTO points_before FROM ledger_lock_accounts(array_append(p_accounts, p_points_account)) l
@@ -286,6 +390,10 @@ BEGIN
     END IF;
     IF failure = '' THEN
         outcome := 'completed';
+        IF cardinality(p_limited) > 0 THEN
+            UPDATE payments_spending s SET spent = s.spent + p_final_amount
+            WHERE s.subject_id = ANY (p_limited) AND s.day = (core_now() AT TIME ZONE p_zone)::date;
+        END IF;
         IF p_points_account IS NOT NULL THEN tier_now := coalesce(cards_tier_code(points_before + p_points), ''); END IF;
         IF voucher_card IS NOT NULL AND NOT cards_use_voucher(voucher_card, payment_id) THEN
             RAISE EXCEPTION 'the voucher was used meanwhile' USING ERRCODE = 'MPS01';
@@ -329,8 +437,8 @@ END $$;
 
 GRANT EXECUTE ON FUNCTION payments_write_charge(
     uuid, text, uuid, text, bytea, text, uuid[], bytea[], text, bytea[], text, text, numeric, numeric, numeric, numeric,
-    text, jsonb, integer, numeric, numeric, uuid[], numeric[], uuid, uuid,
-    text, smallint, jsonb, smallint, jsonb, text, text, text, text) TO merchant_api, platform_admin;
+    text, jsonb, integer, numeric, numeric, uuid[], numeric[], uuid, uuid, uuid[], numeric[], text,
+    text, smallint, jsonb, smallint, jsonb, jsonb, text, text, text, text) TO merchant_api, platform_admin;
 
 GRANT SELECT, INSERT ON payments_transaction TO merchant_api, platform_admin;
 GRANT SELECT ON payments_transaction TO member_app;

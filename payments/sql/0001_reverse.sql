@@ -1,5 +1,14 @@
 DROP VIEW report.transactions;
 DROP FUNCTION payments_write_charge;
+DROP TRIGGER payments_limit_changed ON cards_card;
+DROP TRIGGER payments_limit_changed ON cards_binding;
+DROP TRIGGER payments_limit_changed ON members_member;
+DROP TRIGGER payments_limit_changed ON merchants_merchant;
+DROP FUNCTION payments_forget_spending();
+DROP FUNCTION payments_give_room(uuid, numeric, text);
+DROP FUNCTION payments_has_room(uuid[], numeric[], numeric, text);
+DROP FUNCTION payments_spent_on(uuid, date, text);
+DROP TABLE payments_spending;
 DROP FUNCTION payments_lock_name(uuid, text);
 DROP FUNCTION payments_read_charge(uuid, text, text);
 DROP FUNCTION payments_next_number(text);

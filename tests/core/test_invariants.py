@@ -11,7 +11,7 @@ from django.core.management import call_command
 from mps.core import invariants
 from payments import services as payments
 from tests import factories
-from tests.snapshots import fetch
+from tests.snapshots import execute, fetch
 
 CARD_MONEY = "(SELECT id FROM ledger_account WHERE kind = 'card_money')"
 PAYMENT = "(SELECT id FROM payments_transaction WHERE type = 'payment' AND status = 'completed')"
@@ -84,6 +84,9 @@ CORRUPTIONS = {
         "UPDATE payments_transaction SET external_order_id = 'O-1', status = 'completed',"
         " failure_code = '' WHERE type = 'payment'"
     ],
+    "what a limit has counted is what was paid that day, less refunds": [
+        "UPDATE payments_spending SET spent = spent + 1"
+    ],
     "every reference leads somewhere": [
         "DELETE FROM cards_card WHERE card_type = 'PPD'",
         "DELETE FROM members_member",
@@ -99,6 +102,7 @@ def world(unchecked_database: str, superuser: psycopg.Connection) -> Any:
     member, _ = factories.make_member()
     till = factories.make_till(fee_rate=Decimal("0.02"))
     card = factories.make_prepaid(member, "100.00")
+    execute("UPDATE cards_card SET limit_per_day = 1000 WHERE id = %s", [card.id])
     paid = factories.charge(
         till, factories.make_code(card, member), "50.00", external_order_id="O-1"
     )
