@@ -247,6 +247,11 @@ def _freeze(card: Card, values: dict[str, Any], staff: Any) -> Done:
     return Done(text=_("%(card)s is frozen.") % {"card": card})
 
 
+def _close(card: Card, values: dict[str, Any], staff: Any) -> Done:
+    services.close_card(card_id=card.id, reason=values["reason"])
+    return Done(text=_("%(card)s is closed.") % {"card": card})
+
+
 def _unfreeze(card: Card, values: dict[str, Any], staff: Any) -> Done:
     services.unfreeze_card(card_id=card.id, reason=values["reason"])
     return Done(text=_("%(card)s is active again.") % {"card": card})
@@ -342,6 +347,15 @@ console.add_acts(
         offered=lambda card: card.status == Card.Status.FROZEN,
         icon="check_circle",
         variant=ActionVariant.SUCCESS,
+    ),
+    Act(
+        name="close",
+        label=_("Close for ever"),
+        explanation=_("Closes this card for ever. Pay out what is on it first:"),
+        run=_close,
+        offered=lambda card: card.status != Card.Status.CLOSED,
+        icon="block",
+        variant=ActionVariant.DANGER,
     ),
     Act(
         name="bind",

@@ -37,6 +37,14 @@ class CardTypeNotShareableError(MpsError):
     title = _("Cards of this type are not shared.")
 
 
+class CardNotEmptyError(MpsError):
+    """A card closes only when nothing is left on it."""
+
+    code = "CARD_NOT_EMPTY"
+    status = 409
+    title = _("There is money on the card; pay it out first.")
+
+
 class UnsupportedCardTypeForRechargeError(MpsError):
     """Only prepaid and corporate cards are topped up."""
 

@@ -13,16 +13,18 @@ from cards.errors import (
     CannotRemoveLastOwnerError,
     CardExpiredError,
     CardNotActiveError,
+    CardNotEmptyError,
     CardNotFoundError,
     CardTypeNotShareableError,
     InvalidBindingPasswordError,
 )
-from cards.models import Binding, Card, CardType, Voucher
+from cards.models import Binding, Card, CardType, PaymentCode, Voucher
 from members import services as members
 from members.errors import MemberSuspendedError
 from members.models import Member
 from mps.audit import services as audit
 from mps.core import errors, principals
+from mps.core.database import DatabaseNow
 from mps.ledger import services as ledger
 
 MIN_TTL_SECONDS = 60
@@ -441,6 +443,40 @@ def freeze_card(*, card_id: UUID, reason: str = "") -> None:
         reason,
         allowed={Card.Status.ACTIVE, Card.Status.FROZEN},
     )
+
+
+def close_card(*, card_id: UUID, reason: str = "") -> None:
+    """Close a card for ever; only an empty one closes. Safe to repeat.
+
+    :raises CardNotFoundError: there is no such card.
+    :raises CardNotEmptyError: there is money on it.
+    """
+    with (
+        audit.refusals("CARD_CLOSED_REFUSED", object_type="card", object_id=card_id),
+        principals.principal_scope("platform_admin"),
+    ):
+        card = Card.objects.select_for_update().filter(id=card_id).first()
+        if card is None:
+            raise CardNotFoundError
+        if card.status == Card.Status.CLOSED:
+            return
+        # The change waits for whoever rests on the card as it was; only then its balance stands.
+        Card.objects.filter(id=card_id).update(
+            status=Card.Status.CLOSED, status_reason=reason[:200], locked_by_member=False
+        )
+        if card.money_account_id is not None:
+            balances = ledger.lock_balances([card.money_account_id])
+            if balances[card.money_account_id]:
+                raise CardNotEmptyError
+        PaymentCode.objects.filter(card_id=card_id, ended_at=None).update(
+            ended_at=DatabaseNow(), outcome="revoked"
+        )
+        audit.record(
+            "CARD_CLOSED",
+            object_type="card",
+            object_id=card.number,
+            details={"before": card.status, "reason": reason},
+        )
 
 
 def unfreeze_card(*, card_id: UUID, reason: str = "") -> None:

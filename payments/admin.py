@@ -370,6 +370,13 @@ class TopUpForm(console.ActForm):
     reason = forms.CharField(label=_("Note"), max_length=200, required=False)
 
 
+class CashOutForm(console.ActForm):
+    """Money that was paid out."""
+
+    amount = console.MoneyField(label=_("Amount"))
+    reason = forms.CharField(label=_("Reason"), max_length=200)
+
+
 class PointsForm(console.ActForm):
     """Points to add or take."""
 
@@ -393,6 +400,20 @@ def _top_up(card: Card, values: dict[str, Any], staff: Any) -> Done:
         return Done(text=f"{card}: {answer.body['title']}", refused=True)
     return Done(
         text=_("%(card)s: %(amount)s credited as %(number)s.")
+        % {"card": card, "amount": answer.body["amount"], "number": answer.body["tx_no"]}
+    )
+
+
+def _cash_out(card: Card, values: dict[str, Any], staff: Any) -> Done:
+    answer = services.cash_out_card(
+        card_id=card.id,
+        amount=values["amount"],
+        scope_id=uuid.uuid5(_STAFF_KEYS, f"staff:{staff.pk}"),
+        idempotency_key=values["token"],
+        reason=values["reason"],
+    )
+    return Done(
+        text=_("%(card)s: %(amount)s paid out as %(number)s.")
         % {"card": card, "amount": answer.body["amount"], "number": answer.body["tx_no"]}
     )
 
@@ -422,6 +443,16 @@ console.add_acts(
         replays=True,
         icon="add",
         variant=ActionVariant.PRIMARY,
+    ),
+    Act(
+        name="cash-out",
+        label=_("Pay out"),
+        explanation=_("Records that money of this card was paid out to its owner:"),
+        run=_cash_out,
+        form=CashOutForm,
+        offered=lambda card: card.money_account_id is not None,
+        replays=True,
+        icon="payments",
     ),
     Act(
         name="adjust-points",

@@ -480,7 +480,7 @@ def recharge_card(
         answered = idempotency.find_answer(scope_id, key, request_hash)
         if answered is not None:
             return answered
-        card = Card.objects.filter(id=card_id).first()
+        card = _hold_card(id=card_id)
         if card is None:
             raise CardNotFoundError
         if provider_order_id:
@@ -540,12 +540,11 @@ def top_up_at_till(
         if not till.can_top_up:
             raise PermissionDeniedError("This terminal may not take cash top-ups.")
         if hashes:
-            card = Card.objects.get(id=charging.require_live(selectors.read_code(hashes)).card_id)
+            card = _hold_card(id=charging.require_live(selectors.read_code(hashes)).card_id)
         else:
-            found = Card.objects.filter(number=card_no).first()
-            if found is None:
-                raise CardNotFoundError
-            card = found
+            card = _hold_card(number=card_no)
+        if card is None:
+            raise CardNotFoundError
         now = _stamp("recharge")
         answer = _recharge(
             card,
@@ -633,6 +632,65 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
 
     with audit.refusals("RECHARGE_REVERSE_FAILED", object_type="transaction", object_id=tx_no):
         return _retry_races(till, reverse)
+
+
+# --- cash-out ------------------------------------------------------------------------------------
+
+
+def cash_out_card(
+    *, card_id: UUID, amount: Decimal, scope_id: UUID, idempotency_key: str, reason: str = ""
+) -> Answer:
+    """Record that money of a card was paid out to its owner, whatever the card's status.
+
+    :param scope_id: whose keys these are: the staff member's.
+    :raises CardNotFoundError: there is no such card.
+    :raises UnsupportedCardTypeForRechargeError: its type holds no money.
+    :raises InsufficientBalanceError: there is less on the card.
+    :raises IdempotencyKeyReusedError: the key was used for another request.
+    """
+    key = idempotency.require_key(idempotency_key)
+    about = {"amount": show_money(amount), "reason": reason}
+    request_hash = idempotency.hash_request("cash_out", card=card_id, amount=show_money(amount))
+    with (
+        audit.refusals("CASH_OUT_FAILED", object_type="card", object_id=card_id, details=about),
+        principals.principal_scope("platform_admin"),
+    ):
+        idempotency.lock_key(scope_id, key)
+        answered = idempotency.find_answer(scope_id, key, request_hash)
+        if answered is not None:
+            return answered
+        card = _hold_card(id=card_id)
+        if card is None:
+            raise CardNotFoundError
+        if card.money_account_id is None:
+            raise UnsupportedCardTypeForRechargeError
+        now = _stamp("cash_out")
+        clearing = ledger.platform_account(kind="clearing", unit=settings.MPS_CURRENCY)
+        try:
+            ledger.post(
+                kind="cash_out",
+                reference=now.tx_id,
+                moves={card.money_account_id: -amount, clearing: amount},
+            )
+        except ledger.OverdraftError as error:
+            raise InsufficientBalanceError from error
+        done = _write_transaction(
+            now,
+            Transaction.Type.CASH_OUT,
+            card=card,
+            member_id=card.owner_id,
+            amount=amount,
+            reason=reason,
+        )
+        audit.record(
+            "CASH_OUT_COMPLETED",
+            object_type="transaction",
+            object_id=now.tx_no,
+            details={**about, "card": card.number},
+        )
+        answer = Answer(201, documents.recharge_answer(done))
+        idempotency.store_answer(scope_id, key, request_hash, answer, at=now.at)
+        return answer
 
 
 # --- points --------------------------------------------------------------------------------------
@@ -745,13 +803,26 @@ def _lock_payment(till: Till, **which: Any) -> Transaction:
     """Lock one of the shop's transactions; refunds of one payment wait for each other here."""
     payment = (
         Transaction.objects.select_for_update(of=("self",))
-        .select_related("card")
         .filter(merchant_id=till.merchant_id, **which)
         .first()
     )
     if payment is None:
         raise OriginalTxNotFoundError
+    card = _hold_card(id=payment.card_id)
+    assert card is not None
+    payment.card = card
     return payment
+
+
+def _hold_card(**which: Any) -> Card | None:
+    """Return a card that will not be closed, or change otherwise, before the scope ends."""
+    card = Card.objects.filter(**which).first()
+    if card is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT core_share_fact(%s)", [card.id])
+    # It may have changed while we waited for whoever was changing it.
+    return Card.objects.get(id=card.id)
 
 
 def _require_refundable(payment: Transaction, amount: Decimal) -> None:
