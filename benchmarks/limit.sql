@@ -27,9 +27,9 @@ BEGIN
         (posting, card.money_account_id, -10, money), (posting, p_merchant_account, 10, NULL),
         (posting, card.points_account_id, 10, points), (posting, p_issue, -10, NULL);
     INSERT INTO payments_transaction (
-        id, tx_no, type, status, merchant_id, card_id, member_id, currency, amount, final_amount, points,
+        id, tx_no, type, status, merchant_id, card_id, card_no, member_id, currency, amount, final_amount, points,
         payment_method, external_order_id, created_at)
-    VALUES (payment, number, 'payment', 'completed', p_merchant, card.card_id, card.member_id, 'TWD', 10, 10, 10,
+    VALUES (payment, number, 'payment', 'completed', p_merchant, card.card_id, 'PPD00000001', card.member_id, 'TWD', 10, 10, 10,
             'balance', number, now());
     INSERT INTO payments_unclaimed (merchant_id, tx_id, created_at, type, payment_method, amount, fee)
     VALUES (p_merchant, payment, now(), 'payment', 'balance', 10, 0);

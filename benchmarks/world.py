@@ -229,9 +229,10 @@ def load_past(
     with connection.transaction():
         connection.execute(
             "INSERT INTO payments_transaction (tx_no, type, status, merchant_id, card_id,"
-            " member_id, currency, amount, final_amount, payment_method, external_order_id,"
-            " created_at)"
-            " SELECT payments_next_number('payment'), 'payment', 'completed', %s, card, member,"
+            " card_no, member_id, currency, amount, final_amount, payment_method,"
+            " external_order_id, created_at)"
+            " SELECT payments_next_number('payment'), 'payment', 'completed', %s, card,"
+            " 'PPD00000000', member,"
             " 'TWD', 10, 10, 'cash', 'PAST-' || n, now()"
             " FROM generate_series(1, %s) n, LATERAL (SELECT"
             " (%s::uuid[])[1 + n %% %s] AS card, (%s::uuid[])[1 + n %% %s] AS member) AS who",

@@ -517,6 +517,36 @@ def unlock_card(*, card_id: UUID | None = None, card_no: str = "", member_id: UU
     _member_lock(card_id, card_no, member_id, lock=False)
 
 
+# --- for payments ---------------------------------------------------------------------------------
+
+
+def hold_card(*, card_id: UUID | None = None, card_no: str = "") -> Card:
+    """Return a card that stays as it is until the scope ends; nobody closes it meanwhile.
+
+    Inside a shop's scope or the platform's. A shop sees of a card what moving its money takes.
+
+    :param card_id: the card, or `card_no`: its number.
+    :raises CardNotFoundError: there is no such card.
+    """
+    held = Card.objects.raw(
+        "SELECT id, number, card_type, status, expires_at, owner_id, money_account_id,"
+        " points_account_id FROM cards_hold(%s, %s)",
+        [card_id, card_no],
+    )
+    for card in held:
+        return card
+    raise CardNotFoundError
+
+
+def give_voucher_back(*, card_id: UUID, tx_id: UUID) -> None:
+    """Let a voucher that a payment used be used again, if it is still valid.
+
+    One on a frozen card is given back, too: like money, it waits there. Inside the shop's scope.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT cards_give_voucher_back(%s, %s)", [card_id, tx_id])
+
+
 # --- inside ---------------------------------------------------------------------------------------
 
 

@@ -56,6 +56,14 @@ def find_till_by_key(key: PresentedKey) -> Till | None:
     return Till(*row) if row else None
 
 
+def name_of(merchant_id: UUID) -> tuple[str, str]:
+    """Return a shop's code and name, which everybody may know. Inside any scope."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT code, name FROM merchants_name(%s)", [merchant_id])
+        code, name = cursor.fetchone()
+    return code, name
+
+
 def get_till_of_merchant(merchant_code: str) -> Till:
     """Return a shop as a till without terminal, for a trusted backend. Opens its own scope.
 

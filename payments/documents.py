@@ -68,7 +68,7 @@ def charge_answer(
 
 
 def charge_document(payment: Transaction) -> dict[str, Any]:
-    """Return a payment as it was answered, from its row. The card must be at hand."""
+    """Return a payment as it was answered, from its row."""
     document = {
         "tx_no": payment.tx_no,
         "status": payment.status,
@@ -81,7 +81,7 @@ def charge_document(payment: Transaction) -> dict[str, Any]:
         "points_earned": payment.points,
         "tier": payment.tier or None,
         "payment_method": payment.payment_method,
-        "card_no": mask_card_number(payment.card.number),
+        "card_no": mask_card_number(payment.card_no),
         "created_at": show_time(payment.created_at),
     }
     if payment.payment_method == BALANCE and payment.balance_after is not None:
@@ -151,17 +151,17 @@ def reversal_document(order: Order) -> dict[str, Any]:
 
 
 def recharge_answer(recharge: Transaction) -> dict[str, Any]:
-    """Return the answer to a top-up. The card must be at hand."""
+    """Return the answer to a top-up."""
     return {
         "tx_no": recharge.tx_no,
         "status": recharge.status,
         "amount": show_money(recharge.final_amount),
-        "card_no": mask_card_number(recharge.card.number),
+        "card_no": mask_card_number(recharge.card_no),
     }
 
 
 def shop_line(transaction: Transaction) -> dict[str, Any]:
-    """Return a transaction as a line of the shop's list. Card and original must be at hand."""
+    """Return a transaction as a line of the shop's list. Its original must be at hand."""
     return {
         "tx_no": transaction.tx_no,
         "type": transaction.type,
@@ -169,7 +169,7 @@ def shop_line(transaction: Transaction) -> dict[str, Any]:
         "failure_code": transaction.failure_code or None,
         "external_order_id": transaction.external_order_id or None,
         "original_tx_no": transaction.original.tx_no if transaction.original else None,
-        "card_no": mask_card_number(transaction.card.number),
+        "card_no": mask_card_number(transaction.card_no),
         "amount": show_money(transaction.amount),
         "final_amount": show_money(transaction.final_amount),
         "currency": transaction.currency,

@@ -94,19 +94,18 @@ def transactions_of_member(
     :raises CardNotFoundError: the member has and had no part in a card of this number.
     """
     number = require_number(card_no) if card_no else ""
-    one_card = " AND card.number = %(card_no)s" if number else ""
+    one_card = " WHERE mine.card_id = cards_find_id(%(card_no)s)" if number else ""
     one_type = " AND t.type = %(type)s" if transaction_type else ""
     sql = f"""
         WITH mine AS ({_TRANSACTION_CARDS}), page AS (
-            SELECT card.number AS card_no, found.*
-            FROM mine JOIN cards_card card ON card.id = mine.card_id{one_card}
-            CROSS JOIN LATERAL (
+            SELECT found.*
+            FROM mine CROSS JOIN LATERAL (
                 SELECT t.* FROM payments_transaction t
                 WHERE t.card_id = mine.card_id
                   AND (mine.payer_id IS NULL OR t.member_id = mine.payer_id)
                   {one_type}{span.condition("t.id")}
                 ORDER BY t.id {span.order} LIMIT %(limit)s
-            ) found
+            ) found{one_card}
             ORDER BY found.id {span.order} LIMIT %(limit)s
         )
         SELECT page.id, page.tx_no, page.type, page.status, nullif(page.failure_code, ''),
@@ -115,7 +114,7 @@ def transactions_of_member(
                nullif(page.payment_method, ''), nullif(page.external_order_id, ''),
                original.tx_no, page.created_at
         FROM page
-        LEFT JOIN merchants_merchant shop ON shop.id = page.merchant_id
+        LEFT JOIN LATERAL merchants_name(page.merchant_id) shop ON true
         LEFT JOIN payments_transaction original ON original.id = page.original_id
         ORDER BY page.id {span.order}
     """
@@ -166,8 +165,7 @@ def _require_part_in(member_id: UUID, card_no: str) -> None:
     """Tell an empty history from a card the member has nothing to do with."""
     sql = f"""
         SELECT EXISTS (SELECT FROM ({_TRANSACTION_CARDS}) mine
-                       JOIN cards_card card ON card.id = mine.card_id
-                       WHERE card.number = %(card_no)s)
+                       WHERE mine.card_id = cards_find_id(%(card_no)s))
     """
     with connection.cursor() as cursor:
         cursor.execute(sql, {"member": member_id, "card_no": card_no})

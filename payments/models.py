@@ -53,6 +53,8 @@ class Transaction(models.Model):
     card = models.ForeignKey(
         "cards.Card", models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
     )
+    # As it was and is; whoever may see the transaction need not see the card.
+    card_no = models.CharField(_("card"), max_length=14)
     member = models.ForeignKey(
         "members.Member", models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
     )

@@ -146,8 +146,8 @@ def mask_card_number(number: str) -> str:
 
 
 def transactions() -> QuerySet[Transaction]:
-    """Return the transactions the scope may see, with card, member and merchant at hand."""
-    return Transaction.objects.select_related("card", "member", "merchant", "original")
+    """Return the transactions the scope may see, with merchant and original at hand."""
+    return Transaction.objects.select_related("merchant", "original")
 
 
 def find_payment(till: Till, tx_no: str) -> Transaction | None:

@@ -15,9 +15,9 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from cards import codes, pricing
+from cards import services as cards
 from cards.errors import (
     CardNotActiveError,
-    CardNotFoundError,
     UnsupportedCardTypeForPointsError,
     UnsupportedCardTypeForRechargeError,
 )
@@ -480,9 +480,7 @@ def recharge_card(
         answered = idempotency.find_answer(scope_id, key, request_hash)
         if answered is not None:
             return answered
-        card = _hold_card(id=card_id)
-        if card is None:
-            raise CardNotFoundError
+        card = cards.hold_card(card_id=card_id)
         if provider_order_id:
             credited = _credited_before(provider, provider_order_id, card_id, amount)
             if credited is not None:
@@ -540,11 +538,10 @@ def top_up_at_till(
         if not till.can_top_up:
             raise PermissionDeniedError("This terminal may not take cash top-ups.")
         if hashes:
-            card = _hold_card(id=charging.require_live(selectors.read_code(hashes)).card_id)
+            live = charging.require_live(selectors.read_code(hashes))
+            card = cards.hold_card(card_id=live.card_id)
         else:
-            card = _hold_card(number=card_no)
-        if card is None:
-            raise CardNotFoundError
+            card = cards.hold_card(card_no=card_no)
         now = _stamp("recharge")
         answer = _recharge(
             card,
@@ -578,7 +575,6 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
     def reverse() -> dict[str, Any]:
         top_up = (
             Transaction.objects.select_for_update(of=("self",))
-            .select_related("card")
             .filter(
                 tx_no=tx_no,
                 merchant_id=till.merchant_id,
@@ -590,6 +586,7 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
             raise NotFoundError("This terminal took no such top-up.")
         if top_up.status == Transaction.Status.CANCELLED:
             return documents.recharge_answer(top_up)
+        top_up.card = cards.hold_card(card_id=top_up.card_id)
         now = _stamp("adjustment")
         with connection.cursor() as cursor:
             cursor.execute(
@@ -659,9 +656,7 @@ def cash_out_card(
         answered = idempotency.find_answer(scope_id, key, request_hash)
         if answered is not None:
             return answered
-        card = _hold_card(id=card_id)
-        if card is None:
-            raise CardNotFoundError
+        card = cards.hold_card(card_id=card_id)
         if card.money_account_id is None:
             raise UnsupportedCardTypeForRechargeError
         now = _stamp("cash_out")
@@ -719,9 +714,7 @@ def adjust_points(*, card_id: UUID, delta: int, reason: str = "") -> Transaction
         ),
         principals.principal_scope("platform_admin"),
     ):
-        card = Card.objects.filter(id=card_id).first()
-        if card is None:
-            raise CardNotFoundError
+        card = cards.hold_card(card_id=card_id)
         if card.points_account_id is None:
             raise UnsupportedCardTypeForPointsError
         now = _stamp("adjustment")
@@ -808,21 +801,8 @@ def _lock_payment(till: Till, **which: Any) -> Transaction:
     )
     if payment is None:
         raise OriginalTxNotFoundError
-    card = _hold_card(id=payment.card_id)
-    assert card is not None
-    payment.card = card
+    payment.card = cards.hold_card(card_id=payment.card_id)
     return payment
-
-
-def _hold_card(**which: Any) -> Card | None:
-    """Return a card that will not be closed, or change otherwise, before the scope ends."""
-    card = Card.objects.filter(**which).first()
-    if card is None:
-        return None
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT core_share_fact(%s)", [card.id])
-    # It may have changed while we waited for whoever was changing it.
-    return Card.objects.get(id=card.id)
 
 
 def _require_refundable(payment: Transaction, amount: Decimal) -> None:
@@ -869,7 +849,8 @@ def _give_back(
     payment.refunded_fee += share.fee
     if payment.refunded_total == payment.final_amount:
         payment.status = status
-        _give_voucher_back(payment)
+        if payment.voucher_card_id is not None:
+            cards.give_voucher_back(card_id=payment.voucher_card_id, tx_id=payment.id)
     payment.save(update_fields=["status", "refunded_total", "refunded_points", "refunded_fee"])
     with connection.cursor() as cursor:
         cursor.execute(
@@ -947,22 +928,6 @@ def _share(
         given_before=given_before,
         unit=unit,
     )
-
-
-def _give_voucher_back(payment: Transaction) -> None:
-    """Let a voucher be used again after a full refund, if it is still valid.
-
-    One on a frozen card is given back, too: like money, it waits there.
-    """
-    if payment.voucher_card_id is not None:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE cards_voucher SET used_by_tx_id = NULL FROM cards_card c"
-                " WHERE c.id = card_id AND card_id = %s AND used_by_tx_id = %s"
-                " AND c.status NOT IN ('expired', 'closed')"
-                " AND (c.expires_at IS NULL OR c.expires_at > core_now())",
-                [payment.voucher_card_id, payment.id],
-            )
 
 
 def _recharge(
@@ -1079,6 +1044,7 @@ def _write_transaction(
         merchant_id=till.merchant_id if till else None,
         terminal_id=till.terminal_id if till else None,
         card=card,
+        card_no=card.number,
         member_id=member_id,
         currency=settings.MPS_CURRENCY,
         amount=amount,

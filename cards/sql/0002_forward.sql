@@ -23,15 +23,18 @@ CREATE TRIGGER cards_binding_fact BEFORE UPDATE ON cards_binding
 CREATE TRIGGER cards_binding_gone BEFORE DELETE ON cards_binding
     FOR EACH ROW EXECUTE FUNCTION core_change_fact();
 
--- A closed card never reopens; type, number, owner and accounts never change.
+-- A closed card never reopens; type, number and accounts never change; the owner changes to another of its owners only.
 CREATE FUNCTION cards_guard_card() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
     IF OLD.status = 'closed' AND NEW.status <> 'closed' THEN
         RAISE EXCEPTION 'a closed card never reopens' USING ERRCODE = 'MPS02';
     END IF;
-    IF (NEW.number, NEW.card_type, NEW.owner_id, NEW.money_account_id, NEW.points_account_id)
-       IS DISTINCT FROM (OLD.number, OLD.card_type, OLD.owner_id, OLD.money_account_id, OLD.points_account_id) THEN
+    IF (NEW.number, NEW.card_type, NEW.money_account_id, NEW.points_account_id)
+       IS DISTINCT FROM (OLD.number, OLD.card_type, OLD.money_account_id, OLD.points_account_id)
+       OR (NEW.owner_id <> OLD.owner_id AND NOT EXISTS (
+               SELECT FROM public.cards_binding b
+               WHERE b.card_id = OLD.id AND b.member_id = NEW.owner_id AND b.role = 'owner')) THEN
         RAISE EXCEPTION 'number, type, owner and accounts of a card never change' USING ERRCODE = 'MPS02';
     END IF;
     RETURN NEW;
@@ -78,11 +81,53 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
            core_now(), core_now() + make_interval(secs => p_ttl_seconds), NULL, ''
     FROM wanted w LEFT JOIN old o USING (card_id, member_id)
     ON CONFLICT ON CONSTRAINT cards_paymentcode_one_per_card_and_member DO UPDATE
-        SET nonce = excluded.nonce, key_id = excluded.key_id, code_hash = excluded.code_hash,
+        -- Another id: a charge that has looked at the old code must not burn its successor.
+        SET id = excluded.id, nonce = excluded.nonce, key_id = excluded.key_id, code_hash = excluded.code_hash,
             issued_at = excluded.issued_at, expires_at = excluded.expires_at, ended_at = NULL, outcome = ''
     RETURNING c.card_id, c.member_id, c.issued_at, c.expires_at
 $$;
 GRANT EXECUTE ON FUNCTION cards_issue_codes(uuid[], uuid[], bytea[], text, bytea[], integer) TO member_app, platform_admin;
+
+-- Give each of many live codes, named by id, its successor; the old ones go to the history. Arrays run in step.
+-- A code that was used, revoked or replaced since it was chosen is left, and so is one that somebody holds just now:
+-- a charge is burning it, or another rotation is at it. Answers how many were rotated.
+CREATE FUNCTION cards_rotate_codes(
+    p_ids uuid[], p_nonces bytea[], p_key_id text, p_hashes bytea[], p_ttl_seconds integer) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    WITH held AS MATERIALIZED (
+        SELECT c.ctid AS place, w.nonce, w.code_hash
+        FROM unnest(p_ids, p_nonces, p_hashes) AS w (id, nonce, code_hash)
+        JOIN cards_paymentcode c ON c.id = w.id
+        WHERE c.ended_at IS NULL FOR UPDATE OF c SKIP LOCKED
+    ), renewed AS (
+        UPDATE cards_paymentcode c
+        SET id = gen_random_uuid(), nonce = held.nonce, key_id = p_key_id, code_hash = held.code_hash,
+            issued_at = core_now(), expires_at = core_now() + make_interval(secs => p_ttl_seconds)
+        FROM held WHERE c.ctid = held.place
+        RETURNING old.card_id, old.member_id, old.code_hash, old.issued_at, old.expires_at
+    ), past AS (
+        INSERT INTO cards_codehistory (card_id, member_id, code_hash, issued_at, expires_at, ended_at, outcome)
+        SELECT r.card_id, r.member_id, r.code_hash, r.issued_at, r.expires_at, least(r.expires_at, core_now()),
+               CASE WHEN r.expires_at <= core_now() THEN 'expired' ELSE 'replaced' END
+        FROM renewed r
+    )
+    SELECT count(*) FROM renewed
+$$;
+GRANT EXECUTE ON FUNCTION cards_rotate_codes(uuid[], bytea[], text, bytea[], integer) TO platform_admin;
+
+-- Past codes go by whole months, each when all of it is older than 30 days: rows of an append-only table cannot be
+-- deleted. Answers the partitions dropped, or those that would be.
+CREATE FUNCTION cards_drop_code_history(p_dry_run boolean) RETURNS SETOF text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog SET lock_timeout = '2s' AS $$
+DECLARE
+    month record;
+BEGIN
+    FOR month IN SELECT * FROM core_months_before('cards_codehistory', core_now() - interval '30 days') LOOP
+        IF NOT p_dry_run THEN EXECUTE format('DROP TABLE %s', month.partition); END IF;
+        RETURN NEXT month.name;
+    END LOOP;
+END $$;
+GRANT EXECUTE ON FUNCTION cards_drop_code_history(boolean) TO platform_admin;
 
 -- What a charge must know of a code: its card, who shows it, and everything the price depends on.
 -- Looked up by any of the hashes (one a configured key) through the unique index. `version` changes when
@@ -152,6 +197,37 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
 $$;
 REVOKE EXECUTE ON FUNCTION cards_burn_code(uuid) FROM PUBLIC;
 
+-- Share the fact of a card, by id or by number, and read what moving its money takes, as it then stands.
+CREATE FUNCTION cards_hold(p_card_id uuid, p_number text)
+RETURNS TABLE (id uuid, number text, card_type text, status text, expires_at timestamptz, owner_id uuid,
+               money_account_id uuid, points_account_id uuid)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+DECLARE
+    held uuid := coalesce(p_card_id, (SELECT c.id FROM cards_card c WHERE c.number = p_number));
+BEGIN
+    PERFORM core_share_fact(held);
+    RETURN QUERY SELECT c.id, c.number::text, c.card_type::text, c.status::text, c.expires_at, c.owner_id,
+                        c.money_account_id, c.points_account_id
+                 FROM cards_card c WHERE c.id = held;
+END $$;
+GRANT EXECUTE ON FUNCTION cards_hold(uuid, text) TO merchant_api, platform_admin;
+
+-- The id of a card by its number, for somebody who may have left it.
+CREATE FUNCTION cards_find_id(p_number text) RETURNS uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    SELECT id FROM cards_card WHERE number = p_number
+$$;
+GRANT EXECUTE ON FUNCTION cards_find_id(text) TO member_app, platform_admin;
+
+-- Let a voucher be used again, unless its time is over.
+CREATE FUNCTION cards_give_voucher_back(p_card_id uuid, p_tx_id uuid) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    UPDATE cards_voucher v SET used_by_tx_id = NULL FROM cards_card c
+    WHERE c.id = v.card_id AND v.card_id = p_card_id AND v.used_by_tx_id = p_tx_id
+      AND c.status NOT IN ('expired', 'closed') AND (c.expires_at IS NULL OR c.expires_at > core_now())
+$$;
+GRANT EXECUTE ON FUNCTION cards_give_voucher_back(uuid, uuid) TO merchant_api, platform_admin;
+
 -- Mark a voucher used by a payment: true for exactly one payment.
 CREATE FUNCTION cards_use_voucher(p_card_id uuid, p_tx_id uuid) RETURNS boolean
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
@@ -165,14 +241,15 @@ GRANT SELECT ON cards_tier, cards_card, cards_binding, cards_voucher, cards_paym
 GRANT SELECT ON cards_codehistory TO platform_admin;
 GRANT INSERT, UPDATE, DELETE ON cards_tier TO platform_admin;
 GRANT INSERT ON cards_card, cards_voucher, cards_binding TO platform_admin;
-GRANT UPDATE (status, status_reason, locked_by_member, name, fixed_discount, binding_password, expires_at,
+GRANT UPDATE (status, status_reason, locked_by_member, owner_id, name, fixed_discount, binding_password, expires_at,
               limit_per_payment, limit_per_day) ON cards_card TO platform_admin;
-GRANT UPDATE (used_by_tx_id) ON cards_voucher TO merchant_api, platform_admin;
 GRANT UPDATE (role, limit_per_payment, limit_per_day), DELETE ON cards_binding TO platform_admin, member_app;
 GRANT UPDATE (ended_at, outcome) ON cards_paymentcode TO member_app, platform_admin;
--- A member's own acts: registration issues the standard card, sharing binds, locking changes the status.
+-- A member's own acts: registration issues the standard card, sharing binds, locking changes the status, an owner who
+-- leaves hands the card over. A member may change cards and bindings of cards they are bound to, as owner or admin; make a
+-- binding for themself, or for others as owner or admin; delete their own, or others' as owner or admin.
 GRANT INSERT ON cards_card, cards_binding TO member_app;
-GRANT UPDATE (status, status_reason, locked_by_member, binding_password) ON cards_card TO member_app;
+GRANT UPDATE (status, status_reason, locked_by_member, owner_id, binding_password) ON cards_card TO member_app;
 
 CREATE VIEW report.accounts WITH (security_barrier) AS
     SELECT a.id AS account_id, a.kind, a.unit, a.balance, coalesce(money.id, points.id) AS card_id

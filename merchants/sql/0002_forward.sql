@@ -20,6 +20,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
 $$;
 GRANT EXECUTE ON FUNCTION merchants_authenticate_terminal(uuid, bytea) TO mps_web;
 
+-- What everybody may know of a shop.
+CREATE FUNCTION merchants_name(p_merchant_id uuid) RETURNS TABLE (code text, name text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    SELECT m.code, m.name FROM merchants_merchant m WHERE m.id = p_merchant_id
+$$;
+GRANT EXECUTE ON FUNCTION merchants_name(uuid) TO member_app, merchant_api, platform_admin;
+
 GRANT SELECT ON merchants_merchant, merchants_terminal, merchants_terminalkey, merchants_merchantuser
     TO merchant_api, platform_admin;
 GRANT SELECT ON merchants_merchant TO member_app;

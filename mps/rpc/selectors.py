@@ -24,6 +24,7 @@ from mps.core.keys import PresentedKey
 from mps.core.money import show_rate
 from payments import selectors as payments
 from payments.models import Transaction
+from settlements import selectors as settlements
 
 Row = dict[str, Any]
 
@@ -58,17 +59,29 @@ class Window:
     def of(self, found: QuerySet[Transaction], time_zone: str) -> QuerySet[Transaction]:
         """Narrow transactions to the span of time."""
         if self.start_date is not None:
-            found = found.filter(created_at__gte=_moment(self.start_date, time_zone, days=0))
+            found = found.filter(created_at__gte=moment_of(self.start_date, time_zone, days=0))
         if self.end_date is not None:
-            found = found.filter(created_at__lt=_moment(self.end_date, time_zone, days=1))
+            found = found.filter(created_at__lt=moment_of(self.end_date, time_zone, days=1))
         return found
 
 
-def _moment(value: date | datetime, time_zone: str, *, days: int) -> datetime:
+def moment_of(value: date | datetime, time_zone: str, *, days: int) -> datetime:
     """Return the moment a text stood for; a plain date is the midnight `days` after its own."""
     if not isinstance(value, datetime):
         value = datetime.combine(value + timedelta(days=days), time())
     return value if value.tzinfo else value.replace(tzinfo=ZoneInfo(time_zone))
+
+
+def ids_of_merchants(codes: list[str]) -> list[UUID]:
+    """Return the ids of shops, for a trusted backend. Opens its own scope.
+
+    :raises NotFoundError: there is no shop with one of the codes.
+    """
+    with principals.principal_scope("platform_admin"):
+        found = dict(Merchant.objects.filter(code__in=codes).values_list("code", "id"))
+    if len(found) < len(set(codes)):
+        raise NotFoundError("There is no merchant with one of these codes.")
+    return list(found.values())
 
 
 # --- who calls -----------------------------------------------------------------------------------
@@ -174,7 +187,7 @@ def transaction_detail(caller: Caller, tx_no: str) -> Row:
     row = {
         **_transaction_row(found),
         "failure_code": found.failure_code or None,
-        "card_no": payments.mask_card_number(found.card.number),
+        "card_no": payments.mask_card_number(found.card_no),
         "member_id": found.member_id,
         "merchant_code": found.merchant.code if found.merchant else None,
         "terminal_id": found.terminal_id,
@@ -252,3 +265,31 @@ def _transaction_row(transaction: Transaction) -> Row:
         "status": transaction.status,
         "created_at": transaction.created_at.astimezone(UTC),
     }
+
+
+# --- settlements ---------------------------------------------------------------------------------
+
+
+def settlements_of_merchant(
+    caller: Caller, merchant_id: UUID, *, limit: int = 50, offset: int = 0
+) -> list[Row]:
+    """Return what a shop was settled for, newest first. Opens its own scope.
+
+    :raises NotFoundError: there is no such shop.
+    """
+    with principals.principal_scope(caller.role, caller.principal_id):
+        settlements.get_merchant(merchant_id=merchant_id)
+        found = settlements.list_settlements(merchant_id=merchant_id)[offset : offset + limit]
+        return [
+            {
+                "id": each.id,
+                "period_start": each.period_start,
+                "period_end": each.period_end,
+                "mode": each.mode,
+                "total_amount": each.net,
+                "total_tx_count": each.tx_count,
+                "status": each.status,
+                "created_at": each.created_at,
+            }
+            for each in found
+        ]

@@ -288,6 +288,7 @@ class Migration(migrations.Migration):
                                 to="cards.card",
                             ),
                         ),
+                        ("card_no", models.CharField(max_length=14, verbose_name="card")),
                         (
                             "member",
                             models.ForeignKey(

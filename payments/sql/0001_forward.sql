@@ -15,6 +15,8 @@ CREATE TABLE payments_transaction (
     merchant_id uuid,
     terminal_id uuid,
     card_id uuid NOT NULL,
+    -- A card's number never changes; kept here, a shop reads it without seeing the card.
+    card_no varchar(14) NOT NULL,
     member_id uuid NOT NULL,
     currency varchar(3) NOT NULL,
     -- What the till asked for, before discount; for other types what moved.
@@ -412,11 +414,11 @@ BEGIN
     END IF;
 
     INSERT INTO payments_transaction (
-        id, tx_no, type, status, failure_code, merchant_id, terminal_id, card_id, member_id, currency,
+        id, tx_no, type, status, failure_code, merchant_id, terminal_id, card_id, card_no, member_id, currency,
         amount, discount_rate, discount_amount, final_amount, points, fee, tier, balance_after,
         payment_method, external_order_id, voucher_card_id, tag, created_at)
     VALUES (
-        payment_id, payment_no, 'payment', status_now, failure, p_merchant_id, p_terminal_id, card.card_id, card.member_id, p_currency,
+        payment_id, payment_no, 'payment', status_now, failure, p_merchant_id, p_terminal_id, card.card_id, card.card_no, card.member_id, p_currency,
         p_amount, p_discount_rate, p_amount - p_final_amount, p_final_amount,
         CASE WHEN failure = '' THEN p_points ELSE 0 END, CASE WHEN failure = '' THEN p_fee ELSE 0 END, tier_now, balance_left,
         p_method, p_order, voucher_card, p_tag, core_now());
@@ -440,6 +442,38 @@ GRANT EXECUTE ON FUNCTION payments_write_charge(
     text, jsonb, integer, numeric, numeric, uuid[], numeric[], uuid, uuid, uuid[], numeric[], text,
     text, smallint, jsonb, smallint, jsonb, jsonb, text, text, text, text) TO merchant_api, platform_admin;
 
+-- Move the months of transactions that are wholly older than a year to the archive, where they stay attached: who
+-- looks at all transactions sees them, and a late refund finds its payment. At most p_most, oldest first. Answers
+-- those moved, or those that would be.
+CREATE FUNCTION payments_archive_transactions(p_most integer, p_dry_run boolean) RETURNS SETOF text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog SET lock_timeout = '2s' AS $$
+DECLARE
+    month record;
+BEGIN
+    FOR month IN SELECT * FROM core_months_before('payments_transaction', core_now() - interval '1 year') m
+                 WHERE m.schema = 'public' LIMIT p_most LOOP
+        IF NOT p_dry_run THEN EXECUTE format('ALTER TABLE %s SET SCHEMA archive', month.partition); END IF;
+        RETURN NEXT month.name;
+    END LOOP;
+END $$;
+GRANT EXECUTE ON FUNCTION payments_archive_transactions(integer, boolean) TO platform_admin;
+
+-- Forget answers given more than 30 days ago, at most p_most of them; nobody may forget a younger one. Answers how many.
+CREATE FUNCTION payments_purge_idempotency(p_most integer) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    WITH gone AS (
+        DELETE FROM payments_idempotency WHERE ctid = ANY (ARRAY(
+            SELECT i.ctid FROM payments_idempotency i WHERE i.created_at < core_now() - interval '30 days'
+            LIMIT p_most FOR UPDATE SKIP LOCKED)) RETURNING 1
+    ) SELECT count(*) FROM gone
+$$;
+-- How many there are to forget.
+CREATE FUNCTION payments_count_old_idempotency() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    SELECT count(*) FROM payments_idempotency WHERE created_at < core_now() - interval '30 days'
+$$;
+GRANT EXECUTE ON FUNCTION payments_purge_idempotency(integer), payments_count_old_idempotency() TO platform_admin;
+
 GRANT SELECT, INSERT ON payments_transaction TO merchant_api, platform_admin;
 GRANT SELECT ON payments_transaction TO member_app;
 GRANT UPDATE (status, refunded_total, refunded_points, refunded_fee) ON payments_transaction TO merchant_api, platform_admin;
@@ -451,13 +485,12 @@ GRANT SELECT ON payments_unclaimed TO platform_admin;
 
 CREATE VIEW report.transactions WITH (security_barrier) AS
     SELECT t.id AS tx_id, t.tx_no, t.type, t.status, nullif(t.failure_code, '') AS failure_code, t.card_id,
-           c.number AS card_no, m.number AS member_no, s.code AS merchant_code, t.terminal_id, t.currency, t.amount,
+           t.card_no, m.number AS member_no, s.code AS merchant_code, t.terminal_id, t.currency, t.amount,
            t.discount_rate, t.final_amount, t.points, nullif(t.payment_method, '') AS payment_method,
            nullif(t.external_order_id, '') AS external_order_id,
            (SELECT o.tx_no FROM payments_transaction o WHERE o.id = t.original_id) AS original_tx_no,
            NULL::uuid AS settlement_id, t.created_at
     FROM payments_transaction t
-    JOIN cards_card c ON c.id = t.card_id
     JOIN members_member m ON m.id = t.member_id
     LEFT JOIN merchants_merchant s ON s.id = t.merchant_id;
 GRANT SELECT ON report.transactions TO mps_report;

@@ -163,7 +163,7 @@ def test_a_refund_waits_for_a_closing_under_way(
     till = factories.make_till()
     paid = factories.charge(till, factories.make_code(card, member), "10.00")
     if not hold:
-        monkeypatch.setattr(payments, "_hold_card", Card.objects.get)
+        monkeypatch.setattr(cards, "hold_card", lambda card_id: Card.objects.get(id=card_id))
     plan = payments._plan_refund
 
     def close_before_plan(*args: Any) -> Any:

@@ -303,10 +303,10 @@ def fill(cards_to_fill: list, count: int) -> None:
         for card in cards_to_fill:
             cursor.execute(
                 "INSERT INTO payments_transaction (tx_no, type, status, failure_code, card_id,"
-                " member_id, currency, amount, final_amount, created_at)"
+                " card_no, member_id, currency, amount, final_amount, created_at)"
                 " SELECT payments_next_number('payment'), 'payment', 'failed', 'CARD_NOT_ACTIVE',"
-                " %s, %s, 'TWD', 1, 1, now() FROM generate_series(1, %s)",
-                [card.id, card.owner_id, count // len(cards_to_fill)],
+                " %s, %s, %s, 'TWD', 1, 1, now() FROM generate_series(1, %s)",
+                [card.id, card.number, card.owner_id, count // len(cards_to_fill)],
             )
             cursor.execute(
                 "SELECT count(ledger_post('adjustment', gen_random_uuid(), ARRAY[%s,"

@@ -120,6 +120,23 @@ BEGIN
     RETURN made;
 END $$;
 
+-- The daily job's way to do that: the web login owns nothing, and may not choose which months.
+CREATE FUNCTION core_make_partitions() RETURNS integer
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$ SELECT ensure_partitions(0, 4) $$;
+GRANT EXECUTE ON FUNCTION core_make_partitions() TO platform_admin;
+
+-- The month partitions of `parent` that lie wholly before `moment`, oldest first, wherever they were moved.
+-- For the owner's functions, which act on them.
+CREATE FUNCTION core_months_before(parent regclass, moment timestamptz)
+RETURNS TABLE (partition regclass, name text, schema text)
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+    SELECT c.oid::regclass, c.relname::text, n.nspname::text
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE i.inhparent = parent
+      AND (to_date(right(c.relname, 7), 'YYYY"m"MM') + interval '1 month')::timestamp AT TIME ZONE 'UTC' <= moment
+    ORDER BY c.relname
+$$;
+
 -- How many whole months ahead every partitioned table is ready for; NULL when there is none to look at.
 CREATE FUNCTION partition_months_ahead() RETURNS integer
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$

@@ -1,4 +1,6 @@
 DROP FUNCTION partition_months_ahead();
+DROP FUNCTION core_months_before(regclass, timestamptz);
+DROP FUNCTION core_make_partitions();
 DROP FUNCTION ensure_partitions(integer, integer);
 DROP FUNCTION make_partition(regclass, date);
 DROP FUNCTION core_change_fact();
