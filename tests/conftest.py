@@ -7,6 +7,7 @@ the real ones.
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -51,9 +52,14 @@ def database(unchecked_database: str) -> Iterator[str]:
 def unchecked_database(superuser: psycopg.Connection, django_db_blocker) -> Iterator[str]:
     """The name of a fresh clone of the template, to which `default` (as mps_web) and `owner` are
     connected.
-
-    After the test all invariants of the design hold, or the test fails.
     """
+    with cloned_database(superuser, django_db_blocker) as name:
+        yield name
+
+
+@contextmanager
+def cloned_database(superuser: psycopg.Connection, django_db_blocker) -> Iterator[str]:
+    """Clone the template, connect Django to it, and drop it afterwards."""
     name = f"mps_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{next(_numbers)}"
     superuser.execute(
         f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE} OWNER mps_owner STRATEGY file_copy'

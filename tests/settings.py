@@ -7,6 +7,10 @@ os.environ.setdefault("DATABASE_OWNER_URL", "postgresql://mps_owner:unused@127.0
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
 os.environ["SECRET_KEY"] = "a-key-for-tests-only-0123456789-0123456789-0123456789"
 os.environ["MPS_CODE_KEYS"] = "t2:" + "Ag" * 21 + "A=,t1:" + "AQ" * 21 + "A="
+os.environ["MPS_AUDIT_KEY"] = "an-audit-key-for-tests-only"
+os.environ["MPS_WEBHOOK_ALLOW_PRIVATE"] = "1"
+os.environ["MPS_FOUR_EYES"] = "0"  # where it is on, the test says so
 os.environ["MPS_BCRYPT_COST"] = "4"
+os.environ["MPS_TOPUP_PROVIDERS"] = "sandbox"
 
 from mps.settings import *  # noqa: F403

@@ -3,9 +3,11 @@
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat import admin as beat
 from django_celery_beat.models import (
@@ -19,14 +21,17 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from mps.core import console
+from mps.core.models import JobRun
 
 # The framework's own pages, of which ours are made.
 _TaskSelect: Any = beat.TaskSelectWidget
 _TaskForm: Any = beat.PeriodicTaskForm
 _TaskAdmin: Any = beat.PeriodicTaskAdmin
 
-# A member's e-mail address is on the member's page; the framework's own table is not used.
+# A member's e-mail address is on the member's page; the framework's own table is not used. Second
+# factors are nobody's to look at.
 for _model in (
+    Authenticator,
     EmailAddress,
     ClockedSchedule,
     CrontabSchedule,
@@ -122,6 +127,44 @@ class PeriodicTaskAdmin(console.ConsoleAdmin, _TaskAdmin):  # type: ignore[misc]
     def _record_many(self, what: str, queryset: QuerySet[Any]) -> None:
         for each in queryset:
             self._record(what, each, {"task": each.task})
+
+
+@admin.register(JobRun)
+class JobRunAdmin(console.LogAdmin):
+    """What ran, when, and what came of it."""
+
+    list_display = ("name", "started_at", "finished_at", "show_outcome", "result", "error")
+    list_filter = ("outcome",)
+    search_fields = ("name",)
+    search_help_text = _("Job")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "name",
+                    "show_outcome",
+                    "started_at",
+                    "finished_at",
+                    "lease_until",
+                    "result",
+                    "error",
+                )
+            },
+        ),
+    )
+
+    @console.shown(_("outcome"))
+    def show_outcome(self, obj: JobRun) -> Any:
+        """Say how it ended; a running one whose lease ran out has not."""
+        outcome = obj.outcome
+        if outcome == JobRun.Outcome.RUNNING and obj.lease_until <= timezone.now():
+            outcome = JobRun.Outcome.UNFINISHED
+        return console.badge(
+            outcome,
+            JobRun.Outcome(outcome).label,
+            {"running": "info", "ok": "success", "failed": "danger", "unfinished": "warning"},
+        )
 
 
 class ScheduleAdmin(console.ConsoleAdmin):

@@ -1,11 +1,14 @@
-"""What management commands share: a refusal is one sentence on stderr and exit status 1."""
+"""What management commands share: a refusal is one sentence on stderr and exit status 1.
 
-from collections.abc import Iterator
+Jobs done by hand go through the same frame as the worker's.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from django.core.management.base import CommandError
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
-from mps.core import errors, problems
+from mps.core import errors, jobs, problems
 
 
 @contextmanager
@@ -31,3 +34,65 @@ def say(error: errors.MpsError) -> str:
 def fields_of(error: errors.MpsError) -> str:
     """Return `field: what is wrong with it` for each wrong field; empty if it names none."""
     return "; ".join(f"{name}: {' '.join(texts)}" for name, texts in (error.errors or {}).items())
+
+
+def run_job(name: str, work: Callable[[], jobs.Result]) -> jobs.Result:
+    """Do a job by hand, in the frame the worker does it in; return its result.
+
+    :raises CommandError: the job is running already, or refused.
+    """
+    with refusals_as_sentences():
+        ran = jobs.run(name, work, actor=f"manage.py {name}")
+    if not ran.started:
+        raise CommandError(f"{name} is running already; nothing was done.")
+    return ran.result
+
+
+def purge(
+    command: BaseCommand,
+    name: str,
+    work: Callable[[], Iterable[int]],
+    *,
+    count: Callable[[], int],
+    dry_run: bool,
+) -> None:
+    """Do a job that deletes in batches, by hand; say how far it is and how many went.
+
+    :param work: yields how many have gone so far.
+    :param count: how many there are to go.
+    :param dry_run: only count.
+    """
+    total = count()
+    if dry_run:
+        command.stdout.write(f"{total} would be deleted.")
+        return
+
+    def work_and_show() -> int:
+        done = 0
+        with progress(command.stderr, "rows") as show:
+            for done in work():
+                show(done, total)
+        return done
+
+    command.stdout.write(f"{run_job(name, work_and_show)} deleted.")
+
+
+@contextmanager
+def progress(stream: OutputWrapper, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield what draws a bar, `show(done, total)`, on a terminal;
+
+    Nothing elsewhere, where a log would fill with it.
+    """
+    shown = stream.isatty()
+
+    def show(done: int, total: int) -> None:
+        if shown:
+            total = max(done, total)
+            filled = 40 * done // total if total else 40
+            bar = "#" * filled + "." * (40 - filled)
+            stream.write(f"\r[{bar}] {done:,} of {total:,} {unit}", ending="")
+            stream.flush()
+
+    yield show
+    if shown:
+        stream.write("")

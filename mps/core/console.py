@@ -10,7 +10,7 @@ import logging
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -19,6 +19,7 @@ from uuid import UUID
 
 import redis
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import flatten_fieldsets
@@ -48,7 +49,7 @@ from unfold.paginator import InfinitePaginator
 from unfold.sites import UnfoldAdminSite
 from unfold.utils import parse_date_str
 
-from mps.core import context, errors, money, principals, problems
+from mps.core import context, errors, money, principals, problems, staff
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class ConsoleSite(_Site):  # type: ignore[misc]
         @functools.wraps(view)
         def acting(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             context.set_actor("staff", request.user.get_username())
+            staff.keep_alive(request)
             try:
                 if getattr(view, "opens_own_scope", False):
                     return view(request, *args, **kwargs)
@@ -117,6 +119,21 @@ class ConsoleSite(_Site):  # type: ignore[misc]
 
     def history_of(self, object_ids: Sequence[str]) -> list[HistoryLine]:
         """Return the latest of what was written down about an object, newest first."""
+        raise NotImplementedError
+
+    def ask_second_pair(
+        self,
+        *,
+        model: type[Model],
+        act: "Act",
+        targets: Sequence[Any],
+        values: Mapping[str, list[str]],
+        user: Any,
+    ) -> Model:
+        """Write an act down that somebody else has to agree to; return the request.
+
+        :param values: of the form's fields, as they were sent.
+        """
         raise NotImplementedError
 
     def _refuse(self, request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -142,6 +159,13 @@ def refusal_page(error: errors.MpsError) -> HttpResponse:
         status=error.status,
         headers=problems.problem_headers(error),
     )
+
+
+def banner(request: HttpRequest) -> list[Any] | None:
+    """Return what every page says of this installation, if there is anything to say."""
+    if settings.MPS_STAFF_TOTP:
+        return None
+    return [_("Demonstration: no second factor"), "warning"]
 
 
 def platform() -> Any:
@@ -204,6 +228,7 @@ class Act:
     :param offered: whether the object's page offers it now; the service decides in the end.
     :param bulk: also for many objects of a list at once.
     :param replays: the service itself knows a repeated token; else a repeated one is stopped here.
+    :param four_eyes: whether somebody else has to agree first, by the object and the form's values.
     """
 
     name: str
@@ -215,9 +240,56 @@ class Act:
     bulk: bool = False
     offered: Callable[[Any], bool] = lambda _target: True
     replays: bool = False
+    four_eyes: Callable[[Any, dict[str, Any]], bool] = lambda _target, _values: False
     icon: str = "play_arrow"
     variant: ActionVariant = ActionVariant.DEFAULT
     group: Any = ""
+
+
+def always(target: Any, values: dict[str, Any]) -> bool:
+    """Say of an act that it always needs a second pair of eyes."""
+    return True
+
+
+def above_amount(target: Any, values: dict[str, Any]) -> bool:
+    """Say whether an act moves more money than one of the staff may alone."""
+    return bool(values["amount"] > settings.MPS_FOUR_EYES_AMOUNT)
+
+
+def above_points(target: Any, values: dict[str, Any]) -> bool:
+    """Say whether an act moves more points than one of the staff may alone."""
+    return bool(abs(values["delta_points"]) > settings.MPS_FOUR_EYES_POINTS)
+
+
+def calling(
+    service: Callable[..., object], target: str, text: Any
+) -> Callable[[Any, dict[str, Any], Any], Done]:
+    """Return what an act runs that hands a service the object's id and what its form asks for.
+
+    :param target: by which name the service takes the id, such as `card_id`. It takes the form's
+        fields by theirs.
+    :param text: what was done, with `%(name)s` for the object.
+    """
+
+    def run(obj: Any, values: dict[str, Any], _staff: Any) -> Done:
+        asked = {name: value for name, value in values.items() if name != "token"}
+        service(**{target: obj.pk, **asked})
+        return Done(text=text % {"name": obj})
+
+    return run
+
+
+def limiting(service: Callable[..., object], target: str, explanation: Any) -> Act:
+    """Return the act that sets the limits of an object of any kind; parameters as of `calling`."""
+    return Act(
+        name="limits",
+        label=_("Set limits"),
+        explanation=explanation,
+        run=calling(service, target, _("The limits of %(name)s are set.")),
+        form=LimitsForm,
+        four_eyes=always,
+        icon="speed",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +306,20 @@ class Section:
         return {"headers": self.headers, "rows": self.rows}
 
 
+# Who has no business here, whatever their user says.
+_doorkeepers: list[Callable[[Any], bool]] = []
+
+
+def add_doorkeeper(may_enter: Callable[[Any], bool]) -> None:
+    """Let an app say of a user whether they may sign in. Called inside the platform's scope."""
+    _doorkeepers.append(may_enter)
+
+
+def may_sign_in(user: Any) -> bool:
+    """Return whether nothing is known that keeps a user out."""
+    return all(may_enter(user) for may_enter in _doorkeepers)
+
+
 # An app adds what it does to the pages of the apps below it.
 _acts: defaultdict[type[Model], list[Act]] = defaultdict(list)
 _sections: defaultdict[type[Model], list[Callable[[Any], Section | None]]] = defaultdict(list)
@@ -242,6 +328,11 @@ _sections: defaultdict[type[Model], list[Callable[[Any], Section | None]]] = def
 def add_acts(model: type[Model], *acts: Act) -> None:
     """Offer acts on a model's pages."""
     _acts[model].extend(acts)
+
+
+def find_act(model: type[Model], name: str) -> Act | None:
+    """Return an act of a model by its name."""
+    return next((act for act in _acts[model] if act.name == name), None)
 
 
 def add_sections(model: type[Model], *sections: Callable[[Any], Section | None]) -> None:
@@ -454,7 +545,7 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
         self, request: HttpRequest, act_name: str, object_id: UUID | None = None
     ) -> HttpResponseBase:
         """Ask, and when the form comes back, call the service."""
-        act = next((act for act in _acts[self.model] if act.name == act_name), None)
+        act = find_act(self.model, act_name)
         if act is None or (object_id is not None and not act.on_object):
             raise Http404
         if not self.may_act(request):
@@ -472,9 +563,14 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
             if not sent or not form.is_valid():
                 return rendered(self._ask(request, act, targets, form))
         token = form.cleaned_data["token"]
-        if not act.replays and not _is_first(request, token):
+        second_pair = settings.MPS_FOUR_EYES and any(
+            act.four_eyes(target, form.cleaned_data) for target in targets or [None]
+        )
+        if (second_pair or not act.replays) and not _is_first(request, token):
             messages.warning(request, _("This form was sent before; nothing was done again."))
             return redirect(self._next_url(targets, None))
+        if second_pair:
+            return self._ask_second_pair(request, act, targets, form)
         return self._carry_out(request, act, targets, form)
 
     act_view.opens_own_scope = True  # type: ignore[attr-defined]
@@ -515,6 +611,21 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
                 "back_url": self._next_url(targets, None),
             },
         )
+
+    def _ask_second_pair(
+        self, request: HttpRequest, act: Act, targets: Sequence[Any], form: ActForm
+    ) -> HttpResponseBase:
+        """Write down what is asked for, exactly as it was sent; somebody else decides."""
+        sent = request.POST
+        self.admin_site.ask_second_pair(
+            model=self.model,
+            act=act,
+            targets=targets,
+            values={name: sent.getlist(name) for name in form.fields if name != "token"},
+            user=request.user,
+        )
+        messages.info(request, _("Nothing is done yet: somebody else has to agree to it."))
+        return redirect(self._next_url(targets, None))
 
     def _carry_out(
         self, request: HttpRequest, act: Act, targets: Sequence[Any], form: ActForm
@@ -770,6 +881,23 @@ class RateField(forms.DecimalField):
             **{"min_value": Decimal(0), "max_value": Decimal(1), "decimal_places": 4, **kwargs}
         )
         self.widget.attrs.update(step="any")
+
+
+class LimitsForm(ReasonForm):
+    """What may be paid at once and in a day, as it is and as it is to be."""
+
+    limit_per_payment = MoneyField(
+        label=_("Limit per payment"), required=False, help_text=_("Empty: no limit.")
+    )
+    limit_per_day = MoneyField(
+        label=_("Limit per day"), required=False, help_text=_("Empty: no limit.")
+    )
+    field_order = ("limit_per_payment", "limit_per_day", "reason")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for held in self.targets[:1]:
+            self.initial.update(held.limits)
 
 
 class MomentField(forms.DateTimeField):

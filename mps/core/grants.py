@@ -10,7 +10,15 @@ from django.db import connections
 
 # Sessions, users, schedules: the web login uses these outside any principal's scope and inside the
 # console's.
-_FRAMEWORK_APPS = ("auth", "contenttypes", "sessions", "admin", "account", "django_celery_beat")
+_FRAMEWORK_APPS = (
+    "auth",
+    "contenttypes",
+    "sessions",
+    "admin",
+    "account",
+    "mfa",
+    "django_celery_beat",
+)
 _SHARED = "mps_web, platform_admin"
 
 

@@ -1,5 +1,6 @@
 """What must hold in the whole database, always. Each app names its own in `<app>/invariants.py`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import connections
@@ -30,18 +31,24 @@ def register(*invariants: Invariant) -> None:
     _registered.update({invariant.name: invariant for invariant in invariants})
 
 
-def check(*, using: str = "owner") -> list[Breach]:
-    """Look at the whole database in one snapshot; return every invariant that does not hold."""
+def check(
+    *, using: str = "owner", progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> list[Breach]:
+    """Look at the whole database in one snapshot; return every invariant that does not hold.
+
+    :param progress: called with how many of how many were looked at.
+    """
     autodiscover_modules("invariants")
     breaches = []
     with connections[using].cursor() as cursor:
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
-            for invariant in _registered.values():
+            for done, invariant in enumerate(_registered.values(), start=1):
                 cursor.execute(f"SELECT * FROM ({invariant.sql}) AS offender LIMIT 1")
                 row = cursor.fetchone()
                 if row:
                     breaches.append(Breach(invariant.name, str(row[0])))
+                progress(done, len(_registered))
         finally:
             cursor.execute("ROLLBACK")
     return breaches

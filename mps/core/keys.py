@@ -1,11 +1,17 @@
-"""Bearer keys: `mps.<kind><id>.<secret>`. The secret is random; only its SHA-256 is ever stored."""
+"""Bearer keys: `mps.<kind><id>.<secret>`. The secret is random; only its SHA-256 is ever stored.
 
+And the server's own keys, which are in its environment and not in the database.
+"""
+
+import base64
 import hashlib
 import re
 import secrets
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
+
+from django.core.exceptions import ImproperlyConfigured
 
 Kind = Literal["t", "s", "m"]
 _KEY = re.compile(r"mps\.([tsm])([0-9a-f]{32})\.([A-Za-z0-9_-]{43})", re.ASCII)
@@ -44,3 +50,24 @@ def parse_key(text: str) -> PresentedKey | None:
 def hash_secret(secret: str) -> bytes:
     """Hash a secret of 256 random bits. It needs no slow hash: there is nothing to guess."""
     return hashlib.sha256(secret.encode("ascii")).digest()
+
+
+def read_server_keys(name: str, configured: str) -> dict[str, bytes]:
+    """Read `id:base64,…`, newest first; each key has 32 bytes or more.
+
+    :param name: of the setting, for the message.
+    :raises ImproperlyConfigured: it is not of that form.
+    """
+    found = {}
+    for part in configured.split(","):
+        key_id, _colon, text = part.strip().partition(":")
+        try:
+            key = base64.b64decode(text, validate=True)
+        except ValueError:
+            key = b""
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,20}", key_id) or len(key) < 32:
+            raise ImproperlyConfigured(
+                f"{name} must be `id:base64,…` with at least 32 bytes a key, newest first."
+            )
+        found[key_id] = key
+    return found

@@ -1,13 +1,14 @@
 """Limits per payment and per day, as a card, a binding, a member and a merchant may carry them."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mps.core.errors import InvalidRequestError
-from mps.core.money import CENT
+from mps.core.money import CENT, show_money
 
 
 class Limited(models.Model):
@@ -22,6 +23,23 @@ class Limited(models.Model):
 
     class Meta:
         abstract = True
+
+    @property
+    def limits(self) -> dict[str, str | None]:
+        """The limits as the log keeps them."""
+        return {
+            name: None if (limit := getattr(self, name)) is None else show_money(limit)
+            for name in ("limit_per_payment", "limit_per_day")
+        }
+
+
+def write_limits(held: Limited, **limits: Decimal | None) -> dict[str, Any]:
+    """Write the limits of a row that the caller holds locked; return what the log keeps of it."""
+    before = held.limits
+    type(held)._base_manager.filter(pk=held.pk).update(**limits)
+    for name, limit in limits.items():
+        setattr(held, name, limit)
+    return {"before": before, "after": held.limits}
 
 
 def require_limits(**limits: Decimal | None) -> None:

@@ -38,10 +38,13 @@ PROBLEM: dict[str, Any] = {
 }
 PATH_EXAMPLES = {
     "card_no": "PPD00000001",
+    "endpoint_id": "01a203df-035c-785c-b315-f36ee95e4ad2",
     "external_order_id": "WX20250929001",
     "member_no": "M00000002",
     "provider": "wechat",
+    "session_id": "0198f0a1-6a5b-7c3d-8e9f-0a1b2c3d4e5f",
     "settlement_id": "01a203df-035c-785c-b315-f36ee95e4ad1",
+    "topup_id": "01a203df-035c-785c-b315-f36ee95e4ad1",
     "tx_no": "PAY0000000123",
 }
 _WITH_KEY = {"402", "422"}

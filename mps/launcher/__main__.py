@@ -8,6 +8,8 @@ reset    delete the embedded database and the generated secrets
 # ruff: noqa: T201 -- it talks to the operator on a terminal.
 from __future__ import annotations
 
+import dataclasses
+import functools
 import http.client
 import os
 import re
@@ -131,9 +133,11 @@ def _environment(
 def _application(
     env: Mapping[str, str], *, host: str, port: int, workers: int
 ) -> list[process.Process]:
+    # Where the web processes keep figures they show together.
+    figures = Path(env["MPS_DATA_DIR"]) / "metrics"
     web = _python(
         "web",
-        env,
+        {"PROMETHEUS_MULTIPROC_DIR": str(figures), **env},
         *("-m", "granian", "mps.wsgi:application", "--interface", "wsgi"),
         *("--host", host, "--port", str(port), "--no-ws"),
         *("--workers", str(workers), "--blocking-threads", "1"),
@@ -142,6 +146,8 @@ def _application(
         *("--workers-kill-timeout", "10"),
         probe=(_probe_host(host), port),
     )
+    # They count from zero, as the processes do.
+    web = dataclasses.replace(web, before_start=functools.partial(_empty, figures))
     celery = ("-m", "celery", "-A", "mps")
     worker = _python(
         "worker",
@@ -154,8 +160,7 @@ def _application(
         # Only the banner says "ready", so that whoever waits for that word waits for all of MPS.
         muted=re.compile(r"celery@\S+ ready"),
     )
-    scheduler = "django_celery_beat.schedulers:DatabaseScheduler"
-    beat = _python("beat", env, *celery, "beat", "--loglevel", "INFO", "--scheduler", scheduler)
+    beat = _python("beat", env, *celery, "beat", "--loglevel", "INFO")
     return [web, worker, beat]
 
 
@@ -175,6 +180,11 @@ def _python(
         readiness="" if probe is None else f"{name} (GET /readyz on port {probe[1]} is not 200)",
         muted=muted,
     )
+
+
+def _empty(folder: Path) -> None:
+    for file in folder.glob("*.db"):
+        file.unlink(missing_ok=True)
 
 
 def _answers_ready(host: str, port: int) -> bool:

@@ -115,6 +115,7 @@ def generate(*, id_prefix: str = "") -> State:
         secrets={
             "SECRET_KEY": secrets.token_urlsafe(48),
             "MPS_CODE_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
+            "MPS_AUDIT_KEY": secrets.token_urlsafe(32),
         },
     )
 

@@ -1,0 +1,64 @@
+-- Runs of jobs. A running one holds a lease that its process renews; nothing is locked, no session is bound.
+
+CREATE TABLE core_jobrun (
+    id uuid PRIMARY KEY DEFAULT core_new_id(),
+    name varchar(80) NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT core_now(),
+    -- Past it a running one is taken for dead, and the next run supersedes it.
+    lease_until timestamptz NOT NULL,
+    finished_at timestamptz,
+    outcome varchar(10) NOT NULL DEFAULT 'running',
+    result jsonb,
+    -- The class of the error; what it said may hold what is nobody's business.
+    error varchar(80) NOT NULL DEFAULT '',
+    CONSTRAINT core_jobrun_outcome_valid CHECK (outcome IN ('running', 'ok', 'failed', 'unfinished')),
+    CONSTRAINT core_jobrun_finished CHECK ((finished_at IS NOT NULL) = (outcome IN ('ok', 'failed'))),
+    CONSTRAINT core_jobrun_result_short CHECK (length(result::text) <= 2000)
+);
+-- One of a name runs at a time.
+CREATE UNIQUE INDEX core_jobrun_running ON core_jobrun (name) WHERE outcome = 'running';
+CREATE INDEX core_jobrun_name ON core_jobrun (name, id);
+
+-- Begin a run: its id, or NULL if one is running. One whose lease ran out is left behind as unfinished.
+CREATE FUNCTION core_start_job(p_name text, p_lease_seconds integer) RETURNS uuid
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    UPDATE core_jobrun SET outcome = 'unfinished'
+    WHERE name = p_name AND outcome = 'running' AND lease_until <= core_now();
+    INSERT INTO core_jobrun (name, lease_until) VALUES (p_name, core_now() + make_interval(secs => p_lease_seconds))
+    ON CONFLICT (name) WHERE outcome = 'running' DO NOTHING RETURNING id
+$$;
+GRANT EXECUTE ON FUNCTION core_start_job(text, integer) TO platform_admin;
+
+-- Renew a run's lease; false if it was superseded.
+CREATE FUNCTION core_keep_job(p_id uuid, p_lease_seconds integer) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    WITH kept AS (
+        UPDATE core_jobrun SET lease_until = core_now() + make_interval(secs => p_lease_seconds)
+        WHERE id = p_id AND outcome = 'running' RETURNING 1
+    ) SELECT EXISTS (SELECT FROM kept)
+$$;
+GRANT EXECUTE ON FUNCTION core_keep_job(uuid, integer) TO platform_admin;
+
+-- End a run; false if it was superseded meanwhile: then it stays unfinished.
+CREATE FUNCTION core_finish_job(p_id uuid, p_result jsonb, p_error text) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    WITH finished AS (
+        UPDATE core_jobrun
+        SET outcome = CASE p_error WHEN '' THEN 'ok' ELSE 'failed' END, finished_at = core_now(),
+            result = p_result, error = p_error
+        WHERE id = p_id AND outcome = 'running' RETURNING 1
+    ) SELECT EXISTS (SELECT FROM finished)
+$$;
+GRANT EXECUTE ON FUNCTION core_finish_job(uuid, jsonb, text) TO platform_admin;
+
+-- Forget runs that began more than 90 days ago.
+CREATE FUNCTION core_purge_job_runs() RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    WITH gone AS (
+        DELETE FROM core_jobrun WHERE started_at < core_now() - interval '90 days' AND outcome <> 'running' RETURNING 1
+    ) SELECT count(*) FROM gone
+$$;
+GRANT EXECUTE ON FUNCTION core_purge_job_runs() TO platform_admin;
+
+-- No member's or merchant's data: the platform sees all rows, nobody else any.
+GRANT SELECT ON core_jobrun TO platform_admin;
