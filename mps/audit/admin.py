@@ -1,8 +1,12 @@
 """The console's page of the audit log. Nobody changes it."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext_lazy as _
 
+from mps.audit import chain
 from mps.audit.models import Event
 from mps.core import console
 
@@ -22,6 +26,7 @@ class EventAdmin(console.Exported, console.LogAdmin):
         "request_id",
         "address",
     )
+    list_before_template = "console/chain.html"
     list_display = ("happened_at", "action", "actor_type", "actor", "object_type", "object_id")
     list_display_links = ("happened_at", "action")
     list_filter = (("happened_at", console.DayByIdFilter),)
@@ -32,3 +37,11 @@ class EventAdmin(console.Exported, console.LogAdmin):
         (None, {"fields": ("happened_at", "action", "object_type", "object_id", "context")}),
         (_("Who"), {"fields": ("actor_type", "actor", "request_id", "address")}),
     )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        """Show the list, and how far it is sealed."""
+        return super().changelist_view(
+            request, {**(extra_context or {}), "chain": chain.get_state()}
+        )

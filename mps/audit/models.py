@@ -1,8 +1,9 @@
 """The append-only log of who did what.
 
-Read-only here; `audit_record()` in the database is the writer.
+Read-only here; `audit_record()` and `audit_seal_events()` in the database are the writers.
 """
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -29,3 +30,24 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_type} {self.object_id}"
+
+
+class Seal(models.Model):
+    """A link of the chain: the events it holds, their hashes, and the digest of the one before."""
+
+    number = models.BigIntegerField(_("number"), primary_key=True)
+    previous_digest = models.BinaryField(_("previous digest"))
+    digest = models.BinaryField(_("digest"), unique=True)
+    count = models.IntegerField(_("events"))
+    first_event_id = models.UUIDField(_("first event"))
+    last_event_id = models.UUIDField(_("last event"))
+    event_ids = ArrayField(models.UUIDField(), verbose_name=_("events in order"))
+    event_hashes = ArrayField(models.BinaryField(), verbose_name=_("their hashes"))
+    sealed_at = models.DateTimeField(_("sealed at"))
+
+    class Meta:
+        verbose_name = _("audit seal")
+        verbose_name_plural = _("audit seals")
+
+    def __str__(self) -> str:
+        return f"seal {self.number}"

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
+from django.contrib.auth.models import User
 from django.db import connection
 
-from mps.core import context, problems
+from mps.core import context, errors, principals, problems, staff
 
+MAX_REASON = 200
 _MAX_NAME = 80
 _UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -39,6 +41,15 @@ def record(
         )
 
 
+def require_reason(reason: str) -> None:
+    """Let staff do what weighs on somebody only when they say why.
+
+    :raises InvalidRequestError: there is no reason, or a longer one than the log keeps.
+    """
+    if not reason.strip() or len(reason) > MAX_REASON:
+        raise errors.InvalidRequestError(errors={"reason": [f"1 to {MAX_REASON} characters."]})
+
+
 def _writable(name: str) -> str:
     """Return a name as the log can keep it: whoever was refused may have named anything."""
     return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", name)[:_MAX_NAME]
@@ -65,3 +76,25 @@ def refusals(
                 details={**(details or {}), "error": error.code},
             )
         raise
+
+
+def reset_second_factor(*, username: str) -> int:
+    """Take somebody's second factors away, who has lost them; return how many there were.
+
+    :raises NotFoundError: there is nobody of this name on the staff.
+    """
+    with (
+        refusals("SECOND_FACTOR_RESET_REFUSED", object_type="user", object_id=username),
+        principals.principal_scope("platform_admin"),
+    ):
+        user = User.objects.filter(username=username, is_staff=True).first()
+        if user is None:
+            raise errors.NotFoundError
+        gone = staff.forget_second_factors(user)
+        record(
+            "SECOND_FACTOR_RESET",
+            object_type="user",
+            object_id=username,
+            details={"factors": gone},
+        )
+    return gone

@@ -4,12 +4,17 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
+from django.http import HttpRequest
 from django.test import Client
 
 from cards import services as cards
+from merchants import webhooks
+from mps.core import staff
 from mps.rpc import services as rpc
 from payments import services as payments
+from payments import topups
 from tests import factories
 
 PASSWORD = "a-long-password-1"
@@ -25,8 +30,17 @@ def boss(database: str) -> User:
 def console(boss: User) -> Client:
     """The console, with the superuser signed in."""
     client = Client()
-    client.force_login(boss)
+    enter(client, boss)
     return client
+
+
+def enter(client: Client, user: User) -> None:
+    """Sign somebody in, past password and second factor."""
+    request = HttpRequest()
+    request.session = client.session
+    staff.sign_in(request, user)
+    request.session.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = request.session.session_key
 
 
 def staff_client(*permissions: str) -> Client:
@@ -38,7 +52,7 @@ def staff_client(*permissions: str) -> Client:
             Permission.objects.get(content_type__app_label=app, codename=code)
         )
     client = Client()
-    client.force_login(user)
+    enter(client, user)
     return client
 
 
@@ -48,7 +62,8 @@ def world(database: str) -> SimpleNamespace:
     member, standard = factories.make_member(
         name="Ada <b>", email="ada@example.com", provider="wechat", external_id="openid-1"
     )
-    till, key = factories.make_till_and_key()
+    till, key = factories.make_till_and_key(can_manage_webhooks=True)
+    webhooks.create_endpoint(till=till, url="http://127.0.0.1:9/mps")
     prepaid = factories.make_prepaid(member, "1000.00")
     corporate = factories.make_corporate(member)
     voucher = cards.issue_voucher_card(owner_id=member.id, kind="percent", value=Decimal(20))
@@ -58,6 +73,14 @@ def world(database: str) -> SimpleNamespace:
         till=till, tx_no=paid.body["tx_no"], amount=Decimal("10.00"), idempotency_key="refund-1"
     )
     factories.make_code(prepaid, member)
+    topups.start_top_up(
+        member_id=member.id,
+        card_no=prepaid.number,
+        amount=Decimal("5.00"),
+        provider="sandbox",
+        idempotency_key="top-up-1",
+        site_url="https://pay.example.com",
+    )
     service_key, service_text = rpc.create_service_key(name="backend")
     return SimpleNamespace(
         member=member,

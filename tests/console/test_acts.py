@@ -127,6 +127,63 @@ def test_acts_need_a_reason(console: Client, world) -> None:
     assert count_events() == before
 
 
+def test_lost_suspended_and_active_again(console: Client, world) -> None:
+    for name, status, action in (
+        ("suspend", "suspended", "CARD_SUSPENDED"),
+        ("lost", "lost", "CARD_MARKED_LOST"),
+        ("activate", "active", "CARD_ACTIVATED"),
+    ):
+        act(console, Card, name, world.prepaid, reason="police report")
+        assert fresh(world.prepaid).status == status
+        assert_audited_once(action)
+
+    assert events("CARD_MARKED_LOST")[0].context == {
+        "before": "suspended",
+        "after": "lost",
+        "reason": "police report",
+    }
+
+
+def test_only_staff_activate_a_frozen_card_by_unfreezing(console: Client, world) -> None:
+    act(console, Card, "freeze", world.prepaid, reason="x")
+
+    refused = act(console, Card, "activate", world.prepaid, reason="x")
+
+    assert refused.status_code == 409
+    assert fresh(world.prepaid).status == "frozen"
+    assert_audited_once("CARD_ACTIVATED_REFUSED")
+
+
+def test_limits_of_card_binding_member_and_shop(console: Client, world) -> None:
+    with principal_scope("platform_admin"):
+        shop, binding = Merchant.objects.get(), Binding.objects.get(card=world.prepaid)
+    for held, action in (
+        (world.prepaid, "CARD_LIMITS_SET"),
+        (binding, "BINDING_LIMITS_SET"),
+        (world.member, "MEMBER_LIMITS_SET"),
+        (shop, "MERCHANT_LIMITS_SET"),
+    ):
+        limits = {"limit_per_payment": "50.00", "limit_per_day": "200.00"}
+        done = act(console, type(held), "limits", held, **limits, reason="new here")
+
+        assert fresh(held).limits == limits
+        assert_audited_once(action)
+        logged = events(action)[0].context
+        assert logged["before"] == {"limit_per_payment": None, "limit_per_day": None}
+        assert (logged["after"], logged["reason"]) == (limits, "new here")
+        # The page shows them, the form starts from them, and empty takes them away.
+        assert "200.00" in done.content.decode()
+        asked = console.get(act_url(type(held), "limits", held))
+        assert asked.context["form"]["limit_per_day"].value() == "200.00"
+        act(console, type(held), "limits", held, limit_per_payment="50", reason="known")
+        assert fresh(held).limits == {"limit_per_payment": "50.00", "limit_per_day": None}
+        before = count_events()
+        for wrong in ({"limit_per_day": "-1", "reason": "x"}, {"limit_per_day": "1", "reason": ""}):
+            assert act(console, type(held), "limits", held, **wrong).context["form"].errors
+        assert fresh(held).limits == {"limit_per_payment": "50.00", "limit_per_day": None}
+        assert count_events() == before
+
+
 def test_top_up(console: Client, world) -> None:
     done = act(
         console,

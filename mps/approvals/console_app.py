@@ -6,4 +6,4 @@ from django.contrib.admin.apps import AdminConfig
 class ConsoleConfig(AdminConfig):
     """The admin app with our site."""
 
-    default_site = "mps.audit.console.AuditedSite"
+    default_site = "mps.approvals.console.FourEyesSite"

@@ -1,0 +1,2 @@
+DROP TABLE approvals_approval;
+DROP FUNCTION approvals_guard();
