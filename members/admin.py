@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -20,7 +21,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from members import services
 from members.models import ExternalIdentity, Member, MemberToken
 from mps.core import console
-from mps.core.console import Act, Done, Section
+from mps.core.console import Act, Section
 
 STATUS_COLOURS = {"active": "success", "suspended": "danger"}
 
@@ -58,6 +59,7 @@ class MemberAdmin(console.Exported, console.ConsoleAdmin):
             {"fields": ("number", "name", "phone", "email", "created_at")},
         ),
         (_("Status"), {"fields": ("shown_status", "status_reason")}),
+        (_("Limits"), {"fields": ("limit_per_payment", "limit_per_day")}),
     )
 
     @console.shown(_("status"), ordering="status")
@@ -102,45 +104,15 @@ class IdentityForm(console.ActForm):
     external_id = forms.CharField(label=_("External id"), max_length=128)
 
 
-def _suspend(member: Member, values: dict[str, Any], staff: User) -> Done:
-    services.suspend_member(member_id=member.id, reason=values["reason"])
-    return Done(text=_("%(name)s is suspended.") % {"name": member})
-
-
-def _activate(member: Member, values: dict[str, Any], staff: User) -> Done:
-    services.activate_member(member_id=member.id, reason=values["reason"])
-    return Done(text=_("%(name)s is active again.") % {"name": member})
-
-
-def _change_profile(member: Member, values: dict[str, Any], staff: User) -> Done:
-    services.update_profile(
-        member_id=member.id,
-        name=values["name"],
-        phone=values["phone"],
-        email=values["email"],
-    )
-    return Done(text=_("The profile of %(number)s is saved.") % {"number": member.number})
-
-
-def _set_password(member: Member, values: dict[str, Any], staff: User) -> Done:
-    services.set_password(member_id=member.id, password=values["password"])
-    return Done(text=_("%(name)s has a new password.") % {"name": member})
-
-
-def _bind_identity(member: Member, values: dict[str, Any], staff: User) -> Done:
-    services.bind_identity(
-        member_id=member.id, provider=values["provider"], external_id=values["external_id"]
-    )
-    return Done(text=_("The identity is bound to %(name)s.") % {"name": member})
-
-
 console.add_acts(
     Member,
     Act(
         name="profile",
         label=_("Change profile"),
         explanation=_("Changes what is known of this member, who signs in by phone or e-mail."),
-        run=_change_profile,
+        run=console.calling(
+            services.vouch_profile, "member_id", _("The profile of %(name)s is saved.")
+        ),
         form=ProfileForm,
         offered=lambda member: member.status == Member.Status.ACTIVE,
         icon="edit",
@@ -150,7 +122,7 @@ console.add_acts(
         name="password",
         label=_("Set password"),
         explanation=_("Gives this member a new password. They are signed out everywhere."),
-        run=_set_password,
+        run=console.calling(services.set_password, "member_id", _("%(name)s has a new password.")),
         form=PasswordForm,
         icon="key",
         group=_("Account"),
@@ -162,7 +134,9 @@ console.add_acts(
             "Lets this member sign in by an account at a provider. Do so only when it is proved"
             " that the account is theirs."
         ),
-        run=_bind_identity,
+        run=console.calling(
+            services.bind_identity, "member_id", _("The identity is bound to %(name)s.")
+        ),
         form=IdentityForm,
         icon="link",
         group=_("Account"),
@@ -171,7 +145,7 @@ console.add_acts(
         name="suspend",
         label=_("Suspend"),
         explanation=_("These members' cards stop paying and get no payment codes, at once:"),
-        run=_suspend,
+        run=console.calling(services.suspend_member, "member_id", _("%(name)s is suspended.")),
         bulk=True,
         offered=lambda member: member.status == Member.Status.ACTIVE,
         icon="block",
@@ -181,11 +155,16 @@ console.add_acts(
         name="activate",
         label=_("Activate"),
         explanation=_("These members' cards pay again:"),
-        run=_activate,
+        run=console.calling(services.activate_member, "member_id", _("%(name)s is active again.")),
         bulk=True,
         offered=lambda member: member.status == Member.Status.SUSPENDED,
         icon="check_circle",
         variant=ActionVariant.SUCCESS,
+    ),
+    console.limiting(
+        services.set_limits,
+        "member_id",
+        _("Limits what this member pays, with whatever card, from the next payment on:"),
     ),
 )
 
@@ -254,6 +233,11 @@ _UserAdmin: Any = DjangoUserAdmin
 _GroupAdmin: Any = DjangoGroupAdmin
 admin.site.unregister(User)
 admin.site.unregister(Group)
+# Who members are at providers is in a table of ours; the framework's own are not used.
+for _unused in (SocialAccount, SocialApp, SocialToken):
+    admin.site.unregister(_unused)
+# A member's user never enters here, whatever flags it carries.
+console.add_doorkeeper(lambda user: not Member.objects.filter(user_id=user.pk).exists())
 
 
 @admin.register(User)

@@ -1,34 +1,25 @@
 """How django-allauth meets our members: its sign-in, its limits, our tokens."""
 
-import logging
 import re
-import time
 from typing import Any
 from uuid import UUID
 
-import redis
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.core.internal import ratelimit
 from allauth.headless.adapter import DefaultHeadlessAdapter
 from allauth.headless.tokens.strategies.sessions import SessionTokenStrategy
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.base import SessionBase
-from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from members import selectors, services
+from members import limits, selectors, services
 from members.errors import InvalidCredentialsError
-from mps.core import errors, middleware
+from mps.core import errors, middleware, throttle
 
-# The limits of ACCOUNT_RATE_LIMITS that allauth itself counts attempts by.
-_APP, _ACTION = "allauth.account", "login_failed"
 _TOKEN_ID = "mps_member_token_id"
 _SESSION_KEY = re.compile(r"[a-z0-9]{32,40}", re.ASCII)
-_NO_REDIS = (redis.RedisError, OSError)
-_log = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -56,13 +47,18 @@ class AccountAdapter(DefaultAccountAdapter):
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count the attempt before anything is hashed; success gives it back.
 
-        Without Redis nobody counts, and members still get in.
+        :raises ValidationError: too many failures; says how long to wait.
         """
+        identifier = credentials["identifier"]
+        guesses = limits.password(selectors.account_key(identifier))
         try:
-            self._count_attempt(request, credentials)
-        except _NO_REDIS:
-            _log.warning("Redis is away: sign-in attempts are not limited")
-            self._login_failed_rl_usage = None
+            throttle.count_guesses(guesses)
+        except errors.RateLimitedError as refusal:
+            services.record_login_failure(identifier=identifier, error=errors.RateLimitedError)
+            error: ValidationError = self.validation_error("too_many_login_attempts")
+            error.params = {"retry_after_seconds": refusal.retry_after_seconds}
+            raise error from None
+        self._counted = guesses
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         """Write a failure down."""
@@ -84,6 +80,8 @@ class AccountAdapter(DefaultAccountAdapter):
         if member is None:
             raise errors.PermissionDeniedError
         services.set_password(member_id=member.member_id, password=password)
+        # The session that asked outlives the token that ended with all others.
+        self.request.session.pop(_TOKEN_ID, None)
         # The session that asked goes on: allauth signs it again by the new hash.
         user.refresh_from_db(fields=["password"])
 
@@ -94,40 +92,9 @@ class AccountAdapter(DefaultAccountAdapter):
             services.revoke_token(user_id=request.user.pk, token_id=UUID(token_id))
         super().logout(request)
 
-    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        """Return what failures are counted by: the account, by whichever name it was called."""
-        identifier = credentials["identifier"]
-        member = selectors.find_sign_in(identifier)
-        if member is not None:
-            return f"member:{member.member_id}"
-        return f"unknown:{selectors.normalise_identifier(identifier)}"
-
-    def _count_attempt(self, request: HttpRequest, credentials: dict[str, Any]) -> None:
-        try:
-            super().pre_authenticate(request, **credentials)
-        except ValidationError as error:
-            error.params = {"retry_after_seconds": self._wait_seconds(request, credentials)}
-            services.record_login_failure(
-                identifier=credentials["identifier"], error=errors.RateLimitedError
-            )
-            raise
-
-    def _wait_seconds(self, request: HttpRequest, credentials: dict[str, Any]) -> int:
-        """Return after how many seconds an attempt would be let through again."""
-        account = self._get_login_attempts_cache_key(request, **credentials)
-        waits = [0.0]
-        for rate in ratelimit.get_rates(app=_APP, action=_ACTION):
-            key = ratelimit.get_cache_key(request, app=_APP, action=_ACTION, rate=rate, key=account)
-            history = cache.get(key, [])
-            if len(history) >= rate.amount:
-                waits.append(history[rate.amount - 1] + rate.duration - time.time())
-        return int(max(waits)) + 1
-
     def _rollback_login_failed_rl_usage(self) -> None:
-        try:
-            super()._rollback_login_failed_rl_usage()
-        except _NO_REDIS:
-            _log.warning("Redis is away: a sign-in attempt was not given back")
+        """Give the attempt back; allauth asks for it when the password was right."""
+        throttle.give_guesses_back(self._counted)
 
 
 class HeadlessAdapter(DefaultHeadlessAdapter):
@@ -147,16 +114,31 @@ class MemberTokenStrategy(SessionTokenStrategy):
     """allauth's access token is our member token."""
 
     def create_access_token_payload(self, request: HttpRequest) -> dict[str, Any] | None:
-        """Give the member who has just signed in a token; none while a step is still due."""
+        """Give the member who has just signed in a token; none while a step is still due.
+
+        allauth may ask more than once in a request; there is one token.
+        """
         user = request.user
+        payload: dict[str, Any] | None = getattr(request, "_mps_token", None)
+        if payload is not None:
+            return payload
         token = services.issue_token(user_id=user.pk) if user.is_authenticated else None
         if token is None:
             return None
         request.session[_TOKEN_ID] = str(token.id)
-        return {"access_token": token.token, "expires_in": settings.MPS_MEMBER_TOKEN_TTL_SECONDS}
+        payload = {"access_token": token.token, "expires_in": settings.MPS_MEMBER_TOKEN_TTL_SECONDS}
+        request._mps_token = payload  # type: ignore[attr-defined]
+        return payload
 
     def lookup_session(self, session_token: str) -> SessionBase | None:
-        """Return the session of a token, if it has the form of one and exists."""
+        """Return the session of a token, if it has the form of one and exists.
+
+        It ends with the member token that was handed out with it.
+        """
         if not _SESSION_KEY.fullmatch(session_token):
             return None
-        return super().lookup_session(session_token)
+        session: SessionBase | None = super().lookup_session(session_token)
+        token_id = session.get(_TOKEN_ID) if session else None
+        if token_id and not selectors.token_lives(UUID(token_id)):
+            return None
+        return session

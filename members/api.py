@@ -8,18 +8,20 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from members import selectors, services
+from members import access, proofs, selectors, services
 from members.authentication import MemberAuthentication
 from members.models import Member
 from members.selectors import MemberPrincipal
 from mps.core import fields
-from mps.core.api import ApiView
+from mps.core.api import ApiView, read_body
 
 MEMBER_EXAMPLE = {
     "number": "M00000001",
     "name": "林小美",
     "phone": "0912345678",
     "email": "mei@example.com",
+    "phone_verified": True,
+    "email_verified": False,
     "status": "active",
     "created_at": "2025-09-29T04:00:00.000000Z",
 }
@@ -39,8 +41,47 @@ class MemberOut(serializers.Serializer[Member]):
     name = serializers.CharField()
     phone = serializers.CharField(allow_null=True)
     email = serializers.CharField(allow_null=True)
+    phone_verified = serializers.SerializerMethodField()
+    email_verified = serializers.SerializerMethodField()
     status = serializers.ChoiceField(choices=Member.Status.choices)
     created_at = Moment()
+
+    def get_phone_verified(self, member: Member) -> bool:
+        """Return whether the phone was proved to be theirs."""
+        return member.phone_verified_at is not None
+
+    def get_email_verified(self, member: Member) -> bool:
+        """Return whether the e-mail address was."""
+        return member.email_verified_at is not None
+
+
+class ProofInput(serializers.Serializer[Any]):
+    """Who somebody is at a provider: its name, and one thing that proves it."""
+
+    provider = fields.Choice(choices=proofs.PROVIDERS)
+    id_token = fields.Text(max_length=proofs.MAX_PROOF_LENGTH, required=False)
+    access_token = fields.Text(max_length=proofs.MAX_PROOF_LENGTH, required=False)
+    login_code = fields.Text(max_length=proofs.MAX_PROOF_LENGTH, required=False)
+    code = fields.Text(max_length=proofs.MAX_PROOF_LENGTH, required=False)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Take the provider, and what proves it apart."""
+        found = super().to_internal_value(data)
+        return {"provider": found.pop("provider"), "proof": found}
+
+
+PROOF_EXAMPLES = [
+    OpenApiExample(
+        "LINE, by an id token or an access token",
+        {"provider": "line", "id_token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJVMTIzIn0.c2ln"},
+        request_only=True,
+    ),
+    OpenApiExample(
+        "WeChat, by a mini program's login code; `code` for one of the web",
+        {"provider": "wechat", "login_code": "071AbcDe0fGhIj1kLmNo"},
+        request_only=True,
+    ),
+]
 
 
 class MemberView(ApiView):
@@ -156,23 +197,30 @@ class MeView(MemberView):
         ],
     )
     def patch(self, request: Request) -> Response:
-        """Change name, phone or e-mail; what is not named stays."""
+        """Change name, phone or e-mail; what is not named stays.
+
+        Where contacts are verified, a new phone or e-mail is sent a code and stays as it was until
+        `POST /me/verifications/confirm` has seen it.
+        """
         body = self.Input(data=request.data)
         body.is_valid(raise_exception=True)
         member = services.update_profile(member_id=self.member.member_id, **body.validated_data)
         return Response(MemberOut(member).data)
 
 
+class IdentityOut(serializers.Serializer[Any]):
+    """Who the member is at one provider."""
+
+    provider = serializers.CharField()
+    external_id = serializers.CharField()
+    created_at = Moment()
+
+
 class IdentitiesView(MemberView):
     """Who the member is elsewhere."""
 
     class Output(serializers.Serializer[Any]):
-        class Identity(serializers.Serializer[Any]):
-            provider = serializers.CharField()
-            external_id = serializers.CharField()
-            created_at = Moment()
-
-        results = Identity(many=True)
+        results = IdentityOut(many=True)
 
     @extend_schema(
         operation_id="list_my_identities",
@@ -198,6 +246,33 @@ class IdentitiesView(MemberView):
         """List the member's external identities: one a provider at most."""
         identities = selectors.identities_of(self.member.member_id)
         return Response(self.Output({"results": identities}).data)
+
+    @extend_schema(
+        operation_id="add_my_identity",
+        tags=["Members"],
+        request=ProofInput,
+        responses={201: IdentityOut},
+        examples=[
+            *PROOF_EXAMPLES,
+            OpenApiExample(
+                "Bound",
+                {
+                    "provider": "line",
+                    "external_id": "U4af4980629",
+                    "created_at": "2025-09-29T04:00:00.000000Z",
+                },
+                response_only=True,
+                status_codes=["201"],
+            ),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Bind an identity that a provider's token proves to be mine."""
+        asked = read_body(ProofInput, request)
+        identity = access.bind_own_identity(
+            request=request._request, member_id=self.member.member_id, **asked
+        )
+        return Response(IdentityOut(identity).data, status=201)
 
 
 class IdentityView(MemberView):

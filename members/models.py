@@ -29,6 +29,9 @@ class Member(Limited):
     name = models.CharField(_("name"), max_length=80)
     phone = models.CharField(_("phone"), max_length=20, null=True, blank=True, unique=True)
     email = models.EmailField(_("e-mail"), max_length=254, null=True, blank=True, unique=True)
+    # When whoever reads there proved to be this member, or a trusted backend said so.
+    phone_verified_at = models.DateTimeField(_("phone verified at"), null=True, blank=True)
+    email_verified_at = models.DateTimeField(_("e-mail verified at"), null=True, blank=True)
     status = models.CharField(
         _("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE
     )
@@ -55,6 +58,23 @@ class Member(Limited):
 
     def __str__(self) -> str:
         return f"{self.number} {self.name}"
+
+
+class Pin(models.Model):
+    """What a member types to approve a payment; only its bcrypt hash is kept."""
+
+    member = models.OneToOneField(
+        Member, models.CASCADE, primary_key=True, related_name="pin", verbose_name=_("member")
+    )
+    pin_hash = models.CharField(max_length=128)
+    set_at = models.DateTimeField(_("set at"), db_default=DatabaseNow(), editable=False)
+
+    class Meta:
+        verbose_name = _("PIN")
+        verbose_name_plural = _("PINs")
+
+    def __str__(self) -> str:
+        return f"PIN of {self.member_id}"
 
 
 class ExternalIdentity(models.Model):
@@ -95,6 +115,7 @@ class MemberToken(models.Model):
     created_at = models.DateTimeField(_("made at"), db_default=DatabaseNow(), editable=False)
     expires_at = models.DateTimeField(_("expires at"))
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+    address = models.CharField(_("address"), max_length=45, blank=True, default="")
 
     class Meta:
         verbose_name = _("member token")
@@ -102,3 +123,39 @@ class MemberToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.member_id} until {self.expires_at:%F %T}"
+
+
+class OneTimeCode(models.Model):
+    """A code sent to a phone or an e-mail address, to be typed once.
+
+    The digits are derived from `nonce` under a key that is not in the database.
+    """
+
+    class Purpose(models.TextChoices):
+        SIGN_IN = "sign_in", _("sign in")
+        VERIFY = "verify", _("verify")
+        RESET = "reset", _("reset the password")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    purpose = models.CharField(_("purpose"), max_length=10, choices=Purpose.choices)
+    destination = models.CharField(_("destination"), max_length=254)
+    # Whose; none: the destination is nobody's, and nothing was sent.
+    member = models.ForeignKey(
+        Member, models.CASCADE, null=True, related_name="+", verbose_name=_("member")
+    )
+    nonce = models.BinaryField(max_length=32)
+    created_at = models.DateTimeField(_("made at"), db_default=DatabaseNow(), editable=False)
+    expires_at = models.DateTimeField(_("expires at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+    tries = models.SmallIntegerField(_("tries"), default=0)
+
+    class Meta:
+        verbose_name = _("one-time code")
+        verbose_name_plural = _("one-time codes")
+        indexes = [
+            models.Index(fields=["destination", "purpose"], name="members_code_destination"),
+            models.Index(fields=["expires_at"], name="members_code_expires"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} until {self.expires_at:%F %T}"

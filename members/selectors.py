@@ -4,10 +4,12 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 
-from members.models import ExternalIdentity, Member
+from members.models import ExternalIdentity, Member, MemberToken
 from mps.core import principals
 from mps.core.errors import NotFoundError
 from mps.core.keys import PresentedKey
@@ -62,13 +64,64 @@ def find_member_by_token(key: PresentedKey) -> MemberPrincipal | None:
 
 
 def find_sign_in(identifier: str) -> SignIn | None:
-    """Return whom a phone, e-mail or member number signs in. Outside any scope."""
-    return _sign_in("members_find_sign_in", normalise_identifier(identifier))
+    """Return whom a phone, e-mail or member number signs in. Outside any scope.
+
+    Where contacts are verified, a phone or e-mail that is not signs in nobody.
+    """
+    return _sign_in(
+        "members_find_sign_in", normalise_identifier(identifier), settings.MPS_VERIFY_CONTACTS
+    )
+
+
+def find_by_proved_contact(destination: str) -> SignIn | None:
+    """Return the member who proved to read at a phone or an e-mail address. Outside any scope.
+
+    :param destination: normalised; a member number is none.
+    """
+    if _NUMBER.fullmatch(destination):
+        destination = ""
+    return _sign_in("members_find_sign_in", destination, True)
+
+
+def find_sign_in_by_identity(provider: str, external_id: str) -> SignIn | None:
+    """Return whom an external identity signs in, once it is proved. Outside any scope."""
+    return _sign_in("members_find_by_identity", provider, external_id)
+
+
+def token_lives(token_id: UUID) -> bool:
+    """Return whether a token may act now. Outside any scope."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT members_token_lives(%s)", [token_id])
+        return bool(cursor.fetchone()[0])
+
+
+def sessions_of(member_id: UUID) -> QuerySet[MemberToken]:
+    """Return a member's living tokens, newest first. Inside a scope of theirs or the platform."""
+    return MemberToken.objects.filter(
+        member_id=member_id, revoked_at=None, expires_at__gt=Now()
+    ).order_by("-created_at", "-id")
 
 
 def find_sign_in_of_user(user_id: int) -> SignIn | None:
     """Return the member a Django user is, if they are one. Outside any scope."""
     return _sign_in("members_find_by_user", user_id)
+
+
+def account_key(identifier: str) -> str:
+    """Return what guesses against an account are counted by, by whichever name it was called.
+
+    Outside any scope.
+    """
+    member = find_sign_in(identifier)
+    if member is not None:
+        return f"member:{member.member_id}"
+    return f"unknown:{normalise_identifier(identifier)}"
+
+
+def account_key_of_user(user_id: int) -> str:
+    """Return what guesses against a Django user's account are counted by. Outside any scope."""
+    member = find_sign_in_of_user(user_id)
+    return f"member:{member.member_id}" if member else f"user:{user_id}"
 
 
 def normalise_identifier(text: str) -> str:
@@ -128,8 +181,11 @@ def find_member_by_identity(*, provider: str, external_id: str) -> Member:
     return identity.member
 
 
-def _sign_in(function: str, argument: str | int) -> SignIn | None:
+def _sign_in(function: str, *arguments: str | int | bool) -> SignIn | None:
+    places = ", ".join(["%s"] * len(arguments))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT member_id, member_number, user_id FROM {function}(%s)", [argument])
+        cursor.execute(
+            f"SELECT member_id, member_number, user_id FROM {function}({places})", arguments
+        )
         row = cursor.fetchone()
     return SignIn(*row) if row else None

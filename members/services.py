@@ -4,11 +4,16 @@ them.
 
 import re
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
@@ -21,7 +26,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.translation import override
 
-from members import selectors
+from members import onetime, selectors
 from members.errors import (
     ExternalIdAlreadyBoundError,
     InvalidCredentialsError,
@@ -29,7 +34,8 @@ from members.errors import (
 )
 from members.models import ExternalIdentity, Member, MemberToken
 from mps.audit import services as audit
-from mps.core import context, errors, keys, principals
+from mps.core import context, errors, keys, limits, principals
+from mps.core.database import DatabaseNow
 
 MAX_PASSWORD_LENGTH = 512
 _PHONE = re.compile(r"\+?[0-9]{6,15}", re.ASCII)
@@ -48,6 +54,10 @@ class NewMember:
     password: str
     provider: str
     external_id: str
+    # Whether whoever registers them vouches for phone and e-mail.
+    vouched: bool
+    # What the member says is theirs and has yet to prove: it signs nobody in until then.
+    claimed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +80,14 @@ def check_registration(
     password: str = "",
     provider: str = "",
     external_id: str = "",
+    vouched: bool = True,
 ) -> NewMember:
     """Check and normalise a registration and hash its password. Slow by purpose; outside any scope.
 
     :param password: empty: the member cannot sign in by password yet.
-    :param provider: with `external_id`, an identity the caller vouches for.
+    :param provider: with `external_id`, an identity that is proved, or that the caller vouches for.
+    :param vouched: whether the caller vouches for phone and e-mail; else the member has to prove
+        them, where contacts are verified.
     :raises InvalidRequestError: naming each field that is not as it must be.
     """
     wrong: dict[str, list[str]] = {}
@@ -87,6 +100,11 @@ def check_registration(
         _check_identity(provider, external_id, wrong)
     if wrong:
         raise errors.InvalidRequestError(errors=wrong)
+    claimed: tuple[str, ...] = ()
+    if settings.MPS_VERIFY_CONTACTS and not vouched:
+        # Whether it is somebody's already is told to nobody but whoever reads there.
+        claimed = tuple(contact for contact in (phone_or_none, email_or_none) if contact)
+        phone_or_none = email_or_none = None
     return NewMember(
         id=uuid.uuid4(),
         name=name,
@@ -95,6 +113,8 @@ def check_registration(
         password=make_password(password or None),
         provider=provider,
         external_id=external_id,
+        vouched=vouched,
+        claimed=claimed,
     )
 
 
@@ -113,13 +133,30 @@ def add_member(new: NewMember) -> Member:
     )
     user = get_user_model().objects.create(username=new.id.hex, password=new.password)
     member = Member.objects.create(
-        id=new.id, number=number, user=user, name=new.name, phone=new.phone, email=new.email
+        id=new.id,
+        number=number,
+        user=user,
+        name=new.name,
+        phone=new.phone,
+        email=new.email,
+        phone_verified_at=DatabaseNow() if new.phone and new.vouched else None,
+        email_verified_at=DatabaseNow() if new.email and new.vouched else None,
     )
     if new.provider:
         ExternalIdentity.objects.create(
             member=member, provider=new.provider, external_id=new.external_id
         )
     return member
+
+
+def send_first_codes(new: NewMember) -> None:
+    """Send a new member codes to prove what they said is theirs. Outside any scope.
+
+    Whoever gets no code asks for another one; the registration stands.
+    """
+    for contact in new.claimed:
+        with suppress(errors.RateLimitedError, errors.UnavailableError):
+            onetime.request_code("verify", destination=contact, member_id=new.id)
 
 
 # --- signing in ----------------------------------------------------------------------------------
@@ -139,7 +176,23 @@ def sign_in(*, request: HttpRequest, identifier: str, password: str) -> IssuedTo
     except ValidationError as error:
         wait = (error.params or {})["retry_after_seconds"]
         raise errors.RateLimitedError(retry_after_seconds=wait) from None
-    token = issue_token(user_id=user.pk) if user is not None else None
+    if user is None:
+        raise InvalidCredentialsError
+    return let_in(user_id=user.pk)
+
+
+def let_in(*, user_id: int) -> IssuedToken:
+    """Give a member whose first factor was right a token.
+
+    :raises InvalidCredentialsError: it is no member.
+    :raises NotAuthenticatedError: a second factor is due, which this door does not take.
+    """
+    factors = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
+    if is_mfa_enabled(get_user_model().objects.get(pk=user_id), factors):
+        raise errors.NotAuthenticatedError(
+            "A second factor is due: sign in at /_allauth/app/v1/auth/login, or by a passkey."
+        )
+    token = issue_token(user_id=user_id)
     if token is None:
         raise InvalidCredentialsError
     return token
@@ -151,7 +204,8 @@ def check_credentials(*, identifier: str, password: str) -> User | None:
     Hashes exactly once, whoever is meant and whatever is wrong.
     """
     known = selectors.find_sign_in(identifier)
-    user = get_user_model().objects.filter(pk=known.user_id).first() if known else None
+    # Nobody is looked up as somebody would be: that takes time, too.
+    user = get_user_model().objects.filter(pk=known.user_id if known else 0).first()
     readable = not _CONTROL.search(password) and len(password) <= MAX_PASSWORD_LENGTH
     if user is None or not readable:
         make_password(password if readable else "")
@@ -167,6 +221,14 @@ def record_login_failure(*, identifier: str, error: type[errors.MpsError]) -> No
         object_id=selectors.mask_identifier(identifier),
         details={"error": error.code},
     )
+
+
+def record_passkey_change(*, user_id: int, action: str) -> None:
+    """Write down that somebody changed how they get in. Outside any scope."""
+    member = selectors.find_sign_in_of_user(user_id)
+    if member is not None:
+        context.set_actor("member", member.member_number)
+        audit.record(action, object_type="member", object_id=member.member_number)
 
 
 def issue_token(*, user_id: int) -> IssuedToken | None:
@@ -189,6 +251,7 @@ def issue_token(*, user_id: int) -> IssuedToken | None:
             member_id=member.member_id,
             secret_hash=secret_hash,
             expires_at=now + timedelta(seconds=settings.MPS_MEMBER_TOKEN_TTL_SECONDS),
+            address=context.current().address,
         )
         audit.record(
             "LOGIN_SUCCEEDED",
@@ -224,35 +287,74 @@ def set_password(*, member_id: UUID, password: str) -> None:
     :raises NotFoundError: there is no such member.
     """
     with audit.refusals("PASSWORD_CHANGE_REFUSED", object_type="member", object_id=member_id):
-        wrong: dict[str, list[str]] = {}
-        _check_password(password, wrong)
-        if wrong:
-            raise errors.InvalidRequestError(errors=wrong)
-        # bcrypt runs outside any database transaction.
-        encoded = make_password(password)
-        with principals.principal_scope("member_app", member_id):
-            member = selectors.get_member(member_id)
-            get_user_model().objects.filter(pk=member.user_id).update(password=encoded)
-            ended = MemberToken.objects.filter(member_id=member_id, revoked_at=None).update(
-                revoked_at=Now()
-            )
-            audit.record(
-                "PASSWORD_CHANGED",
-                object_type="member",
-                object_id=member.number,
-                details={"tokens_ended": ended},
-            )
+        write_password(member_id=member_id, encoded=encode_password(password))
+
+
+def check_new_password(password: str, *, field: str = "password") -> None:
+    """Check a password somebody wants from now on.
+
+    :raises InvalidRequestError: it is too short, too long or too common.
+    """
+    wrong: dict[str, list[str]] = {}
+    _check_password(password, wrong)
+    if wrong:
+        raise errors.InvalidRequestError(errors={field: wrong["password"]})
+
+
+def encode_password(password: str, *, field: str = "password") -> str:
+    """Return the hash of a new password. Slow by purpose; outside any scope.
+
+    :raises InvalidRequestError: it is too short, too long or too common.
+    """
+    check_new_password(password, field=field)
+    return make_password(password)
+
+
+def write_password(
+    *, member_id: UUID, encoded: str, keep_token: UUID | None = None, acting: bool = False
+) -> None:
+    """Write a member's new password; their tokens end, but for one, and every session does.
+
+    :param keep_token: of the session that asked.
+    :param acting: they have proved who they are on the way.
+    :raises NotFoundError: there is no such member.
+    """
+    with principals.principal_scope("member_app", member_id):
+        member = selectors.get_member(member_id)
+        if acting:
+            context.set_actor("member", member.number)
+        get_user_model().objects.filter(pk=member.user_id).update(password=encoded)
+        living = MemberToken.objects.filter(member_id=member_id, revoked_at=None)
+        if keep_token is not None:
+            living = living.exclude(id=keep_token)
+        ended = living.update(revoked_at=Now())
+        audit.record(
+            "PASSWORD_CHANGED",
+            object_type="member",
+            object_id=member.number,
+            details={"tokens_ended": ended},
+        )
 
 
 # --- profile and identities ----------------------------------------------------------------------
 
 
 def update_profile(
-    *, member_id: UUID, name: str | None = None, phone: str | None = None, email: str | None = None
+    *,
+    member_id: UUID,
+    name: str | None = None,
+    phone: str | None = None,
+    email: str | None = None,
+    vouched: bool = False,
 ) -> Member:
     """Change what a member says of themselves; what is None stays. Repeating it changes nothing.
 
+    Where contacts are verified, a new phone or e-mail is sent a code, and is theirs once they have
+    typed it.
+
     :param phone: empty: none any more; `email` likewise.
+    :param vouched: whether the caller vouches for phone and e-mail.
+    :raises RateLimitedError: too many codes were sent there, or for this address.
     :raises InvalidRequestError: naming each field that is not as it must be.
     :raises AlreadyExistsError: phone or e-mail belongs to somebody else.
     :raises MemberSuspendedError: the member is suspended.
@@ -269,12 +371,13 @@ def update_profile(
         if wrong:
             raise errors.InvalidRequestError(errors=wrong)
         with principals.principal_scope("member_app", member_id):
-            member = _lock_active(member_id)
+            member = lock_active(member_id)
             before = {field: getattr(member, field) for field in asked}
             changes = {field: value for field, value in asked.items() if before[field] != value}
+            claimed = [] if vouched else _take_claims(changes)
             if changes:
                 _require_free(phone=changes.get("phone"), email=changes.get("email"))
-                Member.objects.filter(id=member_id).update(**changes)
+                Member.objects.filter(id=member_id).update(**changes, **_proofs(changes, vouched))
                 audit.record(
                     "PROFILE_CHANGED",
                     object_type="member",
@@ -284,7 +387,37 @@ def update_profile(
                         "after": {field: _mask(field, value) for field, value in changes.items()},
                     },
                 )
-            return selectors.get_member(member_id)
+            member = selectors.get_member(member_id)
+        for contact in claimed:
+            onetime.request_code("verify", destination=contact, member_id=member_id)
+        return member
+
+
+def vouch_profile(*, member_id: UUID, name: str, phone: str, email: str) -> Member:
+    """Change what is known of a member, for staff or a trusted backend, who vouch for it.
+
+    :raises InvalidRequestError: naming each field that is not as it must be.
+    :raises AlreadyExistsError: phone or e-mail belongs to somebody else.
+    :raises MemberSuspendedError: the member is suspended.
+    """
+    return update_profile(member_id=member_id, name=name, phone=phone, email=email, vouched=True)
+
+
+def _take_claims(changes: dict[str, str | None]) -> list[str]:
+    """Take what has to be proved first out of the changes, and return it."""
+    if not settings.MPS_VERIFY_CONTACTS:
+        return []
+    claims = [field for field in ("phone", "email") if changes.get(field)]
+    return [str(changes.pop(field)) for field in claims]
+
+
+def _proofs(changes: dict[str, str | None], vouched: bool) -> dict[str, Any]:
+    """Return what is known from now on of what was changed: whether it is proved."""
+    return {
+        f"{field}_verified_at": DatabaseNow() if vouched and changes[field] else None
+        for field in ("phone", "email")
+        if field in changes
+    }
 
 
 def bind_identity(*, member_id: UUID, provider: str, external_id: str) -> ExternalIdentity:
@@ -306,21 +439,30 @@ def bind_identity(*, member_id: UUID, provider: str, external_id: str) -> Extern
         if wrong:
             raise errors.InvalidRequestError(errors=wrong)
         with principals.principal_scope("platform_admin"):
-            member = selectors.get_member(member_id)
-            try:
-                # The constraints decide: two at once cannot both be let in.
-                with transaction.atomic():
-                    identity = ExternalIdentity.objects.create(
-                        member=member, provider=provider, external_id=external_id
-                    )
-            except IntegrityError:
-                raise ExternalIdAlreadyBoundError from None
-            audit.record(
-                "IDENTITY_BOUND",
-                object_type="member",
-                object_id=member.number,
-                details={"provider": provider},
+            return write_identity(
+                selectors.get_member(member_id), provider=provider, external_id=external_id
             )
+
+
+def write_identity(member: Member, *, provider: str, external_id: str) -> ExternalIdentity:
+    """Write an identity that is proved or vouched for. Inside a scope of the member's or platform.
+
+    :raises ExternalIdAlreadyBoundError: it belongs to a member, or this one has one there.
+    """
+    try:
+        # The constraints decide: two at once cannot both be let in.
+        with transaction.atomic():
+            identity = ExternalIdentity.objects.create(
+                member=member, provider=provider, external_id=external_id
+            )
+    except IntegrityError:
+        raise ExternalIdAlreadyBoundError from None
+    audit.record(
+        "IDENTITY_BOUND",
+        object_type="member",
+        object_id=member.number,
+        details={"provider": provider},
+    )
     return identity
 
 
@@ -339,7 +481,7 @@ def unbind_identity(*, member_id: UUID, provider: str) -> None:
         ),
         principals.principal_scope("member_app", member_id),
     ):
-        member = _lock_active(member_id)
+        member = lock_active(member_id)
         if not ExternalIdentity.objects.filter(member_id=member_id, provider=provider).delete()[0]:
             raise errors.NotFoundError("There is no identity of this provider.")
         audit.record(
@@ -369,6 +511,52 @@ def activate_member(*, member_id: UUID, reason: str = "") -> None:
     _set_status(member_id, Member.Status.ACTIVE, "MEMBER_ACTIVATED", reason)
 
 
+def set_limits(
+    *,
+    member_id: UUID,
+    limit_per_payment: Decimal | None,
+    limit_per_day: Decimal | None,
+    reason: str,
+) -> None:
+    """Limit what a member may pay, with whatever card; None: no limit.
+
+    :raises NotFoundError: there is no such member.
+    :raises InvalidRequestError: a limit is not as it must be, or there is no reason.
+    """
+    audit.require_reason(reason)
+    new = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
+    limits.require_limits(**new)
+    with (
+        audit.refusals("MEMBER_LIMITS_REFUSED", object_type="member", object_id=member_id),
+        principals.principal_scope("platform_admin"),
+    ):
+        member = Member.objects.select_for_update().filter(id=member_id).first()
+        if member is None:
+            raise errors.NotFoundError("There is no such member.")
+        audit.record(
+            "MEMBER_LIMITS_SET",
+            object_type="member",
+            object_id=member.number,
+            details={**limits.write_limits(member, **new), "reason": reason},
+        )
+
+
+def check_contact(text: str) -> tuple[str | None, str | None]:
+    """Return a phone, or an e-mail address, as it is stored.
+
+    :raises InvalidRequestError: it is neither.
+    """
+    wrong: dict[str, list[str]] = {}
+    phone = email = None
+    if "@" in text:
+        email = _check_email(text, wrong)
+    else:
+        phone = _check_phone(text, wrong)
+    if wrong or not (phone or email):
+        raise errors.InvalidRequestError(errors={"contact": ["A phone or an e-mail address."]})
+    return phone, email
+
+
 def is_email(text: str) -> bool:
     """Return whether `text` is an e-mail address."""
     try:
@@ -396,7 +584,12 @@ def _set_status(member_id: UUID, status: str, action: str, reason: str) -> None:
         )
 
 
-def _lock_active(member_id: UUID) -> Member:
+def lock_active(member_id: UUID) -> Member:
+    """Lock a member who may act, and return them. Inside a scope of theirs or the platform.
+
+    :raises NotFoundError: there is no such member.
+    :raises MemberSuspendedError: the member is suspended.
+    """
     member = Member.objects.select_for_update().filter(id=member_id).first()
     if member is None:
         raise errors.NotFoundError("There is no such member.")

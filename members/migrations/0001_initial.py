@@ -70,6 +70,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "phone_verified_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="phone verified at"),
+                ),
+                (
+                    "email_verified_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="e-mail verified at"),
+                ),
+                (
                     "limit_per_payment",
                     models.DecimalField(
                         blank=True,
@@ -179,6 +187,12 @@ class Migration(migrations.Migration):
                     models.DateTimeField(blank=True, null=True, verbose_name="revoked at"),
                 ),
                 (
+                    "address",
+                    models.CharField(
+                        blank=True, default="", max_length=45, verbose_name="address"
+                    ),
+                ),
+                (
                     "member",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
@@ -191,6 +205,35 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "member token",
                 "verbose_name_plural": "member tokens",
+            },
+        ),
+        migrations.CreateModel(
+            name="Pin",
+            fields=[
+                (
+                    "member",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="pin",
+                        serialize=False,
+                        to="members.member",
+                        verbose_name="member",
+                    ),
+                ),
+                ("pin_hash", models.CharField(max_length=128)),
+                (
+                    "set_at",
+                    models.DateTimeField(
+                        db_default=mps.core.database.DatabaseNow(),
+                        editable=False,
+                        verbose_name="set at",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "PIN",
+                "verbose_name_plural": "PINs",
             },
         ),
         migrations.AddConstraint(

@@ -1,6 +1,10 @@
+DROP FUNCTION members_count_old_tokens();
+DROP FUNCTION members_purge_tokens(integer);
 DROP FUNCTION members_taken(text, text, text, text);
 DROP FUNCTION members_find_by_user(integer);
-DROP FUNCTION members_find_sign_in(text);
+DROP FUNCTION members_token_lives(uuid);
+DROP FUNCTION members_find_by_identity(text, text);
+DROP FUNCTION members_find_sign_in(text, boolean);
 DROP FUNCTION members_authenticate_token(uuid, bytea);
 DROP TRIGGER members_member_fact ON members_member;
 DROP FUNCTION members_next_number();

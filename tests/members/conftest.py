@@ -5,9 +5,12 @@ import secrets
 import pytest
 from django.test import Client
 
+from mps.core import throttle
+
 
 @pytest.fixture
-def client(database: str, settings) -> Client:
+def client(database: str, settings, monkeypatch) -> Client:
+    monkeypatch.setattr(throttle._Away, "until", 0.0)
     settings.CACHES = {
         "default": {**settings.CACHES["default"], "KEY_PREFIX": secrets.token_hex(8)}
     }

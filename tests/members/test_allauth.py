@@ -71,12 +71,13 @@ def test_sign_in_look_and_sign_out(client, field):
     ]
 
 
-def test_session_outlives_a_token_ended_before_it(client):
+def test_session_ends_with_the_token_handed_out_with_it(client):
     member, _ = factories.make_member()
     response = allauth_log_in(client, member.phone)
     post(client, "/api/v1/auth/logout", **bearer(response.json()["meta"]["access_token"]))
 
-    assert client.delete(SESSION, headers=session_header(response)).status_code == 401
+    assert client.get(SESSION, headers=session_header(response)).status_code == 410
+    assert client.delete(SESSION, headers=session_header(response)).status_code == 410
     assert len(events("LOGGED_OUT")) == 1
 
 
@@ -199,11 +200,25 @@ def test_without_redis_nothing_breaks(client, settings):
     }
 
     assert allauth_log_in(client, member.phone).status_code == 200
-    assert allauth_log_in(client, member.phone, "not-the-password").status_code == 400
+    for _ in range(4):
+        assert allauth_log_in(client, member.phone, "not-the-password").status_code == 400
     change = {"current_password": factories.PASSWORD, "new_password": NEW_PASSWORD}
-    refused = post(client, CHANGE_PASSWORD, change, **session)
-    assert_problem(refused, 503, "UNAVAILABLE")
-    assert refused["Retry-After"]
+    assert post(client, CHANGE_PASSWORD, change, **session).status_code == 200
+    assert allauth_log_in(client, member.phone, "not-the-password").status_code == 400
+    refused = allauth_log_in(client, member.phone, NEW_PASSWORD)
+    assert refused.json()["errors"][0]["code"] == "too_many_login_attempts"
+
+
+def test_guesses_of_the_present_password_are_counted(client):
+    member, _ = factories.make_member()
+    session = session_header(allauth_log_in(client, member.phone))
+    wrong = {"current_password": "not-the-password", "new_password": NEW_PASSWORD}
+    for _ in range(5):
+        assert post(client, CHANGE_PASSWORD, wrong, **session).status_code == 400
+
+    right = {"current_password": factories.PASSWORD, "new_password": NEW_PASSWORD}
+    assert_problem(post(client, CHANGE_PASSWORD, right, **session), 429, "RATE_LIMITED")
+    assert_problem(log_in(client, member.phone, factories.PASSWORD), 429, "RATE_LIMITED")
     assert events("PASSWORD_CHANGED") == []
 
 

@@ -1,0 +1,238 @@
+"""Other ways in, by a code or a provider; sessions, passwords, and what a member has proved."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from members import limits, onetime, proofs, selectors, services
+from members.errors import InvalidCredentialsError
+from members.models import ExternalIdentity, Member, MemberToken
+from members.selectors import MemberPrincipal
+from members.services import IssuedToken
+from mps.audit import services as audit
+from mps.core import errors, principals, throttle
+
+# --- in, by a code -------------------------------------------------------------------------------
+
+
+def request_sign_in_code(*, identifier: str) -> None:
+    """Send a code to a member's verified phone or e-mail; nobody learns whether there is one.
+
+    :raises RateLimitedError: too many messages there, or from here.
+    """
+    _request_code("sign_in", "SIGN_IN_CODE_REQUESTED", identifier)
+
+
+def sign_in_by_code(*, identifier: str, code: str) -> IssuedToken:
+    """Sign in whoever reads at a phone or an e-mail address.
+
+    :raises InvalidCredentialsError: the code is wrong, used or over, or the address nobody's.
+    :raises RateLimitedError: too many were wrong.
+    :raises NotAuthenticatedError: a second factor is due.
+    """
+    destination = selectors.normalise_identifier(identifier)
+    try:
+        member_id = onetime.redeem_code("sign_in", destination=destination, code=code)
+    except errors.MpsError as error:
+        services.record_login_failure(identifier=identifier, error=type(error))
+        raise
+    return services.let_in(user_id=_user_id(member_id))
+
+
+# --- in, by a provider ---------------------------------------------------------------------------
+
+
+def sign_in_by_provider(
+    *, request: HttpRequest, provider: str, proof: Mapping[str, str]
+) -> IssuedToken:
+    """Sign in the member whose identity a provider's token proves.
+
+    :raises InvalidCredentialsError: the provider does not confirm it, or it is nobody's.
+    :raises UnavailableError: the provider does not answer as it should.
+    :raises NotAuthenticatedError: a second factor is due.
+    """
+    try:
+        external_id = proofs.prove_identity(request=request, provider=provider, proof=proof)
+        member = selectors.find_sign_in_by_identity(provider, external_id)
+        if member is None:
+            raise InvalidCredentialsError("This identity is bound to no member.")
+    except (InvalidCredentialsError, errors.RateLimitedError) as error:
+        services.record_login_failure(identifier=provider, error=type(error))
+        raise
+    return services.let_in(user_id=member.user_id)
+
+
+def bind_own_identity(
+    *, request: HttpRequest, member_id: UUID, provider: str, proof: Mapping[str, str]
+) -> ExternalIdentity:
+    """Bind an identity to the member who proves that it is theirs.
+
+    :raises InvalidCredentialsError: the provider does not confirm it.
+    :raises ExternalIdAlreadyBoundError: it belongs to a member, or this one has one there.
+    :raises UnavailableError: the provider does not answer as it should.
+    :raises MemberSuspendedError: the member is suspended.
+    """
+    with audit.refusals(
+        "IDENTITY_BIND_REFUSED",
+        object_type="member",
+        object_id=member_id,
+        details={"provider": provider[:30]},
+    ):
+        external_id = proofs.prove_identity(request=request, provider=provider, proof=proof)
+        with principals.principal_scope("member_app", member_id):
+            return services.write_identity(
+                services.lock_active(member_id), provider=provider, external_id=external_id
+            )
+
+
+# --- proofs of phone and e-mail ------------------------------------------------------------------
+
+
+def request_verification(*, member_id: UUID, destination: str) -> None:
+    """Send a code to the phone or e-mail a member says is theirs, so that they prove it.
+
+    :raises InvalidRequestError: it is neither.
+    :raises RateLimitedError: too many messages there, or from here.
+    :raises MemberSuspendedError: the member is suspended.
+    """
+    with audit.refusals("VERIFICATION_REFUSED", object_type="member", object_id=member_id):
+        phone, email = services.check_contact(destination)
+        with principals.principal_scope("member_app", member_id):
+            services.lock_active(member_id)
+        onetime.request_code("verify", destination=phone or email or "", member_id=member_id)
+        audit.record(
+            "VERIFICATION_REQUESTED",
+            object_type="member",
+            object_id=member_id,
+            details={"to": selectors.mask_identifier(destination)},
+        )
+
+
+def verify_contact(*, member_id: UUID, destination: str, code: str) -> Member:
+    """Give a member the phone or e-mail they have proved to read. Whoever only claimed it loses it.
+
+    :raises InvalidCredentialsError: the code is wrong, used or over.
+    :raises RateLimitedError: too many were wrong.
+    :raises AlreadyExistsError: somebody else has proved it, too.
+    :raises MemberSuspendedError: the member is suspended.
+    """
+    with audit.refusals("VERIFICATION_REFUSED", object_type="member", object_id=member_id):
+        phone, email = services.check_contact(destination)
+        onetime.redeem_code(
+            "verify", destination=phone or email or "", code=code, member_id=member_id
+        )
+        with principals.principal_scope("member_app", member_id):
+            member = services.lock_active(member_id)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT members_take_contact(%s, %s)", [phone, email])
+                losers = cursor.fetchone()[0]
+            if losers is None:
+                raise errors.AlreadyExistsError("Another member has proved this to be theirs.")
+            shown = {"to": selectors.mask_identifier(destination)}
+            audit.record(
+                "CONTACT_VERIFIED", object_type="member", object_id=member.number, details=shown
+            )
+            for number in losers:
+                audit.record("CONTACT_LOST", object_type="member", object_id=number, details=shown)
+            return selectors.get_member(member_id)
+
+
+# --- passwords -----------------------------------------------------------------------------------
+
+
+def change_password(*, member: MemberPrincipal, current_password: str, new_password: str) -> None:
+    """Give a member who knows their password another one. Their other tokens end.
+
+    :raises InvalidCredentialsError: the present password is wrong.
+    :raises RateLimitedError: it was wrong too often, here or at sign-in.
+    :raises InvalidRequestError: the new one is too short, too long or too common.
+    """
+    with audit.refusals(
+        "PASSWORD_CHANGE_REFUSED", object_type="member", object_id=member.member_number
+    ):
+        guesses = limits.password(f"member:{member.member_id}")
+        throttle.count_guesses(guesses)
+        user = get_user_model().objects.get(pk=member.user_id)
+        if not user.check_password(current_password):
+            raise InvalidCredentialsError("The present password is wrong.")
+        throttle.give_guesses_back(guesses)
+        encoded = services.encode_password(new_password, field="new_password")
+        services.write_password(
+            member_id=member.member_id, encoded=encoded, keep_token=member.token_id
+        )
+
+
+def request_password_reset(*, identifier: str) -> None:
+    """Send a code to a member's verified phone or e-mail; nobody learns whether there is one.
+
+    :raises RateLimitedError: too many messages there, or from here.
+    """
+    _request_code("reset", "PASSWORD_RESET_REQUESTED", identifier)
+
+
+def reset_password(*, identifier: str, code: str, password: str) -> None:
+    """Give whoever reads at a phone or an e-mail address another password. Every token ends.
+
+    :raises InvalidRequestError: the password is too short, too long or too common.
+    :raises InvalidCredentialsError: the code is wrong, used or over, or the address nobody's.
+    :raises RateLimitedError: too many were wrong.
+    """
+    with audit.refusals(
+        "PASSWORD_RESET_REFUSED",
+        object_type="member",
+        object_id=selectors.mask_identifier(identifier),
+    ):
+        # Before the code is looked at: a password that will not do burns none.
+        services.check_new_password(password)
+        destination = selectors.normalise_identifier(identifier)
+        member_id = onetime.redeem_code("reset", destination=destination, code=code)
+        encoded = services.encode_password(password)
+        services.write_password(member_id=member_id, encoded=encoded, acting=True)
+
+
+# --- sessions ------------------------------------------------------------------------------------
+
+
+def end_session(*, member: MemberPrincipal, token_id: UUID) -> None:
+    """End one of a member's tokens at once, and the session it was handed out with.
+
+    :raises NotFoundError: they have no such token that lives.
+    """
+    with (
+        audit.refusals("SESSION_END_REFUSED", object_type="member", object_id=member.member_number),
+        principals.principal_scope("member_app", member.member_id),
+    ):
+        if not MemberToken.objects.filter(
+            id=token_id, member_id=member.member_id, revoked_at=None, expires_at__gt=Now()
+        ).update(revoked_at=Now()):
+            raise errors.NotFoundError("There is no such session.")
+        audit.record(
+            "SESSION_ENDED",
+            object_type="member",
+            object_id=member.member_number,
+            details={"token": str(token_id)},
+        )
+
+
+# --- inside --------------------------------------------------------------------------------------
+
+
+def _request_code(purpose: onetime.Purpose, action: str, identifier: str) -> None:
+    destination = selectors.normalise_identifier(identifier)
+    # Outcome and cost are the same for everybody: only the worker knows whether a message leaves.
+    member = selectors.find_by_proved_contact(destination)
+    onetime.request_code(
+        purpose, destination=destination, member_id=member.member_id if member else None
+    )
+    audit.record(
+        action, object_type="member", object_id=selectors.mask_identifier(identifier), details={}
+    )
+
+
+def _user_id(member_id: UUID) -> int:
+    with principals.principal_scope("member_app", member_id):
+        return selectors.get_member(member_id).user_id

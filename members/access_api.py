@@ -1,0 +1,331 @@
+"""What members' apps call to get in by other ways, and to look after their ways in."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from members import access, onetime, selectors, services
+from members.api import MEMBER_EXAMPLE, PROOF_EXAMPLES, MemberOut, MemberView, Moment, ProofInput
+from members.models import MemberToken
+from mps.core import api, fields
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_TOKEN_EXAMPLE = {
+    "token": f"mps.m{'0' * 32}.{'A' * 43}",
+    "expires_at": "2025-09-30T04:00:00.000000Z",
+}
+_SIGNED_IN = OpenApiExample("Signed in", _TOKEN_EXAMPLE, response_only=True)
+_SENT = OpenApiExample(
+    "Sent, if there is anybody",
+    {"expires_in_seconds": onetime.TTL_SECONDS},
+    response_only=True,
+    status_codes=["202"],
+)
+
+
+class OneTimeCode(fields.Text):
+    """Six digits, as they were sent."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=12, **kwargs)
+
+
+class Identifier(fields.Text):
+    """A phone, an e-mail address or a member number."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=selectors.MAX_IDENTIFIER_LENGTH, **kwargs)
+
+
+class TokenOut(serializers.Serializer[services.IssuedToken]):
+    """A member token."""
+
+    token = serializers.CharField()
+    expires_at = Moment()
+
+
+class SentOut(serializers.Serializer[Any]):
+    """What is said of a message, whether it was sent or not."""
+
+    expires_in_seconds = serializers.IntegerField()
+
+
+class Door(api.ApiView):
+    """An endpoint for whoever is not known yet."""
+
+    authentication_classes = []
+    permission_classes = []
+
+
+def sent() -> Response:
+    """Answer that a code was sent, if there was anybody to send it to."""
+    return Response({"expires_in_seconds": onetime.TTL_SECONDS}, status=202, headers=_NO_STORE)
+
+
+def let_in(token: services.IssuedToken) -> Response:
+    """Answer a token."""
+    return Response(TokenOut(token).data, headers=_NO_STORE)
+
+
+class ProviderLoginView(Door):
+    """Sign in by a provider."""
+
+    @extend_schema(
+        operation_id="login_by_provider",
+        tags=["Members"],
+        auth=[],
+        request=ProofInput,
+        responses={200: TokenOut, 401: None},
+        examples=[*PROOF_EXAMPLES, _SIGNED_IN],
+    )
+    def post(self, request: Request) -> Response:
+        """Sign in by a provider's token; the identity must be bound to a member."""
+        asked = api.read_body(ProofInput, request)
+        return let_in(access.sign_in_by_provider(request=request._request, **asked))
+
+
+class LoginCodeView(Door):
+    """Ask for a code to sign in with."""
+
+    class Input(serializers.Serializer[Any]):
+        identifier = Identifier()
+
+    @extend_schema(
+        operation_id="request_login_code",
+        tags=["Members"],
+        auth=[],
+        request=Input,
+        responses={202: SentOut},
+        examples=[
+            OpenApiExample(
+                "To a verified phone or e-mail", {"identifier": "0912345678"}, request_only=True
+            ),
+            _SENT,
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Send a code to a verified phone or e-mail. The answer is the same for everybody."""
+        access.request_sign_in_code(**api.read_body(self.Input, request))
+        return sent()
+
+
+class CodeLoginView(Door):
+    """Sign in by a code."""
+
+    class Input(serializers.Serializer[Any]):
+        identifier = Identifier()
+        code = OneTimeCode()
+
+    @extend_schema(
+        operation_id="login_by_code",
+        tags=["Members"],
+        auth=[],
+        request=Input,
+        responses={200: TokenOut, 401: None},
+        examples=[
+            OpenApiExample(
+                "The code that came",
+                {"identifier": "0912345678", "code": "048213"},
+                request_only=True,
+            ),
+            _SIGNED_IN,
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Sign in by the code that was sent last; it works once."""
+        return let_in(access.sign_in_by_code(**api.read_body(self.Input, request)))
+
+
+class PasswordResetView(Door):
+    """Ask for a code to set another password with."""
+
+    class Input(serializers.Serializer[Any]):
+        identifier = Identifier()
+
+    @extend_schema(
+        operation_id="request_password_reset",
+        tags=["Members"],
+        auth=[],
+        request=Input,
+        responses={202: SentOut},
+        examples=[
+            OpenApiExample(
+                "To a verified phone or e-mail", {"identifier": "0912345678"}, request_only=True
+            ),
+            _SENT,
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Send a code to a verified phone or e-mail. The answer is the same for everybody."""
+        access.request_password_reset(**api.read_body(self.Input, request))
+        return sent()
+
+
+class PasswordResetConfirmView(Door):
+    """Set another password by a code."""
+
+    class Input(serializers.Serializer[Any]):
+        identifier = Identifier()
+        code = OneTimeCode()
+        password = fields.Secret(max_length=services.MAX_PASSWORD_LENGTH)
+
+    @extend_schema(
+        operation_id="reset_password",
+        tags=["Members"],
+        auth=[],
+        request=Input,
+        responses={204: None, 401: None},
+        examples=[
+            OpenApiExample(
+                "The code that came",
+                {"identifier": "0912345678", "code": "048213", "password": "battery staple 8"},
+                request_only=True,
+            )
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Set another password by the code that was sent last; every token ends."""
+        access.reset_password(**api.read_body(self.Input, request))
+        return Response(status=204)
+
+
+class PasswordView(MemberView):
+    """The member's own password."""
+
+    class Input(serializers.Serializer[Any]):
+        current_password = fields.Secret(max_length=services.MAX_PASSWORD_LENGTH)
+        new_password = fields.Secret(max_length=services.MAX_PASSWORD_LENGTH)
+
+    @extend_schema(
+        operation_id="change_my_password",
+        tags=["Members"],
+        request=Input,
+        responses={204: None},
+        examples=[
+            OpenApiExample(
+                "Another one",
+                {"current_password": "correct-horse-7", "new_password": "battery staple 8"},
+                request_only=True,
+            )
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Set another password; this token goes on, all others end."""
+        access.change_password(member=self.member, **api.read_body(self.Input, request))
+        return Response(status=204)
+
+
+class VerificationsView(MemberView):
+    """Ask for a code to prove a phone or an e-mail with."""
+
+    class Input(serializers.Serializer[Any]):
+        contact = fields.Text(max_length=254)
+
+    @extend_schema(
+        operation_id="request_verification",
+        tags=["Members"],
+        request=Input,
+        responses={202: SentOut},
+        examples=[
+            OpenApiExample("A phone", {"contact": "0912345678"}, request_only=True),
+            _SENT,
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Send a code to a phone or an e-mail address that I say is mine."""
+        asked = api.read_body(self.Input, request)
+        access.request_verification(member_id=self.member.member_id, destination=asked["contact"])
+        return sent()
+
+
+class VerificationConfirmView(MemberView):
+    """Prove a phone or an e-mail."""
+
+    class Input(serializers.Serializer[Any]):
+        contact = fields.Text(max_length=254)
+        code = OneTimeCode()
+
+    @extend_schema(
+        operation_id="verify_contact",
+        tags=["Members"],
+        request=Input,
+        responses={200: MemberOut},
+        examples=[
+            OpenApiExample(
+                "The code that came",
+                {"contact": "0912345678", "code": "048213"},
+                request_only=True,
+            ),
+            OpenApiExample("Proved", MEMBER_EXAMPLE, response_only=True),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Prove that a phone or an e-mail address is mine; from now on it signs me in."""
+        asked = api.read_body(self.Input, request)
+        member = access.verify_contact(
+            member_id=self.member.member_id, destination=asked["contact"], code=asked["code"]
+        )
+        return Response(MemberOut(member).data)
+
+
+class SessionsView(MemberView):
+    """Where the member is signed in."""
+
+    class Output(serializers.Serializer[Any]):
+        class Session(serializers.Serializer[MemberToken]):
+            id = serializers.UUIDField()
+            created_at = Moment()
+            expires_at = Moment()
+            address = serializers.CharField()
+            current = serializers.BooleanField()
+
+        results = Session(many=True)
+
+    @extend_schema(
+        operation_id="list_my_sessions",
+        tags=["Members"],
+        responses={200: Output},
+        examples=[
+            OpenApiExample(
+                "This one only",
+                {
+                    "results": [
+                        {
+                            "id": "0198f0a1-6a5b-7c3d-8e9f-0a1b2c3d4e5f",
+                            "created_at": "2025-09-29T04:00:00.000000Z",
+                            "expires_at": "2025-09-30T04:00:00.000000Z",
+                            "address": "203.0.113.7",
+                            "current": True,
+                        }
+                    ]
+                },
+                response_only=True,
+            )
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """List my tokens that work, newest first, with the address each was made for."""
+        found = list(selectors.sessions_of(self.member.member_id))
+        for each in found:
+            each.current = each.id == self.member.token_id  # type: ignore[attr-defined]
+        return Response(self.Output({"results": found}).data)
+
+
+class SessionView(MemberView):
+    """One of them."""
+
+    @extend_schema(
+        operation_id="end_my_session",
+        tags=["Members"],
+        request=None,
+        responses={204: None},
+        examples=[OpenApiExample("Ended", None, response_only=True, status_codes=["204"])],
+    )
+    def delete(self, request: Request, session_id: UUID) -> Response:
+        """End one of my tokens at once."""
+        access.end_session(member=self.member, token_id=session_id)
+        return Response(status=204)

@@ -1,0 +1,61 @@
+"""A member's PIN: what approves a payment above the threshold."""
+
+import re
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import check_password, make_password
+
+from members.errors import InvalidCredentialsError
+from members.models import Member, Pin
+from mps.audit import services as audit
+from mps.core import principals, throttle
+from mps.core.database import DatabaseNow
+from mps.core.errors import InvalidRequestError, PermissionDeniedError
+
+_FORM = re.compile(r"[0-9]{4,8}", re.ASCII)
+_GUESSES = 5
+_WINDOW_SECONDS = 900
+
+
+def set_pin(*, member_id: UUID, password: str, pin: str) -> None:
+    """Set a member's PIN, or another one; the account's password says it is them.
+
+    :raises InvalidRequestError: the PIN is not four to eight digits.
+    :raises InvalidCredentialsError: the password is wrong.
+    :raises RateLimitedError: it was wrong too often.
+    """
+    if not _FORM.fullmatch(pin):
+        raise InvalidRequestError(errors={"pin": ["Four to eight digits."]})
+    with audit.refusals("PIN_CHANGE_REFUSED", object_type="member", object_id=member_id):
+        throttle.count_guess("pin:password", member_id, _GUESSES, _WINDOW_SECONDS)
+        with principals.principal_scope("member_app", member_id):
+            user_id = Member.objects.values_list("user_id", flat=True).get(id=member_id)
+        user = get_user_model().objects.get(pk=user_id)
+        if not user.check_password(password):
+            raise InvalidCredentialsError
+        throttle.give_back("pin:password", member_id, _WINDOW_SECONDS)
+        with principals.principal_scope("member_app", member_id):
+            Pin.objects.update_or_create(
+                member_id=member_id,
+                defaults={"pin_hash": make_password(pin), "set_at": DatabaseNow()},
+            )
+            audit.record("PIN_CHANGED", object_type="member", object_id=member_id)
+
+
+def require_pin(*, member_id: UUID, pin: str) -> None:
+    """Check a member's PIN. Outside any scope; guesses are counted before anything is hashed.
+
+    :raises PermissionDeniedError: the member has set none.
+    :raises InvalidCredentialsError: it is wrong.
+    :raises RateLimitedError: it was wrong too often.
+    """
+    throttle.count_guess("pin", member_id, _GUESSES, _WINDOW_SECONDS)
+    with principals.principal_scope("member_app", member_id):
+        known = Pin.objects.filter(member_id=member_id).first()
+    if known is None:
+        throttle.give_back("pin", member_id, _WINDOW_SECONDS)
+        raise PermissionDeniedError("Set a PIN first.")
+    if not check_password(pin, known.pin_hash):
+        raise InvalidCredentialsError("The PIN is wrong.")
+    throttle.give_back("pin", member_id, _WINDOW_SECONDS)
