@@ -10,7 +10,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from merchants import services
+from merchants import services, webhook_admin  # noqa: F401
 from merchants.models import Merchant, MerchantUser, Terminal
 from mps.core import console
 from mps.core.console import Act, Done, Section
@@ -64,6 +64,7 @@ class MerchantAdmin(console.Exported, console.ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("code", "name", "contact", "created_at")}),
         (_("Status"), {"fields": ("shown_status", "status_reason")}),
+        (_("Limits"), {"fields": ("limit_per_payment", "limit_per_day")}),
         (_("Settlement"), {"fields": ("settlement_mode", "fee_rate", "time_zone", "account")}),
     )
 
@@ -131,16 +132,6 @@ def _create(nothing: None, values: dict[str, Any], staff: Any) -> Done:
     return Done(text=_("%(name)s is open.") % {"name": merchant}, show=merchant)
 
 
-def _suspend(merchant: Merchant, values: dict[str, Any], staff: Any) -> Done:
-    services.suspend_merchant(merchant_id=merchant.id, reason=values["reason"])
-    return Done(text=_("%(name)s is suspended.") % {"name": merchant})
-
-
-def _activate(merchant: Merchant, values: dict[str, Any], staff: Any) -> Done:
-    services.activate_merchant(merchant_id=merchant.id, reason=values["reason"])
-    return Done(text=_("%(name)s is active again.") % {"name": merchant})
-
-
 def _create_terminal(merchant: Merchant, values: dict[str, Any], staff: Any) -> Done:
     terminal, key = services.create_terminal(
         merchant_id=merchant.id,
@@ -161,11 +152,6 @@ def _rotate(terminal: Terminal, values: dict[str, Any], staff: Any) -> Done:
         terminal_id=terminal.id, overlap_seconds=values["overlap_seconds"]
     )
     return Done(text=_("This is the new key of %(till)s:") % {"till": terminal.name}, secret=key)
-
-
-def _revoke(terminal: Terminal, values: dict[str, Any], staff: Any) -> Done:
-    services.revoke_terminal(terminal_id=terminal.id, reason=values["reason"])
-    return Done(text=_("%(till)s is shut out.") % {"till": terminal.name})
 
 
 console.add_acts(
@@ -192,7 +178,7 @@ console.add_acts(
         name="suspend",
         label=_("Suspend"),
         explanation=_("These shops take no payments, top-ups or refunds any more, at once:"),
-        run=_suspend,
+        run=console.calling(services.suspend_merchant, "merchant_id", _("%(name)s is suspended.")),
         bulk=True,
         offered=lambda merchant: merchant.status == Merchant.Status.ACTIVE,
         icon="block",
@@ -202,11 +188,18 @@ console.add_acts(
         name="activate",
         label=_("Activate"),
         explanation=_("These shops take payments, top-ups and refunds again:"),
-        run=_activate,
+        run=console.calling(
+            services.activate_merchant, "merchant_id", _("%(name)s is active again.")
+        ),
         bulk=True,
         offered=lambda merchant: merchant.status == Merchant.Status.SUSPENDED,
         icon="check_circle",
         variant=ActionVariant.SUCCESS,
+    ),
+    console.limiting(
+        services.set_limits,
+        "merchant_id",
+        _("Limits what this shop takes, from the next payment on:"),
     ),
 )
 console.add_acts(
@@ -224,7 +217,7 @@ console.add_acts(
         name="revoke",
         label=_("Shut out"),
         explanation=_("These tills stop working at once and for good, with all their keys:"),
-        run=_revoke,
+        run=console.calling(services.revoke_terminal, "terminal_id", _("%(name)s is shut out.")),
         bulk=True,
         offered=lambda terminal: terminal.revoked_at is None,
         icon="block",

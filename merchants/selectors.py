@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import QuerySet
 
-from merchants.models import Merchant
+from merchants.models import Merchant, WebhookDelivery, WebhookEndpoint
 from mps.core import principals
 from mps.core.errors import NotFoundError
 from mps.core.keys import PresentedKey
@@ -69,10 +71,22 @@ def get_till_of_merchant(merchant_code: str) -> Till:
 
     :raises NotFoundError: there is no such shop.
     """
+    return _till(code=merchant_code)
+
+
+def get_till(*, merchant_id: UUID) -> Till:
+    """Return a shop as a till without terminal, by its id. Opens its own scope.
+
+    :raises NotFoundError: there is no such shop.
+    """
+    return _till(id=merchant_id)
+
+
+def _till(**which: Any) -> Till:
     with principals.principal_scope("platform_admin"):
-        merchant = Merchant.objects.filter(code=merchant_code).first()
+        merchant = Merchant.objects.filter(**which).first()
     if merchant is None:
-        raise NotFoundError("There is no merchant with this code.")
+        raise NotFoundError("There is no such merchant.")
     return Till(
         merchant.id,
         merchant.code,
@@ -82,3 +96,30 @@ def get_till_of_merchant(merchant_code: str) -> Till:
         merchant.fee_rate,
         can_top_up=True,
     )
+
+
+def list_endpoints(*, merchant_id: UUID) -> QuerySet[WebhookEndpoint]:
+    """Return a shop's webhook endpoints. Inside a scope."""
+    return WebhookEndpoint.objects.filter(merchant_id=merchant_id, deleted_at=None)
+
+
+def get_endpoint(*, merchant_id: UUID, endpoint_id: UUID, lock: bool = False) -> WebhookEndpoint:
+    """Return a webhook endpoint of this shop. Inside a scope.
+
+    :param lock: let nobody else change it until the database transaction ends.
+    :raises NotFoundError: there is none, or it is another shop's.
+    """
+    found = list_endpoints(merchant_id=merchant_id).filter(id=endpoint_id)
+    endpoint = (found.select_for_update(no_key=True) if lock else found).first()
+    if endpoint is None:
+        raise NotFoundError("There is no such webhook endpoint.")
+    return endpoint
+
+
+def list_deliveries(*, merchant_id: UUID, endpoint_id: UUID) -> QuerySet[WebhookDelivery]:
+    """Return what was or will be sent to a webhook endpoint of this shop. Inside a scope.
+
+    :raises NotFoundError: there is no such endpoint, or it is another shop's.
+    """
+    endpoint = get_endpoint(merchant_id=merchant_id, endpoint_id=endpoint_id)
+    return WebhookDelivery.objects.filter(endpoint_id=endpoint.id).select_related("event")

@@ -1,19 +1,23 @@
 """Open shops and tills, suspend and reactivate them."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
+import orjson
 from django.conf import settings
+from django.db import connection
 from django.db.models.functions import Now
 
 from merchants.errors import MerchantSuspendedError
 from merchants.models import Merchant, Terminal, TerminalKey
 from merchants.selectors import Till
 from mps.audit import services as audit
-from mps.core import errors, keys, principals
+from mps.core import errors, keys, limits, principals
 from mps.ledger import services as ledger
 
 
@@ -139,6 +143,36 @@ def activate_merchant(*, merchant_id: UUID, reason: str = "") -> None:
     _set_status(merchant_id, Merchant.Status.ACTIVE, "MERCHANT_ACTIVATED", reason)
 
 
+def set_limits(
+    *,
+    merchant_id: UUID,
+    limit_per_payment: Decimal | None,
+    limit_per_day: Decimal | None,
+    reason: str,
+) -> None:
+    """Limit what a shop may take; None: no limit.
+
+    :raises NotFoundError: there is no such shop.
+    :raises InvalidRequestError: a limit is not as it must be, or there is no reason.
+    """
+    audit.require_reason(reason)
+    new = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
+    limits.require_limits(**new)
+    with (
+        audit.refusals("MERCHANT_LIMITS_REFUSED", object_type="merchant", object_id=merchant_id),
+        principals.principal_scope("platform_admin"),
+    ):
+        merchant = Merchant.objects.select_for_update().filter(id=merchant_id).first()
+        if merchant is None:
+            raise errors.NotFoundError("There is no such merchant.")
+        audit.record(
+            "MERCHANT_LIMITS_SET",
+            object_type="merchant",
+            object_id=merchant_id,
+            details={**limits.write_limits(merchant, **new), "reason": reason},
+        )
+
+
 def require_active(till: Till, *, action: str, details: dict[str, str] | None = None) -> None:
     """Let only an active shop go on; the refusal is recorded as `action`.
 
@@ -149,6 +183,21 @@ def require_active(till: Till, *, action: str, details: dict[str, str] | None = 
     ):
         if till.merchant_status != Merchant.Status.ACTIVE:
             raise MerchantSuspendedError
+
+
+def emit_event(*, merchant_id: UUID, event_type: str, data: Mapping[str, Any]) -> None:
+    """Tell a shop's webhook endpoints of something; commits with its surroundings.
+
+    Nothing is written when no endpoint wants it. Inside a scope of the shop or the platform.
+
+    :param event_type: one of `WebhookEvent.Type`.
+    :param data: the object as the POS API shows it; money as strings.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT merchants_emit(%s, %s, %s::jsonb)",
+            [merchant_id, event_type, orjson.dumps(dict(data)).decode()],
+        )
 
 
 def _set_status(merchant_id: UUID, status: str, action: str, reason: str) -> None:

@@ -1,0 +1,286 @@
+"""How a shop manages where it is told of what happens."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from merchants import webhooks
+from merchants.authentication import TerminalAuthentication
+from merchants.models import WebhookDelivery, WebhookEvent
+from merchants.selectors import Till
+from mps.core import fields
+from mps.core.api import ApiView, NewestFirst, read_body
+
+ENDPOINT = {
+    "id": "01998f2e-7a3b-7c4d-8e5f-6a7b8c9d0e1f",
+    "url": "https://till.example.com/mps",
+    "description": "The till's back office",
+    "events": ["payment.completed", "refund.completed"],
+    "enabled": True,
+    "disabled_reason": "",
+    "failing_since": None,
+    "created_at": "2025-09-29T04:00:00.000000Z",
+}
+WITH_SECRET = {**ENDPOINT, "secret": "whsec_bm90IGEgc2VjcmV0LCBqdXN0IGFuIGV4YW1wbGUhISE="}
+DELIVERY = {
+    "id": "01998f2f-1a2b-7c3d-8e4f-5a6b7c8d9e0f",
+    "webhook_id": "01998f2f-1a2b-7c3d-8e4f-5a6b7c8d9e0e",
+    "type": "payment.completed",
+    "state": "pending",
+    "attempts": 2,
+    "next_attempt_at": "2025-09-29T04:00:36.000000Z",
+    "last_attempt_at": "2025-09-29T04:00:06.000000Z",
+    "last_status": 503,
+    "last_error": "HTTP 503",
+    "delivered_at": None,
+    "created_at": "2025-09-29T04:00:00.000000Z",
+}
+
+
+class PosView(ApiView):
+    """An endpoint for tills."""
+
+    authentication_classes = [TerminalAuthentication]
+
+    @property
+    def till(self) -> Till:
+        """The till that asks."""
+        till: Till = self.request.user  # type: ignore[assignment]
+        return till
+
+
+class EndpointOut(serializers.Serializer[Any]):
+    """Where a shop is told; no `events`: of everything."""
+
+    id = serializers.UUIDField()
+    url = serializers.CharField()
+    description = serializers.CharField()
+    events = serializers.ListField(child=serializers.ChoiceField(choices=webhooks.EVENT_TYPES))
+    enabled = serializers.BooleanField()
+    disabled_reason = serializers.CharField()
+    failing_since = fields.Moment(allow_null=True)
+    created_at = fields.Moment()
+
+
+class SecretOut(EndpointOut):
+    """The same with its secret, which is not shown again."""
+
+    secret = serializers.CharField()
+
+
+class DeliveryOut(serializers.Serializer[Any]):
+    """How telling it went; `webhook_id` is what the receiver gets as `webhook-id`."""
+
+    id = serializers.UUIDField()
+    webhook_id = serializers.UUIDField(source="event_id")
+    type = serializers.ChoiceField(choices=WebhookEvent.Type.choices, source="event.type")
+    state = serializers.ChoiceField(choices=WebhookDelivery.State.choices)
+    attempts = serializers.IntegerField()
+    next_attempt_at = fields.Moment(allow_null=True, source="planned_at")
+    last_attempt_at = fields.Moment(allow_null=True)
+    last_status = serializers.IntegerField(allow_null=True)
+    last_error = serializers.CharField()
+    delivered_at = fields.Moment(allow_null=True)
+    created_at = fields.Moment()
+
+
+class Events(serializers.ListField):
+    """Types of events; none: all."""
+
+    child = fields.Choice(choices=webhooks.EVENT_TYPES)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=len(webhooks.EVENT_TYPES), **kwargs)
+
+
+class WebhookEndpointsView(PosView):
+    """Where this shop is told."""
+
+    pagination_class = NewestFirst
+    query_parameters = NewestFirst.QUERY
+
+    class Input(serializers.Serializer[Any]):
+        """A new endpoint."""
+
+        url = fields.Text(max_length=500)
+        description = fields.Text(max_length=200, required=False, allow_blank=True)
+        events = Events(required=False)
+
+    @extend_schema(
+        operation_id="list_webhook_endpoints",
+        tags=["POS"],
+        responses={200: EndpointOut(many=True)},
+        examples=[OpenApiExample("An endpoint", ENDPOINT, response_only=True)],
+    )
+    def get(self, request: Request) -> Response:
+        """List this shop's webhook endpoints, newest first."""
+        pages = NewestFirst()
+        found = webhooks.list_endpoints(till=self.till)
+        page = pages.paginate_queryset(found, request, view=self) or []
+        return pages.get_paginated_response(EndpointOut(page, many=True).data)
+
+    @extend_schema(
+        operation_id="create_webhook_endpoint",
+        tags=["POS"],
+        request=Input,
+        responses={201: SecretOut},
+        examples=[
+            OpenApiExample(
+                "Payments and refunds",
+                {name: ENDPOINT[name] for name in ("url", "description", "events")},
+                request_only=True,
+            ),
+            OpenApiExample("With its secret", WITH_SECRET, response_only=True),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Open a webhook endpoint; its secret is shown this once.
+
+        Messages are signed as Standard Webhooks (`webhook-id`, `webhook-timestamp`,
+        `webhook-signature`); their body is `{"type", "timestamp", "data"}`. Answer 2xx within ten
+        seconds; anything else is tried again for three days, under the same `webhook-id`.
+        """
+        endpoint, secret = webhooks.create_endpoint(
+            till=self.till, **read_body(self.Input, request)
+        )
+        return Response({**EndpointOut(endpoint).data, "secret": secret}, status=201)
+
+
+class WebhookEndpointView(PosView):
+    """One endpoint."""
+
+    class Input(serializers.Serializer[Any]):
+        """What may be changed."""
+
+        url = fields.Text(max_length=500, required=False)
+        description = fields.Text(max_length=200, required=False, allow_blank=True)
+        events = Events(required=False)
+        enabled = fields.Flag(required=False)
+
+    @extend_schema(
+        operation_id="get_webhook_endpoint",
+        tags=["POS"],
+        responses={200: EndpointOut},
+        examples=[OpenApiExample("An endpoint", ENDPOINT, response_only=True)],
+    )
+    def get(self, request: Request, endpoint_id: UUID) -> Response:
+        """Return a webhook endpoint of this shop."""
+        endpoint = webhooks.get_endpoint(till=self.till, endpoint_id=endpoint_id)
+        return Response(EndpointOut(endpoint).data)
+
+    @extend_schema(
+        operation_id="change_webhook_endpoint",
+        tags=["POS"],
+        request=Input,
+        responses={200: EndpointOut},
+        examples=[
+            OpenApiExample("Stop for a while", {"enabled": False}, request_only=True),
+            OpenApiExample(
+                "Stopped",
+                {**ENDPOINT, "enabled": False, "disabled_reason": "Disabled by the shop."},
+                response_only=True,
+            ),
+        ],
+    )
+    def patch(self, request: Request, endpoint_id: UUID) -> Response:
+        """Change a webhook endpoint; what happens while it is disabled is not sent later."""
+        endpoint = webhooks.change_endpoint(
+            till=self.till, endpoint_id=endpoint_id, changes=read_body(self.Input, request)
+        )
+        return Response(EndpointOut(endpoint).data)
+
+    @extend_schema(operation_id="remove_webhook_endpoint", tags=["POS"], responses={204: None})
+    def delete(self, request: Request, endpoint_id: UUID) -> Response:
+        """Remove a webhook endpoint; what waits for it is not sent any more."""
+        webhooks.remove_endpoint(till=self.till, endpoint_id=endpoint_id)
+        return Response(status=204)
+
+
+class RotateSecretView(PosView):
+    """A new secret."""
+
+    class Input(serializers.Serializer[Any]):
+        """How long the old one goes on signing."""
+
+        overlap_seconds = fields.Whole(
+            required=False, min_value=0, max_value=webhooks.MAX_OVERLAP_SECONDS
+        )
+
+    @extend_schema(
+        operation_id="rotate_webhook_secret",
+        tags=["POS"],
+        request=Input,
+        responses={200: SecretOut},
+        examples=[
+            OpenApiExample("Both sign for an hour", {"overlap_seconds": 3600}, request_only=True),
+            OpenApiExample("With its new secret", WITH_SECRET, response_only=True),
+        ],
+    )
+    def post(self, request: Request, endpoint_id: UUID) -> Response:
+        """Give a webhook endpoint a new secret, shown this once; for a day the old one signs, too.
+
+        During the overlap `webhook-signature` holds a signature of each.
+        """
+        endpoint, secret = webhooks.rotate_secret(
+            till=self.till, endpoint_id=endpoint_id, **read_body(self.Input, request)
+        )
+        return Response({**EndpointOut(endpoint).data, "secret": secret})
+
+
+class SendTestView(PosView):
+    """A sign of life."""
+
+    class Input(serializers.Serializer[Any]):
+        """Nothing."""
+
+    @extend_schema(
+        operation_id="test_webhook_endpoint",
+        tags=["POS"],
+        request=Input,
+        responses={201: DeliveryOut},
+        examples=[
+            OpenApiExample("Nothing to say", {}, request_only=True),
+            OpenApiExample(
+                "On its way",
+                {
+                    **DELIVERY,
+                    "type": "ping",
+                    "attempts": 0,
+                    "next_attempt_at": "2025-09-29T04:00:00.000000Z",
+                    "last_attempt_at": None,
+                    "last_status": None,
+                    "last_error": "",
+                },
+                response_only=True,
+            ),
+        ],
+    )
+    def post(self, request: Request, endpoint_id: UUID) -> Response:
+        """Send a webhook endpoint a `ping`, by the same way as every event."""
+        read_body(self.Input, request)
+        delivery = webhooks.send_test(till=self.till, endpoint_id=endpoint_id)
+        return Response(DeliveryOut(delivery).data, status=201)
+
+
+class DeliveriesView(PosView):
+    """What was sent."""
+
+    pagination_class = NewestFirst
+    query_parameters = NewestFirst.QUERY
+
+    @extend_schema(
+        operation_id="list_webhook_deliveries",
+        tags=["POS"],
+        responses={200: DeliveryOut(many=True)},
+        examples=[OpenApiExample("To be tried again", DELIVERY, response_only=True)],
+    )
+    def get(self, request: Request, endpoint_id: UUID) -> Response:
+        """List what was or will be sent to a webhook endpoint, newest first, of 30 days."""
+        pages = NewestFirst()
+        found = webhooks.list_deliveries(till=self.till, endpoint_id=endpoint_id)
+        page = pages.paginate_queryset(found, request, view=self) or []
+        return pages.get_paginated_response(DeliveryOut(page, many=True).data)

@@ -1,0 +1,14 @@
+DROP FUNCTION merchants_count_old_webhooks();
+DROP FUNCTION merchants_purge_webhooks(integer);
+DROP FUNCTION merchants_old_webhooks();
+DROP FUNCTION merchants_resend_delivery(uuid);
+DROP FUNCTION merchants_release_deliveries(uuid);
+DROP FUNCTION merchants_finish_delivery(uuid, uuid, integer, boolean, integer, text);
+DROP FUNCTION merchants_hold_deliveries(uuid);
+DROP FUNCTION merchants_claim_deliveries(integer, integer, integer, uuid[], integer);
+DROP FUNCTION merchants_webhook_backoff(integer);
+DROP FUNCTION merchants_emit_ping(uuid);
+DROP FUNCTION merchants_emit(uuid, text, jsonb);
+DROP TABLE merchants_webhookdelivery;
+DROP TABLE merchants_webhookevent;
+DROP TABLE merchants_webhookendpoint;

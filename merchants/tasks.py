@@ -1,0 +1,17 @@
+"""What happens to shops' webhooks by itself."""
+
+from merchants import webhooks
+from mps.core.jobs import job
+from mps.core.upkeep import last_of
+
+
+@job("merchants.deliver_webhooks")
+def deliver_webhooks() -> dict[str, int]:
+    """Send what is due; meant for every ten seconds."""
+    return webhooks.deliver_due()
+
+
+@job("merchants.purge_webhooks")
+def purge_webhooks() -> int:
+    """Forget what was delivered long ago; meant for every day."""
+    return last_of(webhooks.purge_events())

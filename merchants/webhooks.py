@@ -1,0 +1,492 @@
+"""Tell shops what happened: their webhook endpoints, and the delivery of what the outbox holds.
+
+An event is written to the outbox in the database transaction of what happened, so it is there
+exactly when that is. A delivery is taken for a short while, sent with no database transaction open,
+and written down; one whose worker died comes back by itself. So each event arrives at least once,
+always under the same id, by which a receiver tells a second time.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from merchants import selectors, webhook_signing, webhook_targets
+from merchants.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
+from merchants.selectors import Till
+from merchants.webhook_targets import Answer
+from mps.audit import services as audit
+from mps.core import errors, principals, upkeep
+
+logger = logging.getLogger(__name__)
+
+MAX_ENDPOINTS = 10
+OVERLAP_SECONDS = 86_400
+MAX_OVERLAP_SECONDS = 7 * 86_400
+# What an endpoint may choose from; a test is sent on request only.
+EVENT_TYPES = tuple(str(kind) for kind in WebhookEvent.Type if kind != WebhookEvent.Type.PING)
+
+# How many messages are under way at once, how many of them to one endpoint, and how many to
+# endpoints that have not answered of late: the others always have their share.
+THREADS = 20
+PER_ENDPOINT = 5
+FAILING = 10
+# Longer than sending can take, name look-up included.
+LEASE_SECONDS = 60
+# How long a run goes on taking what is due.
+RUN_SECONDS = 50
+_LOOK_AGAIN_SECONDS = 0.5
+
+
+# --- endpoints, by the shop ----------------------------------------------------------------------
+
+
+def list_endpoints(*, till: Till) -> QuerySet[WebhookEndpoint]:
+    """Return the shop's endpoints. Inside its scope.
+
+    :raises PermissionDeniedError: the terminal may not.
+    """
+    with _asked("list", till):
+        return selectors.list_endpoints(merchant_id=till.merchant_id)
+
+
+def get_endpoint(*, till: Till, endpoint_id: UUID) -> WebhookEndpoint:
+    """Return one of the shop's endpoints. Inside its scope.
+
+    :raises PermissionDeniedError: the terminal may not.
+    :raises NotFoundError: there is none, or it is another shop's.
+    """
+    with _asked("show", till, endpoint_id):
+        return selectors.get_endpoint(merchant_id=till.merchant_id, endpoint_id=endpoint_id)
+
+
+def list_deliveries(*, till: Till, endpoint_id: UUID) -> QuerySet[WebhookDelivery]:
+    """Return what was or will be sent to one of the shop's endpoints. Inside its scope.
+
+    :raises PermissionDeniedError: the terminal may not.
+    :raises NotFoundError: there is no such endpoint, or it is another shop's.
+    """
+    with _asked("list deliveries", till, endpoint_id):
+        return selectors.list_deliveries(merchant_id=till.merchant_id, endpoint_id=endpoint_id)
+
+
+def create_endpoint(
+    *, till: Till, url: str, description: str = "", events: list[str] | None = None
+) -> tuple[WebhookEndpoint, str]:
+    """Open an endpoint; return it with its secret, which is not shown again.
+
+    :param events: which types it wants; none: all.
+    :raises PermissionDeniedError: the terminal may not.
+    :raises InvalidRequestError: the address is none messages may go to, or there are enough.
+    """
+    with _asked("create", till):
+        webhook_targets.require_url(url)
+        with _scope(till):
+            _lock_endpoints(till.merchant_id)
+            if selectors.list_endpoints(merchant_id=till.merchant_id).count() >= MAX_ENDPOINTS:
+                raise errors.InvalidRequestError(f"At most {MAX_ENDPOINTS} webhook endpoints.")
+            endpoint = WebhookEndpoint.objects.create(
+                merchant_id=till.merchant_id,
+                url=url,
+                description=description,
+                events=_in_order(events),
+                secret_key_id=webhook_signing.newest_key_id(),
+            )
+            _record("CREATED", endpoint, _shown(endpoint))
+            return endpoint, _secret_of(endpoint)
+
+
+def change_endpoint(
+    *, till: Till, endpoint_id: UUID, changes: Mapping[str, Any]
+) -> WebhookEndpoint:
+    """Change an endpoint.
+
+    :param changes: any of `url`, `description`, `events`, `enabled`. What waits for an endpoint
+        that is disabled is held, and sent when it is enabled again within 3 days.
+    :raises PermissionDeniedError: the terminal may not.
+    :raises NotFoundError: there is none, or it is another shop's.
+    :raises InvalidRequestError: the address is none messages may go to.
+    """
+    with _asked("change", till, endpoint_id):
+        if "url" in changes:
+            webhook_targets.require_url(changes["url"])
+        with _scope(till):
+            endpoint = _lock(till, endpoint_id)
+            before = _shown(endpoint)
+            endpoint.url = changes.get("url", endpoint.url)
+            endpoint.description = changes.get("description", endpoint.description)
+            endpoint.events = _in_order(changes.get("events", endpoint.events))
+            endpoint.save(update_fields=["url", "description", "events"])
+            _switch(endpoint, changes.get("enabled", endpoint.enabled), "Disabled by the shop.")
+            after = _shown(endpoint)
+            _record(
+                "CHANGED",
+                endpoint,
+                {
+                    name: {"before": before[name], "after": after[name]}
+                    for name in before
+                    if before[name] != after[name]
+                },
+            )
+            return endpoint
+
+
+def remove_endpoint(*, till: Till, endpoint_id: UUID) -> None:
+    """Remove an endpoint; what waits for it is not sent any more.
+
+    :raises PermissionDeniedError: the terminal may not.
+    :raises NotFoundError: there is none, or it is another shop's.
+    """
+    with _asked("remove", till, endpoint_id), _scope(till):
+        endpoint = _lock(till, endpoint_id)
+        _switch(endpoint, False, "Removed.")
+        WebhookEndpoint.objects.filter(id=endpoint.id).update(deleted_at=Now())
+        _record("REMOVED", endpoint, _shown(endpoint))
+
+
+def rotate_secret(
+    *, till: Till, endpoint_id: UUID, overlap_seconds: int = OVERLAP_SECONDS
+) -> tuple[WebhookEndpoint, str]:
+    """Give an endpoint a new secret and return it; meanwhile the old one signs, too.
+
+    :param overlap_seconds: how long, 0 to a week.
+    :raises PermissionDeniedError: the terminal may not.
+    :raises NotFoundError: there is none, or it is another shop's.
+    """
+    with _asked("rotate secret", till, endpoint_id), _scope(till):
+        endpoint = _lock(till, endpoint_id)
+        WebhookEndpoint.objects.filter(id=endpoint.id).update(
+            secret_version=endpoint.secret_version + 1,
+            secret_key_id=webhook_signing.newest_key_id(),
+            old_secret_version=endpoint.secret_version,
+            old_secret_key_id=endpoint.secret_key_id,
+            old_secret_until=Now() + timedelta(seconds=overlap_seconds),
+        )
+        endpoint.refresh_from_db()
+        _record("SECRET_ROTATED", endpoint, {"overlap_seconds": overlap_seconds})
+        return endpoint, _secret_of(endpoint)
+
+
+def send_test(*, till: Till, endpoint_id: UUID) -> WebhookDelivery:
+    """Send an endpoint a `ping`, through the outbox like any event.
+
+    :raises PermissionDeniedError: the terminal may not.
+    :raises NotFoundError: there is none, or it is another shop's.
+    :raises InvalidRequestError: it is disabled.
+    """
+    with _asked("test", till, endpoint_id), _scope(till):
+        endpoint = _lock(till, endpoint_id)
+        if not endpoint.enabled:
+            raise errors.InvalidRequestError("The webhook endpoint is disabled.")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT merchants_emit_ping(%s)", [endpoint.id])
+            [delivery_id] = cursor.fetchone()
+        _record("TESTED", endpoint)
+        return WebhookDelivery.objects.select_related("event").get(id=delivery_id)
+
+
+# --- endpoints and deliveries, by staff ----------------------------------------------------------
+
+
+def enable_endpoint(*, endpoint_id: UUID, reason: str) -> None:
+    """Send to an endpoint again, also what was held for it. Safe to repeat.
+
+    :raises NotFoundError: there is none.
+    :raises InvalidRequestError: there is no reason.
+    """
+    _set_enabled(endpoint_id, True, reason)
+
+
+def disable_endpoint(*, endpoint_id: UUID, reason: str) -> None:
+    """Stop sending to an endpoint. Safe to repeat.
+
+    :raises NotFoundError: there is none.
+    :raises InvalidRequestError: there is no reason.
+    """
+    _set_enabled(endpoint_id, False, reason)
+
+
+def resend_delivery(*, delivery_id: UUID, reason: str) -> None:
+    """Send an event to an endpoint again, under its own id, for another 3 days if need be.
+
+    :raises NotFoundError: there is no such delivery.
+    :raises InvalidRequestError: it is under way, or its endpoint is disabled.
+    """
+    audit.require_reason(reason)
+    with (
+        audit.refusals(
+            "WEBHOOK_RESEND_REFUSED", object_type="webhook_delivery", object_id=delivery_id
+        ),
+        principals.principal_scope("platform_admin"),
+    ):
+        delivery = WebhookDelivery.objects.filter(id=delivery_id).first()
+        if delivery is None:
+            raise errors.NotFoundError("There is no such delivery.")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT merchants_resend_delivery(%s)", [delivery_id])
+            [again] = cursor.fetchone()
+        if not again:
+            raise errors.InvalidRequestError("It is under way, or its endpoint is disabled.")
+        audit.record(
+            "WEBHOOK_RESENT",
+            object_type="webhook_delivery",
+            object_id=delivery_id,
+            details={
+                "event": str(delivery.event_id),
+                "endpoint": str(delivery.endpoint_id),
+                "reason": reason,
+            },
+        )
+
+
+# --- delivery ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A delivery this worker has taken, and all it needs to send it."""
+
+    delivery_id: UUID
+    attempt: int
+    event_id: UUID
+    event_type: str
+    payload: str
+    happened_at: datetime
+    endpoint_id: UUID
+    url: str
+    is_failing: bool
+    secret_version: int
+    secret_key_id: str
+    old_secret_version: int | None
+    old_secret_key_id: str
+
+
+def deliver_due(
+    *, run_seconds: float = RUN_SECONDS, lease_seconds: int = LEASE_SECONDS
+) -> dict[str, int]:
+    """Send what is due, until nothing is or the run has lasted long enough.
+
+    Any number of workers may do this at once; each takes what no other has. No database transaction
+    is open while a message is on its way.
+
+    :return: how many attempts were `delivered` and how many `failed`.
+    """
+    counts = {"delivered": 0, "failed": 0}
+    until = monotonic() + run_seconds
+    under_way: dict[Future[Answer], Taken] = {}
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="webhooks") as pool:
+        while True:
+            if monotonic() < until:
+                for taken in _take(under_way.values(), lease_seconds):
+                    under_way[pool.submit(_send, taken)] = taken
+            if not under_way:
+                return counts
+            done, _others = wait(under_way, _LOOK_AGAIN_SECONDS, FIRST_COMPLETED)
+            _finish({under_way.pop(each): _answer_of(each) for each in done}, counts)
+
+
+def purge_events() -> Iterator[int]:
+    """Forget events older than 30 days that wait for nothing, with their deliveries.
+
+    Yields how many have gone so far.
+    """
+    return upkeep.delete_in_batches("merchants_purge_webhooks")
+
+
+def count_old_events() -> int:
+    """Return how many events `purge_events` would forget now."""
+    return upkeep.count_by("merchants_count_old_webhooks")
+
+
+# --- inside --------------------------------------------------------------------------------------
+
+
+def _take(under_way: Any, lease_seconds: int) -> list[Taken]:
+    """Take what is due from endpoints nothing is on its way to, as much as there are threads."""
+    failing = sum(each.is_failing for each in under_way)
+    free = THREADS - len(under_way)
+    if not free:
+        return []
+    with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT * FROM merchants_claim_deliveries(%s, %s, %s, %s::uuid[], %s)",
+            [
+                free,
+                PER_ENDPOINT,
+                max(FAILING - failing, 0),
+                [each.endpoint_id for each in under_way],
+                lease_seconds,
+            ],
+        )
+        return [Taken(*row) for row in cursor.fetchall()]
+
+
+def _send(taken: Taken) -> Answer:
+    """Sign and send one. In a thread; touches no database."""
+    secrets = [
+        webhook_signing.derive_secret(endpoint_id=taken.endpoint_id, version=version, key_id=key_id)
+        for version, key_id in (
+            (taken.secret_version, taken.secret_key_id),
+            (taken.old_secret_version, taken.old_secret_key_id),
+        )
+        if version is not None
+    ]
+    usable = [each for each in secrets if each is not None]
+    if not usable:
+        return Answer(error="signing key not configured")
+    happened_at = taken.happened_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    body = orjson.dumps(
+        {
+            "type": taken.event_type,
+            "timestamp": happened_at,
+            "data": orjson.Fragment(taken.payload),
+        }
+    )
+    signed = webhook_signing.sign(
+        event_id=taken.event_id, sent_at=datetime.now(UTC), body=body.decode(), secrets=usable
+    )
+    headers = {"Content-Type": "application/json", "User-Agent": "MPS-Webhooks/1", **signed}
+    return webhook_targets.post(taken.url, headers=headers, body=body)
+
+
+def _answer_of(sent: "Future[Answer]") -> Answer:
+    """Return what came of a sending; a defect must not keep the others from being written down."""
+    exception = sent.exception()
+    if exception is None:
+        return sent.result()
+    logger.error("webhook not sent", exc_info=exception)
+    return Answer(error="internal error")
+
+
+def _finish(answers: Mapping[Taken, Answer], counts: dict[str, int]) -> None:
+    """Write down what came of these. In order of endpoints, so that two workers cannot deadlock."""
+    if not answers:
+        return
+    with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+        for taken, answer in sorted(answers.items(), key=lambda each: each[0].endpoint_id):
+            cursor.execute(
+                "SELECT merchants_finish_delivery(%s, %s, %s, %s, %s, %s)",
+                [
+                    taken.delivery_id,
+                    taken.endpoint_id,
+                    taken.attempt,
+                    answer.ok,
+                    answer.status,
+                    answer.error,
+                ],
+            )
+            [given_up] = cursor.fetchone()
+            if given_up:
+                audit.record(
+                    "WEBHOOK_ENDPOINT_DISABLED",
+                    object_type="webhook_endpoint",
+                    object_id=taken.endpoint_id,
+                    details={"reason": "Nothing has reached it for 3 days."},
+                )
+            counts["delivered" if answer.ok else "failed"] += 1
+
+
+@contextmanager
+def _asked(act: str, till: Till, object_id: object = "") -> Iterator[None]:
+    """Let a terminal that may do something with an endpoint; a refusal is recorded."""
+    with audit.refusals(
+        "WEBHOOK_ENDPOINT_REFUSED",
+        object_type="webhook_endpoint",
+        object_id=object_id,
+        details={"act": act, "merchant": till.merchant_code},
+    ):
+        if not till.can_manage_webhooks:
+            raise errors.PermissionDeniedError("This terminal may not manage webhook endpoints.")
+        yield
+
+
+def _scope(till: Till) -> AbstractContextManager[None]:
+    return principals.principal_scope(till.role, till.principal_id)
+
+
+def _lock(till: Till, endpoint_id: UUID) -> WebhookEndpoint:
+    return selectors.get_endpoint(merchant_id=till.merchant_id, endpoint_id=endpoint_id, lock=True)
+
+
+def _lock_endpoints(merchant_id: UUID) -> None:
+    """Let nobody else open an endpoint for this shop until the database transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('webhook ' || %s, 0))",
+            [str(merchant_id)],
+        )
+
+
+def _in_order(events: list[str] | None) -> list[str]:
+    return [kind for kind in EVENT_TYPES if kind in (events or ())]
+
+
+def _secret_of(endpoint: WebhookEndpoint) -> str:
+    """Return an endpoint's present secret, whose key was configured a moment ago."""
+    secret = webhook_signing.derive_secret(
+        endpoint_id=endpoint.id, version=endpoint.secret_version, key_id=endpoint.secret_key_id
+    )
+    assert secret is not None
+    return secret
+
+
+def _switch(endpoint: WebhookEndpoint, enabled: bool, reason: str) -> None:
+    """Enable or disable a locked endpoint; what waits for it is held, or released."""
+    if endpoint.enabled == enabled:
+        return
+    endpoint.enabled = enabled
+    endpoint.disabled_reason = "" if enabled else reason
+    endpoint.failing_since = None
+    endpoint.save(update_fields=["enabled", "disabled_reason", "failing_since"])
+    function = "merchants_release_deliveries" if enabled else "merchants_hold_deliveries"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s)", [endpoint.id])
+
+
+def _set_enabled(endpoint_id: UUID, enabled: bool, reason: str) -> None:
+    """Enable or disable an endpoint in the platform's name."""
+    audit.require_reason(reason)
+    with (
+        audit.refusals(
+            "WEBHOOK_ENDPOINT_REFUSED", object_type="webhook_endpoint", object_id=endpoint_id
+        ),
+        principals.principal_scope("platform_admin"),
+    ):
+        endpoint = (
+            WebhookEndpoint.objects.select_for_update(no_key=True)
+            .filter(id=endpoint_id, deleted_at=None)
+            .first()
+        )
+        if endpoint is None:
+            raise errors.NotFoundError("There is no such webhook endpoint.")
+        _switch(endpoint, enabled, reason)
+        _record("ENABLED" if enabled else "DISABLED", endpoint, {"reason": reason})
+
+
+def _shown(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    """Return what the log keeps of an endpoint: of its address the host, which is no secret."""
+    return {
+        "host": webhook_targets.host_of(endpoint.url),
+        "description": endpoint.description,
+        "events": " ".join(endpoint.events) or "all",
+        "enabled": endpoint.enabled,
+    }
+
+
+def _record(act: str, endpoint: WebhookEndpoint, details: Mapping[str, Any] | None = None) -> None:
+    audit.record(
+        f"WEBHOOK_ENDPOINT_{act}",
+        object_type="webhook_endpoint",
+        object_id=endpoint.id,
+        details={"merchant": str(endpoint.merchant_id), **(details or {})},
+    )
