@@ -53,7 +53,7 @@ def _measure(charges: int, codes: int) -> list[dict[str, Any]]:
     import django
 
     django.setup()
-    from benchmarks import world
+    from benchmarks import rotation, world
     from merchants import services as merchants
 
     shop = merchants.create_merchant(code="BENCH", name="Bench")
@@ -77,6 +77,8 @@ def _measure(charges: int, codes: int) -> list[dict[str, Any]]:
         with _server() as port:
             _say("measuring charges again ...")
             large = _run_charges(port, key, few.codes, warm)
+        _say("measuring the rotation of codes ...")
+        rotated = rotation.measure(connection)
     return [
         {"what": "limit: one SQL function, 16 connections", "per_second": limit, "ratio": 1.0},
         {**small, "what": "charges over HTTP", "ratio": small["per_second"] / limit},
@@ -86,6 +88,7 @@ def _measure(charges: int, codes: int) -> list[dict[str, Any]]:
             "ratio": large["per_second"] / limit,
             "against_few_codes": large["per_second"] / small["per_second"],
         },
+        rotated,
     ]
 
 
@@ -175,7 +178,12 @@ def _manage(command: str) -> None:
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     print(f"{'what':<48} {'per s':>8} {'ratio':>6} {'p50 ms':>8} {'p99 ms':>8} {'p99/p50':>8}")
+    from benchmarks import rotation
+
     for row in rows:
+        if "against_bare_update" in row:
+            print(rotation.line(row))
+            continue
         print(
             f"{row['what']:<48} {row['per_second']:>8.0f} {row['ratio']:>6.2f}"
             + "".join(

@@ -102,6 +102,7 @@ class CardAdmin(console.Exported, console.ConsoleAdmin):
                 )
             },
         ),
+        (_("Limits"), {"fields": ("limit_per_payment", "limit_per_day")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Card]:
@@ -242,21 +243,6 @@ class RegisterForm(console.ActForm):
     )
 
 
-def _freeze(card: Card, values: dict[str, Any], staff: Any) -> Done:
-    services.freeze_card(card_id=card.id, reason=values["reason"])
-    return Done(text=_("%(card)s is frozen.") % {"card": card})
-
-
-def _close(card: Card, values: dict[str, Any], staff: Any) -> Done:
-    services.close_card(card_id=card.id, reason=values["reason"])
-    return Done(text=_("%(card)s is closed.") % {"card": card})
-
-
-def _unfreeze(card: Card, values: dict[str, Any], staff: Any) -> Done:
-    services.unfreeze_card(card_id=card.id, reason=values["reason"])
-    return Done(text=_("%(card)s is active again.") % {"card": card})
-
-
 def _bind(card: Card, values: dict[str, Any], staff: Any) -> Done:
     services.bind_member(card_id=card.id, member_id=values["member"].id, role=values["role"])
     return Done(
@@ -270,11 +256,6 @@ def _unbind(card: Card, values: dict[str, Any], staff: Any) -> Done:
         text=_("%(member)s is no longer bound to %(card)s.")
         % {"member": values["member"], "card": card}
     )
-
-
-def _set_binding_password(card: Card, values: dict[str, Any], staff: Any) -> Done:
-    services.set_binding_password(card_id=card.id, password=values["password"])
-    return Done(text=_("The binding password of %(card)s is set.") % {"card": card})
 
 
 def _issue(card_type: str, member: Member, values: dict[str, Any]) -> Done:
@@ -332,7 +313,7 @@ console.add_acts(
         name="freeze",
         label=_("Freeze"),
         explanation=_("These cards stop paying at once; what is on them stays:"),
-        run=_freeze,
+        run=console.calling(services.freeze_card, "card_id", _("%(name)s is frozen.")),
         bulk=True,
         offered=lambda card: card.status == Card.Status.ACTIVE,
         icon="ac_unit",
@@ -342,17 +323,53 @@ console.add_acts(
         name="unfreeze",
         label=_("Unfreeze"),
         explanation=_("These cards pay again:"),
-        run=_unfreeze,
+        run=console.calling(services.unfreeze_card, "card_id", _("%(name)s is active again.")),
+        four_eyes=console.always,
         bulk=True,
         offered=lambda card: card.status == Card.Status.FROZEN,
         icon="check_circle",
         variant=ActionVariant.SUCCESS,
     ),
     Act(
+        name="lost",
+        label=_("Mark as lost"),
+        explanation=_("These cards stop paying at once, and their payment codes die:"),
+        run=console.calling(services.mark_card_lost, "card_id", _("%(name)s is marked as lost.")),
+        bulk=True,
+        offered=lambda card: card.status in services.STOPPABLE - {Card.Status.LOST},
+        icon="report",
+        group=_("Risk"),
+    ),
+    Act(
+        name="suspend",
+        label=_("Suspend"),
+        explanation=_("These cards stop paying at once, and their payment codes die:"),
+        run=console.calling(services.suspend_card, "card_id", _("%(name)s is suspended.")),
+        bulk=True,
+        offered=lambda card: card.status in services.STOPPABLE - {Card.Status.SUSPENDED},
+        icon="gpp_bad",
+        group=_("Risk"),
+    ),
+    Act(
+        name="activate",
+        label=_("Activate"),
+        explanation=_("These cards, lost or suspended, pay again:"),
+        run=console.calling(services.activate_card, "card_id", _("%(name)s is active again.")),
+        bulk=True,
+        offered=lambda card: card.status in {Card.Status.LOST, Card.Status.SUSPENDED},
+        icon="check_circle",
+        variant=ActionVariant.SUCCESS,
+    ),
+    console.limiting(
+        services.set_card_limits,
+        "card_id",
+        _("Limits what this card pays, whoever pays with it, from the next payment on:"),
+    ),
+    Act(
         name="close",
         label=_("Close for ever"),
         explanation=_("Closes this card for ever. Pay out what is on it first:"),
-        run=_close,
+        run=console.calling(services.close_card, "card_id", _("%(name)s is closed.")),
         offered=lambda card: card.status != Card.Status.CLOSED,
         icon="block",
         variant=ActionVariant.DANGER,
@@ -381,11 +398,21 @@ console.add_acts(
         name="binding-password",
         label=_("Set binding password"),
         explanation=_("Sets the password by which members join this card; it is shown nowhere:"),
-        run=_set_binding_password,
+        run=console.calling(
+            services.set_binding_password, "card_id", _("The binding password of %(name)s is set.")
+        ),
         form=BindingPasswordForm,
         offered=_is_shared,
         icon="key",
         group=_("Sharing"),
+    ),
+)
+console.add_acts(
+    Binding,
+    console.limiting(
+        services.set_binding_limits,
+        "binding_id",
+        _("Limits what this member pays with this card, from the next payment on:"),
     ),
 )
 console.add_acts(
@@ -456,12 +483,21 @@ def _bindings(card: Card) -> Section:
     bindings = card.bindings.select_related("member").order_by("created_at")
     return Section(
         _("Who may use it"),
-        [_("Member"), _("Role"), _("Status"), _("Bound at")],
+        [
+            _("Member"),
+            _("Role"),
+            _("Status"),
+            _("Limit per payment"),
+            _("Limit per day"),
+            _("Bound at"),
+        ],
         [
             [
                 console.link(each.member),
-                each.get_role_display(),
+                console.link(each, each.get_role_display()),
                 each.member.get_status_display(),
+                console.amount(each.limit_per_payment),
+                console.amount(each.limit_per_day),
                 console.moment(each.created_at),
             ]
             for each in bindings[:100]
@@ -520,16 +556,19 @@ class TierAdmin(console.ConsoleAdmin):
 
 @admin.register(Binding)
 class BindingAdmin(console.ConsoleAdmin):
-    """Who may use which card. Changed on the card's page."""
+    """Who may use which card. Bound and unbound on the card's page."""
 
-    list_display = ("card", "member", "role", "created_at")
+    list_display = ("card", "member", "role", "limit_per_payment", "limit_per_day", "created_at")
     list_select_related = ("card", "member")
     list_filter = (("role", ChoicesDropdownFilter), ("created_at", console.DayFilter))
     ordering = ("-id",)
     exact_search = ((CARD_NUMBER, "card__number"), (MEMBER_NUMBER, "member__number"))
     search_fields = ("=card__number", "=member__number")
     search_help_text = _("Card number or member number")
-    fieldsets = ((None, {"fields": ("card", "member", "role", "created_at")}),)
+    fieldsets = (
+        (None, {"fields": ("card", "member", "role", "created_at")}),
+        (_("Limits"), {"fields": ("limit_per_payment", "limit_per_day")}),
+    )
 
 
 @admin.register(Voucher)

@@ -4,7 +4,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from django.db.models import QuerySet
@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from cards import codes, pictures, selectors, services
 from cards.models import Binding, CardType
-from members.api import MemberView
+from members.api import MemberView, ProofInput
 from mps.core import api, fields
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -39,7 +39,13 @@ _CODE_EXAMPLE = {
     "expires_at": "2026-03-01T08:15:00.000000Z",
     "ttl_seconds": 900,
 }
-_BINDING_EXAMPLE = {"member_no": "M00000002", "name": "Lin", "role": "member"}
+_BINDING_EXAMPLE = {
+    "member_no": "M00000002",
+    "name": "Lin",
+    "role": "member",
+    "limit_per_payment": None,
+    "limit_per_day": "200.00",
+}
 _MEMBER_EXAMPLE = {
     "number": "M00000001",
     "name": "Chen",
@@ -87,6 +93,8 @@ class BindingOut(serializers.Serializer[Binding]):
     member_no = serializers.CharField(source="member.number")
     name = serializers.CharField(source="member.name")
     role = serializers.ChoiceField(choices=Binding.Role.choices)
+    limit_per_payment = fields.Money(allow_null=True)
+    limit_per_day = fields.Money(allow_null=True)
 
 
 class NoInput(serializers.Serializer[Any]):
@@ -151,6 +159,7 @@ class Members(api.ApiView):
         phone = fields.Text(max_length=32, required=False, allow_blank=True, default="")
         email = fields.Text(max_length=254, required=False, allow_blank=True, default="")
         password = fields.Secret(max_length=128)
+        identity = ProofInput(required=False)
 
     class Output(serializers.Serializer[Any]):
         """The new member with their standard card."""
@@ -177,8 +186,12 @@ class Members(api.ApiView):
         ],
     )
     def post(self, request: Request) -> Response:
-        """Register, with a standard card."""
-        member, card = services.register_member(**read(self.Input, request))
+        """Register, with a standard card; with an identity, by its provider's token.
+
+        Where contacts are verified, phone and e-mail are sent codes and are the member's once
+        `POST /me/verifications/confirm` has seen them.
+        """
+        member, card = services.sign_up(request=request._request, **read(self.Input, request))
         shown = selectors.show_own_card(card_no=card.number, member_id=member.id)
         return Response(
             {
@@ -397,6 +410,43 @@ class BarcodeSvg(_Picture):
         return pictures.draw_barcode_svg(code)
 
 
+class BindingPassword(CardView):
+    """The password by which members join a card."""
+
+    class Input(serializers.Serializer[Any]):
+        password = fields.Secret(max_length=128)
+
+    @extend_schema(
+        operation_id="set_binding_password",
+        tags=["Members"],
+        request=Input,
+        responses={204: None},
+        examples=[
+            OpenApiExample("A new password", {"password": "our family 7"}, request_only=True)
+        ],
+    )
+    def put(self, request: Request, card_no: str) -> Response:
+        """Set the password by which members join a card I own; who joined before stays."""
+        services.set_binding_password(
+            card_no=card_no, by_member_id=self.member.member_id, **read(self.Input, request)
+        )
+        return Response(status=204)
+
+    @extend_schema(
+        operation_id="remove_binding_password",
+        tags=["Members"],
+        request=None,
+        responses={204: None},
+        examples=[OpenApiExample("Removed", None, response_only=True, status_codes=["204"])],
+    )
+    def delete(self, request: Request, card_no: str) -> Response:
+        """Take the password away: from now on members come by invitation only."""
+        services.set_binding_password(
+            card_no=card_no, by_member_id=self.member.member_id, password=""
+        )
+        return Response(status=204)
+
+
 class Bindings(CardView):
     """Who may use a card."""
 
@@ -408,11 +458,26 @@ class Bindings(CardView):
         return OldestFirst.QUERY if self.request.method in {"GET", "HEAD"} else frozenset()
 
     class Input(serializers.Serializer[Any]):
-        password = fields.Secret(max_length=128)
+        """Whoever has the card's password joins, as `member`. An owner or admin invites."""
 
-    class Joined(serializers.Serializer[Any]):
-        card_no = serializers.CharField()
-        role = serializers.ChoiceField(choices=Binding.Role.choices)
+        password = fields.Secret(max_length=128, required=False)
+        member_no = fields.Text(max_length=12, required=False)
+        role = fields.Choice(choices=Binding.Role.choices, required=False)
+        limit_per_payment = fields.Money(required=False, allow_null=True)
+        limit_per_day = fields.Money(required=False, allow_null=True)
+
+        def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+            """Take either one."""
+            if ("password" in attrs) == ("member_no" in attrs):
+                raise serializers.ValidationError(
+                    "Either `password`, to join, or `member_no`, to invite."
+                )
+            return attrs
+
+    class Output(BindingOut):
+        """Who may use which card from now on, as what."""
+
+        card_no = serializers.CharField(source="card.number")
 
     @extend_schema(
         operation_id="list_bindings",
@@ -431,29 +496,71 @@ class Bindings(CardView):
         operation_id="join_card",
         tags=["Members"],
         request=Input,
-        responses={201: Joined},
+        responses={201: Output},
         examples=[
             OpenApiExample("The card's password", {"password": "our family 7"}, request_only=True),
             OpenApiExample(
-                "Joined",
-                {"card_no": "PPD00000001", "role": "member"},
+                "An invitation",
+                {"member_no": "M00000002", "role": "member", "limit_per_day": "200.00"},
+                request_only=True,
+            ),
+            OpenApiExample(
+                "Bound",
+                {"card_no": "PPD00000001", **_BINDING_EXAMPLE},
                 response_only=True,
                 status_codes=["201"],
             ),
         ],
     )
     def post(self, request: Request, card_no: str) -> Response:
-        """Join a shared card by its password."""
-        binding = services.join_card(
-            card_no=card_no,
-            member_id=self.member.member_id,
-            binding_password=read(self.Input, request)["password"],
-        )
-        return Response({"card_no": card_no, "role": binding.role}, status=201)
+        """Join a shared card by its password, or as its owner or admin let a member use it."""
+        asked = read(self.Input, request)
+        if "member_no" in asked:
+            binding = services.invite_member(
+                card_no=card_no, by_member_id=self.member.member_id, **asked
+            )
+        else:
+            binding = services.join_card(
+                card_no=card_no,
+                member_id=self.member.member_id,
+                binding_password=asked["password"],
+            )
+        return Response(self.Output(binding).data, status=201)
 
 
 class OneBinding(CardView):
     """One member's part in a card."""
+
+    class Input(serializers.Serializer[Any]):
+        """What is not named stays; null takes a limit away."""
+
+        role = fields.Choice(choices=Binding.Role.choices, required=False)
+        limit_per_payment = fields.Money(required=False, allow_null=True)
+        limit_per_day = fields.Money(required=False, allow_null=True)
+
+    @extend_schema(
+        operation_id="change_binding",
+        tags=["Members"],
+        request=Input,
+        responses=BindingOut,
+        examples=[
+            OpenApiExample(
+                "200.00 a day",
+                {"limit_per_payment": None, "limit_per_day": "200.00"},
+                request_only=True,
+            ),
+            OpenApiExample("Changed", _BINDING_EXAMPLE, response_only=True),
+        ],
+    )
+    def patch(self, request: Request, card_no: str, member_no: str) -> Response:
+        """Change a member's role on a card I own or administer, or what they may pay with it."""
+        binding = services.change_binding(
+            card_no=card_no,
+            member_no=member_no,
+            by_member_id=self.member.member_id,
+            **cast("services.BindingChanges", read(self.Input, request)),
+        )
+        return Response(BindingOut(binding).data)
 
     @extend_schema(operation_id="unbind", tags=["Members"], request=None, responses={204: None})
     def delete(self, request: Request, card_no: str, member_no: str) -> Response:

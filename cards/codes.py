@@ -5,7 +5,6 @@ second HMAC, of
 the code; either alone gives nothing away, and an authorised device can have its current code again.
 """
 
-import base64
 import hmac
 import re
 import secrets
@@ -14,10 +13,9 @@ from datetime import datetime
 from functools import lru_cache
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from mps.core import problems
+from mps.core import keys, problems
 from mps.core.errors import MpsError
 
 PREFIX = "77"
@@ -78,25 +76,14 @@ def load_keys(configured: str) -> tuple[CodeKey, ...]:
 
     :raises ImproperlyConfigured: it is not of that form.
     """
-    found = []
-    for part in configured.split(","):
-        key_id, _colon, text = part.strip().partition(":")
-        try:
-            master = base64.b64decode(text, validate=True)
-        except ValueError:
-            master = b""
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,20}", key_id) or len(master) < 32:
-            raise ImproperlyConfigured(
-                "MPS_CODE_KEYS must be `id:base64,…` with at least 32 bytes a key, newest first."
-            )
-        found.append(
-            CodeKey(
-                key_id,
-                hmac.digest(master, b"mps/payment-code/digits", "sha256"),
-                hmac.digest(master, b"mps/payment-code/look-up", "sha256"),
-            )
+    return tuple(
+        CodeKey(
+            key_id,
+            hmac.digest(master, b"mps/payment-code/digits", "sha256"),
+            hmac.digest(master, b"mps/payment-code/look-up", "sha256"),
         )
-    return tuple(found)
+        for key_id, master in keys.read_server_keys("MPS_CODE_KEYS", configured).items()
+    )
 
 
 def current_keys() -> tuple[CodeKey, ...]:

@@ -1,12 +1,16 @@
 """Issue cards, bind members to them, make payment codes, and change a card's status."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import TypedDict, Unpack, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import connection
+from django.http import HttpRequest
 
 from cards import codes, selectors
 from cards.errors import (
@@ -19,11 +23,14 @@ from cards.errors import (
     InvalidBindingPasswordError,
 )
 from cards.models import Binding, Card, CardType, PaymentCode, Voucher
+from members import limits as member_limits
+from members import proofs
 from members import services as members
 from members.errors import MemberSuspendedError
 from members.models import Member
+from members.proofs import Claim
 from mps.audit import services as audit
-from mps.core import errors, principals
+from mps.core import errors, limits, principals, throttle
 from mps.core.database import DatabaseNow
 from mps.ledger import services as ledger
 
@@ -31,7 +38,20 @@ MIN_TTL_SECONDS = 60
 MAX_TTL_SECONDS = 24 * 3600
 SHAREABLE = {CardType.PREPAID, CardType.CORPORATE}
 MAY_PAY = {Binding.Role.OWNER, Binding.Role.ADMIN, Binding.Role.MEMBER}
+MAY_TOP_UP = {Binding.Role.OWNER, Binding.Role.ADMIN}
 MAY_MANAGE = {Binding.Role.OWNER, Binding.Role.ADMIN}
+STOPPABLE = {Card.Status.ACTIVE, Card.Status.FROZEN, Card.Status.LOST, Card.Status.SUSPENDED}
+# Wrong binding passwords: of one member, whatever the card, and at one card, whoever tries.
+MEMBER_GUESSES, MEMBER_GUESS_SECONDS = 5, 300
+CARD_GUESSES, CARD_GUESS_SECONDS = 20, 3600
+
+
+class BindingChanges(TypedDict, total=False):
+    """What may be changed of a member's part in a card; a limit that is None: none any more."""
+
+    role: str
+    limit_per_payment: Decimal | None
+    limit_per_day: Decimal | None
 
 
 # --- issue ---------------------------------------------------------------------------------------
@@ -45,11 +65,13 @@ def register_member(
     password: str = "",
     provider: str = "",
     external_id: str = "",
+    vouched: bool = True,
 ) -> tuple[Member, Card]:
     """Take in a member together with their standard card, in one database transaction.
 
     :param provider: with `external_id`: an identity that was proved, or that a service key vouches
         for.
+    :param vouched: whether the caller vouches for phone and e-mail.
     :raises InvalidRequestError: a field is not as it must be.
     :raises AlreadyExistsError: phone or e-mail belongs to a member.
     :raises ExternalIdAlreadyBoundError: the external identity does.
@@ -62,6 +84,7 @@ def register_member(
             password=password,
             provider=provider,
             external_id=external_id,
+            vouched=vouched,
         )
         # The new member acts on their own behalf: the id is made first and sees only itself.
         with principals.principal_scope("member_app", new.id):
@@ -73,7 +96,43 @@ def register_member(
                 object_id=member.number,
                 details={"card": card.number, "provider": provider},
             )
+    members.send_first_codes(new)
     return member, card
+
+
+def sign_up(
+    *,
+    request: HttpRequest,
+    name: str,
+    phone: str = "",
+    email: str = "",
+    password: str,
+    identity: Claim | None = None,
+) -> tuple[Member, Card]:
+    """Register whoever comes and vouches for nothing: a provider's token proves an identity.
+
+    Counted before anything is hashed; a registration that succeeds is not.
+
+    :raises InvalidCredentialsError: the provider does not confirm the identity.
+    :raises RateLimitedError: too many registrations from this address failed.
+    """
+    with audit.refusals("REGISTRATION_REFUSED", object_type="member", object_id=""):
+        guesses = member_limits.registration()
+        throttle.count_guesses(guesses)
+        external_id = (
+            proofs.prove_identity(request=request, **identity) if identity is not None else ""
+        )
+    member_and_card = register_member(
+        name=name,
+        phone=phone,
+        email=email,
+        password=password,
+        provider=identity["provider"] if identity is not None else "",
+        external_id=external_id,
+        vouched=False,
+    )
+    throttle.give_guesses_back(guesses)
+    return member_and_card
 
 
 def issue_shared_card(
@@ -193,14 +252,17 @@ def join_card(
     """Bind a member to a shared card by the card's password; they join as `member`. Safe to repeat.
 
     An unknown card and a wrong password get the same answer after the same work, so that nobody
-    finds out by trying which numbers exist.
+    finds out by trying which numbers exist. Wrong passwords are counted against the member and
+    against the card, whether or not there is one.
 
     :param card_id: the card, or `card_no`: its number.
     :raises CardNotFoundError: `card_no` has not the form of a card number.
     :raises CardTypeNotShareableError: the card is of a type that is not shared.
+    :raises RateLimitedError: too many wrong passwords by this member or for this card.
     :raises InvalidBindingPasswordError: the password is wrong, the card has none, or there is no
         such card.
     :raises CardNotActiveError: the card is not active.
+    :raises MemberSuspendedError: the member is suspended.
     """
     which = _which(card_id, card_no)
     with audit.refusals("CARD_JOIN_REFUSED", object_type="card", object_id=card_no or card_id):
@@ -210,12 +272,61 @@ def join_card(
         card_type = card.card_type if card else card_no[:3]
         if card_type and card_type not in SHAREABLE:
             raise CardTypeNotShareableError
+        guesses = [
+            throttle.Guess("binding:member", member_id, MEMBER_GUESSES, MEMBER_GUESS_SECONDS),
+            throttle.Guess(
+                "binding:card", card.id if card else card_no, CARD_GUESSES, CARD_GUESS_SECONDS
+            ),
+        ]
+        throttle.count_guesses(guesses)
         # bcrypt runs outside any database transaction, once, also when there is nothing to compare.
         correct = check_password(binding_password, card.binding_password if card else "")
         if card is None or not correct:
             raise InvalidBindingPasswordError
+        throttle.give_guesses_back(guesses)
         with principals.principal_scope("member_app", member_id):
-            return _bind(card.id, member_id, Binding.Role.MEMBER, "CARD_JOINED")
+            member = _require_active(_require_member(member_id))
+            return _bind(card.id, member, Binding.Role.MEMBER, "CARD_JOINED", in_any_role=True)
+
+
+def invite_member(
+    *,
+    card_no: str,
+    member_no: str,
+    role: str = Binding.Role.MEMBER,
+    by_member_id: UUID,
+    limit_per_payment: Decimal | None = None,
+    limit_per_day: Decimal | None = None,
+) -> Binding:
+    """Let a member use a shared card, at the wish of its owner or an admin. Safe to repeat.
+
+    :raises CardNotFoundError: there is no such card, or whoever asks has no part in it.
+    :raises PermissionDeniedError: whoever asks is neither owner nor admin, or is an admin who
+        would make an owner.
+    :raises NotFoundError: there is no such member.
+    :raises AlreadyExistsError: the member is bound in another role or with other limits.
+    :raises CardTypeNotShareableError, CardNotActiveError: the card takes nobody in.
+    :raises MemberSuspendedError: whoever asks is suspended.
+    :raises InvalidRequestError: the role or a limit is not as it must be.
+    """
+    _require_role(role)
+    held_to = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
+    limits.require_limits(**held_to)
+    which = _which(None, card_no)
+    with (
+        audit.refusals("CARD_INVITE_REFUSED", object_type="card", object_id=card_no),
+        principals.principal_scope("member_app", by_member_id),
+    ):
+        asking = _require_bound(which, by_member_id)
+        _require_active(asking.member)
+        if asking.role not in MAY_MANAGE:
+            raise errors.PermissionDeniedError
+        if role == Binding.Role.OWNER and asking.role != Binding.Role.OWNER:
+            raise errors.PermissionDeniedError("Only an owner makes an owner.")
+        invited = Member.objects.filter(number=selectors.require_member_number(member_no)).first()
+        if invited is None:
+            raise errors.NotFoundError("There is no such member.")
+        return _bind(asking.card_id, invited, role, "CARD_MEMBER_INVITED", held_to=held_to)
 
 
 def bind_member(
@@ -235,10 +346,7 @@ def bind_member(
     :raises CardNotActiveError: the card is not active.
     :raises InvalidBindingPasswordError: a password was given, and it is wrong.
     """
-    if role not in Binding.Role.values:
-        raise errors.InvalidRequestError(
-            errors={"role": [f"One of {', '.join(Binding.Role.values)}."]}
-        )
+    _require_role(role)
     with audit.refusals("CARD_BIND_REFUSED", object_type="card", object_id=card_id):
         if binding_password is not None:
             with principals.principal_scope("platform_admin"):
@@ -249,8 +357,58 @@ def bind_member(
             if not check_password(binding_password, card.binding_password):
                 raise InvalidBindingPasswordError
         with principals.principal_scope("platform_admin"):
-            _require_member(member_id)
-            return _bind(card_id, member_id, role, "CARD_BOUND")
+            return _bind(card_id, _require_member(member_id), role, "CARD_BOUND")
+
+
+def change_binding(
+    *, card_no: str, member_no: str, by_member_id: UUID, **changes: Unpack[BindingChanges]
+) -> Binding:
+    """Change a member's role on a shared card, or their limits, at the wish of its owner or an
+    admin. What is not named stays. Who becomes a viewer loses their code.
+
+    :raises CardNotFoundError: there is no such card, or whoever asks has no part in it.
+    :raises PermissionDeniedError: whoever asks is neither owner nor admin; or is an admin, and it
+        is about an owner, or about the limits they are held to themself.
+    :raises NotFoundError: the member is not bound to it.
+    :raises CannotRemoveLastOwnerError: its last owner would be none any more.
+    :raises MemberSuspendedError: whoever asks is suspended.
+    :raises InvalidRequestError: the role or a limit is not as it must be.
+    """
+    role = changes.pop("role", None)
+    new_limits = cast("dict[str, Decimal | None]", changes)
+    limits.require_limits(**new_limits)
+    if role is not None:
+        _require_role(role)
+    which = _which(None, card_no)
+    with (
+        audit.refusals("BINDING_CHANGE_REFUSED", object_type="card", object_id=card_no),
+        principals.principal_scope("member_app", by_member_id),
+    ):
+        sharing = _lock_sharing(which, by_member_id, member_no=member_no)
+        binding, asking = sharing.binding, sharing.asking
+        if asking is not None and asking.role not in MAY_MANAGE:
+            raise errors.PermissionDeniedError
+        new_role = binding.role if role is None else role
+        sharing.require_may_become(new_role)
+        if asking is binding and new_limits and binding.role != Binding.Role.OWNER:
+            raise errors.PermissionDeniedError("An owner sets what an admin is held to.")
+        before = {"role": binding.role, **binding.limits}
+        for name, value in {"role": new_role, **new_limits}.items():
+            setattr(binding, name, value)
+        after = {"role": binding.role, **binding.limits}
+        if before != after:
+            heir = _change_part(
+                sharing, new_role, lambda: binding.save(update_fields=["role", *new_limits])
+            )
+            if new_role not in MAY_PAY:
+                _end_codes(sharing.card.id, binding.member_id)
+            audit.record(
+                "BINDING_CHANGED",
+                object_type="card",
+                object_id=sharing.card.number,
+                details={"member": binding.member.number, "before": before, "after": after, **heir},
+            )
+    return binding
 
 
 def unbind_member(
@@ -263,14 +421,18 @@ def unbind_member(
 ) -> None:
     """Take a member off a shared card; their code for it dies.
 
+    If the card is in the name of an owner who goes, it passes to who is its owner longest.
+
     :param card_id: the card, or `card_no`: its number.
     :param member_id: whom to take off, or `member_no`: their number.
     :param by_member_id: the member who asks: themself, or the card's owner or admin; None: the
         platform.
     :raises CardNotFoundError: there is no such card, or whoever asks has no part in it.
     :raises NotFoundError: the member is not bound to it.
-    :raises PermissionDeniedError: whoever asks may not remove others.
+    :raises PermissionDeniedError: whoever asks may not remove others, or is an admin and would
+        remove an owner.
     :raises CannotRemoveLastOwnerError: the member is its last owner.
+    :raises MemberSuspendedError: whoever asks is suspended.
     """
     which = _which(card_id, card_no)
     scope = (
@@ -282,71 +444,70 @@ def unbind_member(
         audit.refusals("CARD_UNBIND_REFUSED", object_type="card", object_id=card_no or card_id),
         scope,
     ):
-        card = Card.objects.filter(**which).first()
-        if card is None:
-            raise CardNotFoundError
-        # All owners are locked: two of them leaving at once cannot both be told they are not the
-        # last.
-        bindings = list(
-            Binding.objects.select_for_update(of=("self",))
-            .select_related("member")
-            .filter(card=card)
-            .order_by("id")
-        )
-        asking = next((each for each in bindings if each.member_id == by_member_id), None)
-        if by_member_id is not None and asking is None:
-            raise CardNotFoundError
-        binding = next(
-            (each for each in bindings if member_id == each.member_id)
-            if member_id is not None
-            else (each for each in bindings if member_no == each.member.number),
-            None,
-        )
-        if asking is not None and asking is not binding and asking.role not in MAY_MANAGE:
-            raise errors.PermissionDeniedError
-        if binding is None:
-            raise errors.NotFoundError("The member is not bound to this card.")
-        owners = [each for each in bindings if each.role == Binding.Role.OWNER]
-        if binding.role == Binding.Role.OWNER and len(owners) == 1:
-            raise CannotRemoveLastOwnerError
-        _end_code(card.id, binding.member_id)
-        binding.delete()
+        sharing = _lock_sharing(which, by_member_id, member_id=member_id, member_no=member_no)
+        binding = sharing.binding
+        sharing.require_may_become("")
+        heir = _change_part(sharing, "", binding.delete)
+        _end_codes(sharing.card.id, binding.member_id)
         audit.record(
             "CARD_UNBOUND",
             object_type="card",
-            object_id=card.number,
-            details={"member": binding.member.number, "role": binding.role},
+            object_id=sharing.card.number,
+            details={"member": binding.member.number, "role": binding.role, **heir},
         )
 
 
-def set_binding_password(*, card_id: UUID, password: str, by_member_id: UUID | None = None) -> None:
+def set_binding_password(
+    *,
+    card_id: UUID | None = None,
+    card_no: str = "",
+    password: str,
+    by_member_id: UUID | None = None,
+) -> None:
     """Set the password by which members join a shared card; empty takes it away.
 
+    Whoever joined by the one before stays.
+
+    :param card_id: the card, or `card_no`: its number.
     :param by_member_id: the member who asks, who must own the card; None: the platform.
     :raises CardNotFoundError: there is no such card, or whoever asks has no part in it.
     :raises PermissionDeniedError: whoever asks does not own it.
     :raises CardTypeNotShareableError: the card is not shared.
+    :raises MemberSuspendedError: whoever asks is suspended.
     """
+    which = _which(card_id, card_no)
     hashed = make_password(password) if password else ""
     scope = (
         principals.principal_scope("member_app", by_member_id)
         if by_member_id
         else principals.principal_scope("platform_admin")
     )
-    with audit.refusals("BINDING_PASSWORD_REFUSED", object_type="card", object_id=card_id), scope:
-        card = Card.objects.filter(id=card_id).first()
-        if card is None:
-            raise CardNotFoundError
+    with (
+        audit.refusals(
+            "BINDING_PASSWORD_REFUSED", object_type="card", object_id=card_no or card_id
+        ),
+        scope,
+    ):
         if by_member_id is not None:
-            binding = Binding.objects.filter(card_id=card_id, member_id=by_member_id).first()
-            if binding is None:
-                raise CardNotFoundError
+            binding = _require_bound(which, by_member_id)
+            _require_active(binding.member)
             if binding.role != Binding.Role.OWNER:
                 raise errors.PermissionDeniedError
+        card = Card.objects.filter(**which).first()
+        if card is None:
+            raise CardNotFoundError
         if card.card_type not in SHAREABLE:
             raise CardTypeNotShareableError
-        Card.objects.filter(id=card_id).update(binding_password=hashed)
+        Card.objects.filter(id=card.id).update(binding_password=hashed)
         audit.record("BINDING_PASSWORD_SET", object_type="card", object_id=card.number)
+
+
+def may_top_up(*, card_no: str, member_id: UUID) -> bool:
+    """Return whether the member's role on a card lets them top it up. Inside the member's scope.
+
+    :raises CardNotFoundError: there is no such card, or the member has no part in it.
+    """
+    return _require_bound(_which(None, card_no), member_id).role in MAY_TOP_UP
 
 
 # --- payment codes -------------------------------------------------------------------------------
@@ -418,7 +579,7 @@ def revoke_code(*, card_id: UUID | None = None, card_no: str = "", member_id: UU
         principals.principal_scope("member_app", member_id),
     ):
         card = _require_bound(which, member_id).card
-        _end_code(card.id, member_id)
+        _end_codes(card.id, member_id)
         audit.record(
             "CODE_REVOKED",
             object_type="card",
@@ -468,9 +629,7 @@ def close_card(*, card_id: UUID, reason: str = "") -> None:
             balances = ledger.lock_balances([card.money_account_id])
             if balances[card.money_account_id]:
                 raise CardNotEmptyError
-        PaymentCode.objects.filter(card_id=card_id, ended_at=None).update(
-            ended_at=DatabaseNow(), outcome="revoked"
-        )
+        _end_codes(card_id)
         audit.record(
             "CARD_CLOSED",
             object_type="card",
@@ -495,6 +654,44 @@ def unfreeze_card(*, card_id: UUID, reason: str = "") -> None:
     )
 
 
+def mark_card_lost(*, card_id: UUID, reason: str) -> None:
+    """Stop a card that was lost or stolen; its codes die. Only staff activate it again. Safe to
+    repeat.
+
+    :raises CardNotFoundError: there is no such card.
+    :raises CardNotActiveError: the card is expired or closed.
+    :raises InvalidRequestError: there is no reason.
+    """
+    _stop_card(card_id, Card.Status.LOST, "CARD_MARKED_LOST", reason)
+
+
+def suspend_card(*, card_id: UUID, reason: str) -> None:
+    """Stop a card until staff activate it again; its codes die. Safe to repeat.
+
+    :raises CardNotFoundError: there is no such card.
+    :raises CardNotActiveError: the card is expired or closed.
+    :raises InvalidRequestError: there is no reason.
+    """
+    _stop_card(card_id, Card.Status.SUSPENDED, "CARD_SUSPENDED", reason)
+
+
+def activate_card(*, card_id: UUID, reason: str) -> None:
+    """Let a card that is lost or suspended pay again. Safe to repeat.
+
+    :raises CardNotFoundError: there is no such card.
+    :raises CardNotActiveError: the card is frozen, which unfreezing ends, or expired or closed.
+    :raises InvalidRequestError: there is no reason.
+    """
+    audit.require_reason(reason)
+    _change_status(
+        card_id,
+        Card.Status.ACTIVE,
+        "CARD_ACTIVATED",
+        reason,
+        allowed={Card.Status.ACTIVE, Card.Status.LOST, Card.Status.SUSPENDED},
+    )
+
+
 def lock_card(*, card_id: UUID | None = None, card_no: str = "", member_id: UUID) -> None:
     """Let a member lock a card of theirs at once, e.g. a lost phone. Safe to repeat.
 
@@ -515,6 +712,78 @@ def unlock_card(*, card_id: UUID | None = None, card_no: str = "", member_id: UU
     :raises CardNotActiveError: the card is neither frozen nor active.
     """
     _member_lock(card_id, card_no, member_id, lock=False)
+
+
+# --- limits --------------------------------------------------------------------------------------
+
+
+def set_card_limits(
+    *,
+    card_id: UUID,
+    limit_per_payment: Decimal | None,
+    limit_per_day: Decimal | None,
+    reason: str,
+) -> None:
+    """Limit what a card pays, whoever pays with it; None: no limit.
+
+    :raises CardNotFoundError: there is no such card.
+    :raises InvalidRequestError: a limit is not as it must be, or there is no reason.
+    """
+    audit.require_reason(reason)
+    new = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
+    limits.require_limits(**new)
+    with (
+        audit.refusals("CARD_LIMITS_REFUSED", object_type="card", object_id=card_id),
+        principals.principal_scope("platform_admin"),
+    ):
+        card = Card.objects.select_for_update().filter(id=card_id).first()
+        if card is None:
+            raise CardNotFoundError
+        audit.record(
+            "CARD_LIMITS_SET",
+            object_type="card",
+            object_id=card.number,
+            details={**limits.write_limits(card, **new), "reason": reason},
+        )
+
+
+def set_binding_limits(
+    *,
+    binding_id: UUID,
+    limit_per_payment: Decimal | None,
+    limit_per_day: Decimal | None,
+    reason: str,
+) -> None:
+    """Limit what one member pays with one card, on the platform's authority; None: no limit.
+
+    :raises NotFoundError: there is no such binding.
+    :raises InvalidRequestError: a limit is not as it must be, or there is no reason.
+    """
+    audit.require_reason(reason)
+    new = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
+    limits.require_limits(**new)
+    with (
+        audit.refusals("BINDING_LIMITS_REFUSED", object_type="binding", object_id=binding_id),
+        principals.principal_scope("platform_admin"),
+    ):
+        binding = (
+            Binding.objects.select_for_update(of=("self",))
+            .select_related("card", "member")
+            .filter(id=binding_id)
+            .first()
+        )
+        if binding is None:
+            raise errors.NotFoundError("There is no such binding.")
+        audit.record(
+            "BINDING_LIMITS_SET",
+            object_type="card",
+            object_id=binding.card.number,
+            details={
+                "member": binding.member.number,
+                **limits.write_limits(binding, **new),
+                "reason": reason,
+            },
+        )
 
 
 # --- for payments ---------------------------------------------------------------------------------
@@ -586,7 +855,20 @@ def _issue(
     return card
 
 
-def _bind(card_id: UUID, member_id: UUID, role: str, action: str) -> Binding:
+def _bind(
+    card_id: UUID,
+    member: Member,
+    role: str,
+    action: str,
+    *,
+    held_to: dict[str, Decimal | None] | None = None,
+    in_any_role: bool = False,
+) -> Binding:
+    """Bind a member to an active shared card. Inside a scope.
+
+    :param held_to: the limits of the binding; none by default.
+    :param in_any_role: whoever is bound already stays as they are.
+    """
     card = Card.objects.filter(id=card_id).first()
     if card is None:
         raise CardNotFoundError
@@ -594,24 +876,132 @@ def _bind(card_id: UUID, member_id: UUID, role: str, action: str) -> Binding:
         raise CardTypeNotShareableError
     if card.status != Card.Status.ACTIVE:
         raise CardNotActiveError
-    binding, made = Binding.objects.get_or_create(
-        card=card, member_id=member_id, defaults={"role": role}
+    wanted = Binding(card=card, member=member, role=role, **(held_to or {}))
+    binding, made = Binding.objects.select_related("card", "member").get_or_create(
+        card=card, member=member, defaults={"role": role, **(held_to or {})}
     )
     if made:
         audit.record(
             action,
             object_type="card",
             object_id=card.number,
-            details={"member": str(member_id), "role": role},
+            details={"member": str(member.id), "role": role, **(wanted.limits if held_to else {})},
         )
-    elif binding.role != role and action == "CARD_BOUND":
-        raise errors.AlreadyExistsError("The member is bound to this card in another role.")
+    elif not in_any_role and (
+        binding.role != role or (held_to is not None and binding.limits != wanted.limits)
+    ):
+        raise errors.AlreadyExistsError(
+            "The member is bound to this card in another role or with other limits."
+        )
     return binding
 
 
-def _require_member(member_id: UUID) -> None:
-    if not Member.objects.filter(id=member_id).exists():
+@dataclass(frozen=True, slots=True)
+class _Sharing:
+    """A card with all its bindings locked: the one that is meant, and that of who asks.
+
+    :param asking: None: the platform.
+    :param other_owners: the owners beside `binding`, who is so longest first.
+    """
+
+    card: Card
+    binding: Binding
+    asking: Binding | None
+    other_owners: list[Binding]
+
+    def require_may_become(self, role: str) -> None:
+        """Let a card have an owner always, and only owners decide who is one.
+
+        :param role: what the binding is to become; empty: it goes.
+        :raises CannotRemoveLastOwnerError: the last owner would be none any more.
+        :raises PermissionDeniedError: it is about an owner, and an admin asks.
+        """
+        is_owner = self.binding.role == Binding.Role.OWNER
+        if is_owner and role != Binding.Role.OWNER and not self.other_owners:
+            raise CannotRemoveLastOwnerError
+        if (
+            (is_owner or role == Binding.Role.OWNER)
+            and self.asking is not None
+            and self.asking.role != Binding.Role.OWNER
+        ):
+            raise errors.PermissionDeniedError("Only an owner decides about owners.")
+
+
+def _lock_sharing(
+    which: dict[str, UUID | str],
+    by_member_id: UUID | None,
+    *,
+    member_id: UUID | None = None,
+    member_no: str = "",
+) -> _Sharing:
+    """Lock who may use a card: two owners leaving at once cannot both be told that one stays."""
+    card = Card.objects.filter(**which).first()
+    if card is None:
+        raise CardNotFoundError
+    bindings = list(
+        Binding.objects.select_for_update(of=("self",))
+        .select_related("member")
+        .filter(card=card)
+        .order_by("id")
+    )
+    asking = next((each for each in bindings if each.member_id == by_member_id), None)
+    if by_member_id is not None and asking is None:
+        raise CardNotFoundError
+    binding = next(
+        (each for each in bindings if member_id == each.member_id)
+        if member_id is not None
+        else (each for each in bindings if member_no == each.member.number),
+        None,
+    )
+    if asking is not None:
+        _require_active(asking.member)
+        if asking is not binding and asking.role not in MAY_MANAGE:
+            raise errors.PermissionDeniedError
+    if binding is None:
+        raise errors.NotFoundError("The member is not bound to this card.")
+    owners = [each for each in bindings if each.role == Binding.Role.OWNER and each is not binding]
+    return _Sharing(card, binding, asking, sorted(owners, key=lambda each: each.created_at))
+
+
+def _change_part(sharing: _Sharing, role: str, change: Callable[[], object]) -> dict[str, str]:
+    """Change a binding; a card in the name of who is its owner no more passes to another owner.
+
+    Both are facts charges rest on: they change in id order, in which charges share them.
+
+    :param role: what the binding becomes; empty: it goes.
+    :returns: what the log keeps of the card's new owner; nothing if that stays.
+    """
+    card = sharing.card
+    steps: dict[UUID, Callable[[], object]] = {sharing.binding.id: change}
+    heir: dict[str, str] = {}
+    if sharing.binding.member_id == card.owner_id and role != Binding.Role.OWNER:
+        owner = sharing.other_owners[0].member
+        steps[card.id] = lambda: Card.objects.filter(id=card.id).update(owner=owner)
+        heir = {"owner": owner.number}
+    for _fact, step in sorted(steps.items()):
+        step()
+    return heir
+
+
+def _require_role(role: str) -> None:
+    if role not in Binding.Role.values:
+        raise errors.InvalidRequestError(
+            errors={"role": [f"One of {', '.join(Binding.Role.values)}."]}
+        )
+
+
+def _require_member(member_id: UUID) -> Member:
+    member = Member.objects.filter(id=member_id).first()
+    if member is None:
         raise errors.NotFoundError("There is no such member.")
+    return member
+
+
+def _require_active(member: Member) -> Member:
+    """Let a member who is suspended look, and change nothing about sharing."""
+    if member.status != Member.Status.ACTIVE:
+        raise MemberSuspendedError
+    return member
 
 
 def _which(card_id: UUID | None, card_no: str) -> dict[str, UUID | str]:
@@ -660,17 +1050,34 @@ def _is_past(moment: datetime | None) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _end_code(card_id: UUID, member_id: UUID) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE cards_paymentcode SET ended_at = core_now(), outcome = 'revoked'"
-            " WHERE card_id = %s AND member_id = %s AND ended_at IS NULL",
-            [card_id, member_id],
-        )
+def _end_codes(card_id: UUID, member_id: UUID | None = None) -> None:
+    """Kill the live codes for a card, or one member's. After the facts: codes are locked last."""
+    live = PaymentCode.objects.filter(card_id=card_id, ended_at=None)
+    if member_id is not None:
+        live = live.filter(member_id=member_id)
+    live.update(ended_at=DatabaseNow(), outcome="revoked")
+
+
+def _stop_card(card_id: UUID, status: str, action: str, reason: str) -> None:
+    audit.require_reason(reason)
+    _change_status(
+        card_id,
+        status,
+        action,
+        reason,
+        allowed=STOPPABLE,
+        end_codes=True,
+    )
 
 
 def _change_status(
-    card_id: UUID, status: str, action: str, reason: str, *, allowed: set[Card.Status]
+    card_id: UUID,
+    status: str,
+    action: str,
+    reason: str,
+    *,
+    allowed: set[Card.Status],
+    end_codes: bool = False,
 ) -> None:
     with (
         audit.refusals(f"{action}_REFUSED", object_type="card", object_id=card_id),
@@ -684,6 +1091,8 @@ def _change_status(
         Card.objects.filter(id=card_id).update(
             status=status, status_reason=reason[:200], locked_by_member=False
         )
+        if end_codes:
+            _end_codes(card_id)
         audit.record(
             action,
             object_type="card",

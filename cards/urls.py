@@ -16,6 +16,7 @@ urlpatterns = [
     path(f"{_CARD}/barcode.svg", api.BarcodeSvg.as_view(), name="card-barcode-svg"),
     path(f"{_CARD}/lock", api.Lock.as_view(), name="card-lock"),
     path(f"{_CARD}/unlock", api.Unlock.as_view(), name="card-unlock"),
+    path(f"{_CARD}/binding-password", api.BindingPassword.as_view(), name="card-binding-password"),
     path(f"{_CARD}/bindings", api.Bindings.as_view(), name="card-bindings"),
     path(f"{_CARD}/bindings/<str:member_no>", api.OneBinding.as_view(), name="card-binding"),
 ]

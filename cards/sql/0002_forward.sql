@@ -88,20 +88,21 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
 $$;
 GRANT EXECUTE ON FUNCTION cards_issue_codes(uuid[], uuid[], bytea[], text, bytea[], integer) TO member_app, platform_admin;
 
--- Give each of many live codes, named by id, its successor; the old ones go to the history. Arrays run in step.
--- A code that was used, revoked or replaced since it was chosen is left, and so is one that somebody holds just now:
--- a charge is burning it, or another rotation is at it. Answers how many were rotated.
+-- Give each of many live codes, named by id and by where its row was, its successor; the old ones go to the history.
+-- Arrays run in step. A code that was used, revoked or replaced since it was chosen is left: its row is elsewhere, ended,
+-- or has another id. So is one that somebody holds just now: a charge burns it, or another rotation is at it.
+-- The successor's id is a UUIDv7, which its index takes at its end. Answers how many were rotated.
 CREATE FUNCTION cards_rotate_codes(
-    p_ids uuid[], p_nonces bytea[], p_key_id text, p_hashes bytea[], p_ttl_seconds integer) RETURNS bigint
+    p_places tid[], p_ids uuid[], p_nonces bytea[], p_key_id text, p_hashes bytea[], p_ttl_seconds integer) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     WITH held AS MATERIALIZED (
         SELECT c.ctid AS place, w.nonce, w.code_hash
-        FROM unnest(p_ids, p_nonces, p_hashes) AS w (id, nonce, code_hash)
-        JOIN cards_paymentcode c ON c.id = w.id
+        FROM unnest(p_places, p_ids, p_nonces, p_hashes) AS w (place, id, nonce, code_hash)
+        JOIN cards_paymentcode c ON c.ctid = w.place AND c.id = w.id
         WHERE c.ended_at IS NULL FOR UPDATE OF c SKIP LOCKED
     ), renewed AS (
         UPDATE cards_paymentcode c
-        SET id = gen_random_uuid(), nonce = held.nonce, key_id = p_key_id, code_hash = held.code_hash,
+        SET id = uuidv7(), nonce = held.nonce, key_id = p_key_id, code_hash = held.code_hash,
             issued_at = core_now(), expires_at = core_now() + make_interval(secs => p_ttl_seconds)
         FROM held WHERE c.ctid = held.place
         RETURNING old.card_id, old.member_id, old.code_hash, old.issued_at, old.expires_at
@@ -113,7 +114,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     )
     SELECT count(*) FROM renewed
 $$;
-GRANT EXECUTE ON FUNCTION cards_rotate_codes(uuid[], bytea[], text, bytea[], integer) TO platform_admin;
+GRANT EXECUTE ON FUNCTION cards_rotate_codes(tid[], uuid[], bytea[], text, bytea[], integer) TO platform_admin;
 
 -- Past codes go by whole months, each when all of it is older than 30 days: rows of an append-only table cannot be
 -- deleted. Answers the partitions dropped, or those that would be.

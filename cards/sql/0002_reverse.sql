@@ -7,7 +7,7 @@ DROP FUNCTION cards_burn_code(uuid);
 DROP FUNCTION cards_tier_code(numeric);
 DROP FUNCTION cards_read_code(bytea[]);
 DROP FUNCTION cards_drop_code_history(boolean);
-DROP FUNCTION cards_rotate_codes(uuid[], bytea[], text, bytea[], integer);
+DROP FUNCTION cards_rotate_codes(tid[], uuid[], bytea[], text, bytea[], integer);
 DROP FUNCTION cards_issue_codes(uuid[], uuid[], bytea[], text, bytea[], integer);
 DROP TABLE cards_codehistory;
 DROP TRIGGER cards_card_guard ON cards_card;

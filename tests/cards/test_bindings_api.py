@@ -19,6 +19,18 @@ def share(**fields: object) -> tuple[Member, Card, str]:
     return owner, card, f"/api/v1/me/cards/{card.number}/bindings"
 
 
+def bound(member: Member, role: str, **limits: str) -> dict[str, str | None]:
+    """Return how a member's part in a card is shown."""
+    return {
+        "member_no": member.number,
+        "name": member.name,
+        "role": role,
+        "limit_per_payment": None,
+        "limit_per_day": None,
+        **limits,
+    }
+
+
 def roles(card: Card) -> list[str]:
     with principal_scope("platform_admin"):
         return list(
@@ -35,13 +47,13 @@ def test_a_member_joins_by_password_and_pays(database: str) -> None:
         answer = post(client, url, {"password": PASSWORD})
         assert (answer.status_code, answer.json()) == (
             201,
-            {"card_no": card.number, "role": "member"},
+            {"card_no": card.number, **bound(other, "member")},
         )
 
     assert client.get(url).json() == {
         "results": [
-            {"member_no": owner.number, "name": "Owner", "role": "owner"},
-            {"member_no": other.number, "name": "Other", "role": "member"},
+            bound(owner, "owner"),
+            bound(other, "member"),
         ],
         "next": None,
         "previous": None,
@@ -139,7 +151,7 @@ def test_every_role_sees_who_is_on_the_card(database: str) -> None:
 
         seen = factories.member_client(other).get(url).json()["results"]
         assert seen[-1]["role"] == role
-        assert list(seen[-1]) == ["member_no", "name", "role"]
+        assert seen[-1] == bound(other, role)
 
 
 def test_a_member_leaves_and_their_code_dies(database: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError
 
 from cards import services
-from cards.errors import CardNotActiveError, CardTypeNotShareableError
+from cards.errors import CardNotActiveError
 from cards.models import Binding, Card, Tier, Voucher
 from mps.core.principals import principal_scope
 from tests import factories
@@ -126,21 +126,6 @@ def test_the_database_refuses_values_that_mean_nothing(database: str) -> None:
     ):
         with pytest.raises(IntegrityError, match=constraint):
             as_owner(f"UPDATE cards_card SET {change} WHERE id = %s", [card.id])
-
-
-def test_only_prepaid_and_corporate_cards_are_shared(database: str) -> None:
-    other, _ = factories.make_member()
-
-    for card_type in ("STD", "VCH"):
-        card = issue(card_type)
-        with pytest.raises(CardTypeNotShareableError):
-            services.bind_member(card_id=card.id, member_id=other.id)
-        with principal_scope("platform_admin"):
-            assert Binding.objects.filter(card=card).count() == 1
-    with pytest.raises(CardTypeNotShareableError):
-        services.issue_shared_card(card_type="STD", owner_id=other.id)
-    for card_type in ("PPD", "COR"):
-        assert services.bind_member(card_id=issue(card_type).id, member_id=other.id)
 
 
 def test_a_voucher_carries_its_terms(database: str) -> None:

@@ -35,6 +35,9 @@ def test_a_shared_card_is_issued_to_a_member_at_a_rate_that_is_one(database: str
         services.issue_shared_card(card_type="PPD", owner_id=owner.id, name="x" * 81)
     with pytest.raises(errors.NotFoundError):
         services.issue_shared_card(card_type="PPD", owner_id=uuid4())
+    for card_type in ("STD", "VCH"):
+        with pytest.raises(CardTypeNotShareableError):
+            services.issue_shared_card(card_type=card_type, owner_id=owner.id)
     assert as_owner("SELECT count(*) FROM cards_card") == [(1,)]
     assert [event.context["error"] for event in events("CARD_ISSUE_REFUSED")] == ["NOT_FOUND"]
     assert services.issue_shared_card(
