@@ -26,8 +26,8 @@ from mps.core import console
 from mps.core.console import Act, Done, Section
 from mps.core.money import show_rate
 from mps.ledger.models import Entry
-from payments import services
-from payments.models import Order, Transaction
+from payments import services, topups
+from payments.models import Order, TopUp, Transaction
 
 _STAFF_KEYS = uuid.UUID("3d0f5a52-6c0e-4a55-9a39-5f7c1b2f8f10")
 STATUS_COLOURS = {
@@ -36,6 +36,7 @@ STATUS_COLOURS = {
     "failed": "danger",
     "refunded": "warning",
     "cancelled": "warning",
+    "expired": "warning",
 }
 
 
@@ -299,6 +300,24 @@ def _order(each: Transaction) -> Section | None:
     )
 
 
+def _asked(each: Transaction) -> Section | None:
+    top_up = TopUp.objects.filter(tx_id=each.id).first()
+    if top_up is None:
+        return None
+    return Section(
+        _("Member's top-up"),
+        [_("Order"), _("Provider"), _("Asked at"), _("Late")],
+        [
+            [
+                console.link(top_up, top_up.order_id),
+                top_up.provider,
+                console.moment(top_up.created_at),
+                _("yes") if top_up.late else _("no"),
+            ]
+        ],
+    )
+
+
 def _latest(found: QuerySet[Transaction]) -> Section:
     newest = found.select_related("merchant", "card").order_by("-id")[: console.ROWS_SHOWN]
     return Section(
@@ -339,9 +358,127 @@ def _of_merchant(merchant: Merchant) -> Section:
     return _latest(Transaction.objects.filter(merchant_id=merchant.id))
 
 
-console.add_sections(Transaction, _entries, _refunds, _order)
+console.add_sections(Transaction, _entries, _refunds, _order, _asked)
 console.add_sections(Card, _of_card)
 console.add_sections(Merchant, _of_merchant)
+
+
+# --- members' top-ups ----------------------------------------------------------------------------
+
+
+@admin.register(TopUp)
+class TopUpAdmin(console.LogAdmin):
+    """What members asked providers to take. Read-only, but for asking the provider."""
+
+    list_display = (
+        "order_id",
+        "shown_time",
+        "provider",
+        "shown_status",
+        "amount",
+        "currency",
+        "shown_card",
+        "member_number",
+        "failure_code",
+        "late",
+    )
+    list_fullwidth = True
+    list_select_related = ("card", "member")
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        ("created_at", console.DayByIdFilter),
+        "provider",
+        "late",
+    )
+    search_help_text = _("Order, the provider's payment, or card number")
+    exact_search = (
+        (CARD_NUMBER, "card__number"),
+        (r"[A-Za-z0-9_-]{32}", "order_id"),
+        (r"(pi|sbx)_[A-Za-z0-9]{8,60}", "payment_id"),
+    )
+    history_fields = ("order_id",)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    *("order_id", "provider", "shown_status", "failure_code"),
+                    *("created_at", "expires_at", "closed_at", "late"),
+                )
+            },
+        ),
+        (_("Who"), {"fields": ("shown_card", "shown_member")}),
+        (
+            _("Money"),
+            {
+                "fields": (
+                    *("amount", "currency", "paid_amount", "paid_currency", "paid_at"),
+                    *("reference", "payment_id", "shown_transaction"),
+                )
+            },
+        ),
+    )
+
+    def exact_match(self, lookup: str, term: str) -> Q:
+        """Return the condition; orders and payments have small letters, too."""
+        if lookup == "card__number":
+            return super().exact_match(lookup, term)
+        return Q(**{lookup: term})
+
+    @console.shown(_("status"))
+    def shown_status(self, each: TopUp) -> Any:
+        """Show the status in its colour."""
+        return console.badge(each.status, each.get_status_display(), STATUS_COLOURS)
+
+    @console.shown(_("created at"))
+    def shown_time(self, each: TopUp) -> str:
+        """Show when."""
+        return console.moment(each.created_at)
+
+    @console.shown(_("card"))
+    def shown_card(self, each: TopUp) -> Any:
+        """Link to the card."""
+        return console.link(each.card)
+
+    @console.shown(_("member"))
+    def shown_member(self, each: TopUp) -> Any:
+        """Link to the member."""
+        return console.link(each.member)
+
+    @console.shown(_("member"))
+    def member_number(self, each: TopUp) -> Any:
+        """Link to the member, in few letters."""
+        return console.link(each.member, each.member.number)
+
+    @console.shown(_("transaction"))
+    def shown_transaction(self, each: TopUp) -> Any:
+        """Link to what credited it."""
+        if each.tx_id is None:
+            return "–"
+        return console.link(Transaction.objects.filter(id=each.tx_id).first())
+
+
+def _confirm(top_up: TopUp, values: dict[str, Any], staff: Any) -> Done:
+    done = topups.confirm_with_provider(top_up_id=top_up.id)
+    return Done(
+        text=_("%(top_up)s: %(status)s.") % {"top_up": done, "status": done.get_status_display()},
+        refused=done.status == TopUp.Status.FAILED,
+    )
+
+
+console.add_acts(
+    TopUp,
+    Act(
+        name="confirm",
+        label=_("Ask the provider"),
+        explanation=_("Asks the provider whether this was paid, and credits it if it was:"),
+        run=_confirm,
+        form=console.ActForm,
+        offered=lambda top_up: top_up.status != TopUp.Status.COMPLETED,
+        replays=True,
+        icon="sync",
+    ),
+)
 
 
 # --- acts on cards -------------------------------------------------------------------------------
@@ -435,6 +572,7 @@ console.add_acts(
         label=_("Top up"),
         explanation=_("Credits money you have received to this card, at once:"),
         run=_top_up,
+        four_eyes=console.above_amount,
         form=TopUpForm,
         offered=lambda card: (
             card.card_type in {CardType.PREPAID, CardType.CORPORATE}
@@ -449,6 +587,7 @@ console.add_acts(
         label=_("Pay out"),
         explanation=_("Records that money of this card was paid out to its owner:"),
         run=_cash_out,
+        four_eyes=console.above_amount,
         form=CashOutForm,
         offered=lambda card: card.money_account_id is not None,
         replays=True,
@@ -459,6 +598,7 @@ console.add_acts(
         label=_("Adjust points"),
         explanation=_("Adds points to this card or takes some; its tier follows at once:"),
         run=_adjust_points,
+        four_eyes=console.above_points,
         form=PointsForm,
         offered=lambda card: card.points_account_id is not None,
         icon="stars",

@@ -13,10 +13,10 @@ from rest_framework.response import Response
 
 from cards import pricing
 from cards.codes import InvalidCodeError, require_code
-from merchants.authentication import TerminalAuthentication
+from merchants.api import PosView
 from merchants.selectors import Till
 from mps.core import fields, money, problems
-from mps.core.api import ApiView, NewestFirst, read_body
+from mps.core.api import NewestFirst, read_body
 from mps.core.errors import InvalidRequestError, NotFoundError
 from payments import charging, documents, selectors, services
 from payments.errors import IdempotencyKeyRequiredError
@@ -96,18 +96,6 @@ class ChargeDetailOut(ChargeOut):
     failure_code = serializers.CharField(allow_null=True)
     refunded_total = fields.Money()
     refunds = Refund(many=True)
-
-
-class PosView(ApiView):
-    """An endpoint for tills."""
-
-    authentication_classes = [TerminalAuthentication]
-
-    @property
-    def till(self) -> Till:
-        """The till that asks."""
-        till: Till = self.request.user  # type: ignore[assignment]
-        return till
 
 
 def idempotency_key(request: Request) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 from django.conf import settings
 
 from cards import pricing
+from merchants import selectors as merchants
 from mps.core.money import show_money, show_rate
 from payments.charging import BALANCE, ChargeRequest
-from payments.models import Order, Transaction
+from payments.errors import AwaitingMemberError
+from payments.models import Approval, Order, Transaction
 from payments.selectors import mask_card_number
 
 # The order in which a charge's fields are shown, first time and replayed alike.
@@ -64,6 +66,45 @@ def charge_answer(
         "payment_method": request.payment_method,
         "card_no": mask_card_number(card_no),
         "created_at": show_time(at),
+    }
+
+
+def awaiting_answer(
+    request: ChargeRequest, *, price: pricing.Price, expires_at: datetime
+) -> dict[str, Any]:
+    """Return what a till is told while the member is asked."""
+    return {
+        "code": AwaitingMemberError.code,
+        "status": Transaction.Status.PENDING.value,
+        "title": str(AwaitingMemberError.title),
+        "detail": "The member has been asked.",
+        "external_order_id": request.external_order_id or None,
+        "amount": show_money(price.amount),
+        "final_amount": show_money(price.final_amount),
+        "currency": settings.MPS_CURRENCY,
+        "expires_at": show_time(expires_at),
+    }
+
+
+def is_over(waiting: Mapping[str, Any], now: datetime) -> bool:
+    """Return whether the time of an `awaiting_answer` is up."""
+    return datetime.fromisoformat(waiting["expires_at"]) <= now
+
+
+def approval_document(approval: Approval) -> dict[str, Any]:
+    """Return a payment that waits as its member is asked about it. Inside a scope."""
+    merchant_code, merchant_name = merchants.name_of(approval.merchant_id)
+    return {
+        "id": str(approval.id),
+        "merchant_code": merchant_code,
+        "merchant_name": merchant_name,
+        "card_no": approval.card_no,
+        "amount": show_money(approval.amount),
+        "final_amount": show_money(approval.final_amount),
+        "currency": approval.currency,
+        "payment_method": approval.payment_method,
+        "external_order_id": approval.external_order_id or None,
+        "expires_at": show_time(approval.expires_at),
     }
 
 

@@ -23,6 +23,30 @@ class IdempotencyKeyReusedError(MpsError):
     title = _("This Idempotency-Key was used for another request.")
 
 
+class AwaitingMemberError(MpsError):
+    """The payment is above the threshold and waits for its member; no money moved yet."""
+
+    code = "AWAITING_MEMBER"
+    status = 202
+    title = _("The member has to approve this payment. Ask again with the same key.")
+
+
+class ApprovalDeclinedError(MpsError):
+    """The member declined the payment."""
+
+    code = "APPROVAL_DECLINED"
+    status = 409
+    title = _("The member declined this payment.")
+
+
+class ApprovalExpiredError(MpsError):
+    """The member did not approve the payment in time."""
+
+    code = "APPROVAL_EXPIRED"
+    status = 409
+    title = _("The member did not approve this payment in time.")
+
+
 class InsufficientBalanceError(MpsError):
     """The card has not the money."""
 

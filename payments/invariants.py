@@ -73,6 +73,16 @@ register(
                  IS DISTINCT FROM (o.merchant_id, o.external_order_id, o.amount))""",
     ),
     Invariant(
+        "a completed top-up is credited, as it was asked for and paid",
+        """SELECT o.order_id::text FROM payments_topup o
+           LEFT JOIN payments_transaction t ON t.id = o.tx_id AND t.type = 'recharge'
+             AND (t.card_id, t.amount, t.currency) = (o.card_id, o.amount, o.currency)
+           LEFT JOIN payments_providerorder p ON p.tx_id = t.id
+             AND (p.provider, p.provider_order_id) = (o.provider, o.payment_id)
+           WHERE o.status = 'completed' AND (t.id IS NULL OR p.tx_id IS NULL
+                 OR (o.paid_amount, o.paid_currency) IS DISTINCT FROM (o.amount, o.currency))""",
+    ),
+    Invariant(
         "every number that was acknowledged exists",
         """SELECT i.body ->> 'tx_no' FROM payments_idempotency i
            WHERE i.body ? 'tx_no' AND NOT EXISTS (

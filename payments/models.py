@@ -5,7 +5,7 @@ from decimal import Decimal
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from mps.core.database import NewId
+from mps.core.database import DatabaseNow, NewId
 
 
 class Transaction(models.Model):
@@ -111,6 +111,48 @@ class Transaction(models.Model):
         return self.tx_no
 
 
+class Approval(models.Model):
+    """A payment that waits for its member's word, or did."""
+
+    class State(models.TextChoices):
+        AWAITING = "awaiting", _("awaiting")
+        APPROVED = "approved", _("approved")
+        CLOSED = "closed", _("closed")
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    merchant = models.ForeignKey(
+        "merchants.Merchant", models.DO_NOTHING, related_name="+", db_constraint=False
+    )
+    terminal_id = models.UUIDField(null=True)
+    key = models.CharField(max_length=255)
+    request_hash = models.BinaryField(max_length=32)
+    card = models.ForeignKey(
+        "cards.Card", models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
+    card_no = models.CharField(_("card"), max_length=14)
+    member = models.ForeignKey(
+        "members.Member", models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
+    voucher_card_id = models.UUIDField(null=True)
+    voucher_member_id = models.UUIDField(null=True)
+    external_order_id = models.CharField(_("order"), max_length=64)
+    payment_method = models.CharField(_("payment method"), max_length=20)
+    currency = models.CharField(_("currency"), max_length=3)
+    amount = models.DecimalField(_("amount"), max_digits=14, decimal_places=2)
+    final_amount = models.DecimalField(_("final amount"), max_digits=14, decimal_places=2)
+    tag = models.JSONField(_("tag"))
+    state = models.CharField(_("state"), max_length=10, choices=State.choices)
+    created_at = models.DateTimeField(_("asked at"))
+    expires_at = models.DateTimeField(_("until"))
+
+    class Meta:
+        verbose_name = _("payment approval")
+        verbose_name_plural = _("payment approvals")
+
+    def __str__(self) -> str:
+        return f"{self.final_amount} {self.currency}"
+
+
 class Idempotency(models.Model):
     """The answer given to (principal, key), to be given again."""
 
@@ -153,3 +195,81 @@ class ProviderOrder(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.provider_order_id}"
+
+
+class TopUp(models.Model):
+    """What a member asked a provider to take for a card, and what came of it.
+
+    Pending until the provider says; credited once, by the transaction it then names. There is no
+    transaction before that: one that was closed unpaid could not be completed when the payment
+    comes after all.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("pending")
+        COMPLETED = "completed", _("completed")
+        FAILED = "failed", _("failed")
+        EXPIRED = "expired", _("expired")
+        CANCELLED = "cancelled", _("cancelled")
+
+    id = models.UUIDField(primary_key=True, db_default=NewId(), editable=False)
+    order_id = models.CharField(_("order"), max_length=40)
+    provider = models.CharField(_("provider"), max_length=20)
+    card = models.ForeignKey(
+        "cards.Card", models.PROTECT, related_name="+", db_index=False, verbose_name=_("card")
+    )
+    member = models.ForeignKey(
+        "members.Member",
+        models.PROTECT,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("member"),
+    )
+    amount = models.DecimalField(_("amount"), max_digits=14, decimal_places=2)
+    currency = models.CharField(_("currency"), max_length=3)
+    idempotency_key = models.CharField(max_length=255, editable=False)
+    request_hash = models.BinaryField(max_length=32)
+    status = models.CharField(
+        _("status"), max_length=12, choices=Status.choices, db_default=Status.PENDING
+    )
+    failure_code = models.CharField(_("failure"), max_length=60, db_default="", blank=True)
+    reference = models.CharField(_("provider's order"), max_length=255, db_default="", blank=True)
+    pay_url = models.CharField(max_length=4000, db_default="", blank=True, editable=False)
+    payment_id = models.CharField(_("provider's payment"), max_length=64, db_default="", blank=True)
+    paid_amount = models.DecimalField(_("paid"), max_digits=14, decimal_places=2, null=True)
+    paid_currency = models.CharField(_("paid in"), max_length=3, db_default="", blank=True)
+    paid_at = models.DateTimeField(_("paid at"), null=True)
+    late = models.BooleanField(_("late"), db_default=False)
+    tx_id = models.UUIDField(null=True, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), db_default=DatabaseNow(), editable=False)
+    expires_at = models.DateTimeField(_("expires at"))
+    closed_at = models.DateTimeField(_("closed at"), null=True)
+
+    class Meta:
+        verbose_name = _("top-up")
+        verbose_name_plural = _("top-ups")
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.order_id}"
+
+
+class SandboxOrder(models.Model):
+    """An order in the books of the sandbox, which plays a provider. Not ours to believe."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", _("open")
+        PAID = "paid", _("paid")
+        CANCELLED = "cancelled", _("cancelled")
+
+    order_id = models.CharField(primary_key=True, max_length=40)
+    amount = models.DecimalField(max_digits=14, decimal_places=2)
+    currency = models.CharField(max_length=3)
+    return_path = models.CharField(max_length=200)
+    status = models.CharField(max_length=12, choices=Status.choices, db_default=Status.OPEN)
+    payment_id = models.CharField(max_length=64, db_default="")
+    created_at = models.DateTimeField(db_default=DatabaseNow())
+    expires_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.order_id

@@ -12,7 +12,8 @@ from django.db import connection
 from django.db.models import Count, QuerySet, Sum
 
 from merchants.selectors import Till
-from payments.models import Order, Transaction
+from mps.core.database import DatabaseNow
+from payments.models import Approval, Order, Transaction
 
 MASKED_DIGITS = 4
 
@@ -180,6 +181,13 @@ def find_order(till: Till, external_order_id: str) -> Order | None:
     return Order.objects.filter(
         merchant_id=till.merchant_id, external_order_id=external_order_id
     ).first()
+
+
+def awaiting_approvals(member_id: UUID) -> QuerySet[Approval]:
+    """Return the payments that wait for a member's word, oldest first. Inside their scope."""
+    return Approval.objects.filter(
+        member_id=member_id, state=Approval.State.AWAITING, expires_at__gt=DatabaseNow()
+    ).order_by("created_at")
 
 
 def refunds_of(payment: Transaction) -> QuerySet[Transaction]:

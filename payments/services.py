@@ -5,7 +5,7 @@ daily limits and accounts, each in id order, payment codes.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -40,6 +40,8 @@ from mps.ledger import services as ledger
 from payments import charging, documents, idempotency, selectors
 from payments.charging import ChargeRequest, Decision
 from payments.errors import (
+    ApprovalExpiredError,
+    AwaitingMemberError,
     InsufficientBalanceError,
     LimitExceededError,
     OnlyCompletedPaymentRefundableError,
@@ -49,11 +51,12 @@ from payments.errors import (
     RefundExceedsRemainingError,
 )
 from payments.idempotency import Answer
-from payments.models import Order, ProviderOrder, Transaction
+from payments.models import Approval, Order, ProviderOrder, Transaction
 
 Result = TypeVar("Result")
 
 MAX_TRIES = 4
+AWAITING = AwaitingMemberError.status
 _RACE_LOST = "MPS01"
 _ONE_POINT = Decimal(1)
 _CENT = Decimal("0.01")
@@ -114,19 +117,55 @@ def charge_card(
         return _retry_races(till, lambda: _charge(till, key, request))
 
 
-def _charge(till: Till, key: str, request: ChargeRequest) -> Answer:
+def charge_approved(*, till: Till, approval: Approval, code: str, voucher_code: str) -> Answer:
+    """Take a payment its member has approved, and answer its key with the outcome.
+
+    Priced anew: what changed meanwhile counts, like in any charge.
+
+    :param code: a payment code made for this; the one the till scanned is burnt.
+    :raises MpsError: as `charge_card`; the key still waits then.
+    """
+    request = ChargeRequest(
+        code=code,
+        amount=approval.amount,
+        external_order_id=approval.external_order_id,
+        payment_method=approval.payment_method,
+        voucher_code=voucher_code,
+        tag=approval.tag,
+    )
+    about = {
+        "merchant": till.merchant_code,
+        "order": approval.external_order_id,
+        "amount": show_money(approval.amount),
+    }
+    with audit.refusals(
+        "PAYMENT_APPROVAL_FAILED",
+        object_type="merchant",
+        object_id=till.merchant_code,
+        details=about,
+    ):
+        return _retry_races(till, lambda: _charge(till, approval.key, request, approval))
+
+
+def _charge(
+    till: Till, key: str, request: ChargeRequest, approval: Approval | None = None
+) -> Answer:
     """Read, decide, write.
 
     Inside the shop's scope; read again whenever the write found the facts changed.
     """
-    request_hash = idempotency.hash_request(
-        "charge",
-        code=request.code,
-        amount=show_money(request.amount),
-        order=request.external_order_id,
-        method=request.payment_method,
-        voucher=request.voucher_code,
-        tag=request.tag,
+    request_hash = (
+        bytes(approval.request_hash)
+        if approval
+        else idempotency.hash_request(
+            "charge",
+            code=request.code,
+            amount=show_money(request.amount),
+            order=request.external_order_id,
+            method=request.payment_method,
+            voucher=request.voucher_code,
+            tag=request.tag,
+        )
     )
     hashes = codes.look_up_hashes(request.code)
     voucher_hashes = codes.look_up_hashes(request.voucher_code) if request.voucher_code else []
@@ -141,7 +180,13 @@ def _charge(till: Till, key: str, request: ChargeRequest) -> Answer:
         if not facts.stored.merchant_active:
             raise MerchantSuspendedError
         answered = _answered_before(request, request_hash, facts.stored)
-        if answered is not None:
+        if answered is not None and answered.status != AWAITING:
+            return answered
+        if answered is not None and documents.is_over(answered.body, facts.stored.read_at):
+            if approval is not None:
+                raise ApprovalExpiredError
+            return _expire(till, key)
+        if answered is not None and approval is None:
             return answered
         card = charging.require_live(facts.card)
         voucher = charging.require_live(facts.voucher) if voucher_hashes else None
@@ -153,9 +198,12 @@ def _charge(till: Till, key: str, request: ChargeRequest) -> Answer:
             voucher=voucher,
             points_basis=settings.MPS_POINTS_BASIS,
         )
-        answer = _write_charge(
-            till, key, request_hash, request, facts, decision, hashes, voucher_hashes
-        )
+        if approval is None and _must_ask(decision):
+            answer = _await_member(till, key, request_hash, request, facts, decision)
+        else:
+            answer = _write_charge(
+                till, key, request_hash, request, facts, decision, hashes, voucher_hashes, approval
+            )
         if answer is not None:
             return answer
     raise _RaceLostError
@@ -185,6 +233,91 @@ def _answered_before(
     return Answer(201, documents.charge_document(payment), replayed=True)
 
 
+def _must_ask(decision: Decision) -> bool:
+    """Return whether the member has to approve what was decided."""
+    above = settings.MPS_APPROVAL_ABOVE
+    return above is not None and not decision.refusal and decision.price.final_amount > above
+
+
+def _await_member(
+    till: Till,
+    key: str,
+    request_hash: bytes,
+    request: ChargeRequest,
+    facts: selectors.ChargeFacts,
+    decision: Decision,
+) -> Answer | None:
+    """Burn the codes and answer that the member is asked; None if a twin was faster."""
+    card, voucher, price = facts.card, facts.voucher, decision.price
+    assert card is not None
+    expires_at = facts.stored.read_at + timedelta(seconds=settings.MPS_APPROVAL_SECONDS)
+    body = documents.awaiting_answer(request, price=price, expires_at=expires_at)
+    now = context.current()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT payments_await_member({', '.join(['%s'] * 16)}, %s::jsonb, %s::smallint,"
+            " %s::jsonb, %s, %s, %s, %s, %s)",
+            [
+                till.merchant_id,
+                till.terminal_id,
+                key,
+                request_hash,
+                card.code_id,
+                voucher.code_id if voucher else None,
+                card.card_id,
+                card.card_no,
+                card.member_id,
+                voucher.card_id if voucher else None,
+                voucher.member_id if voucher else None,
+                request.external_order_id,
+                request.payment_method,
+                settings.MPS_CURRENCY,
+                price.amount,
+                price.final_amount,
+                _json(request.tag),
+                AWAITING,
+                _json(body),
+                expires_at,
+                now.actor_type,
+                now.actor,
+                now.request_id,
+                now.address,
+            ],
+        )
+        return Answer(AWAITING, body) if cursor.fetchone()[0] else None
+
+
+def _expire(till: Till, key: str) -> Answer:
+    """Answer a key whose member kept silent, whoever asks first: the till, or the job."""
+    refusal = ApprovalExpiredError()
+    if not close_approval(Approval.objects.get(merchant_id=till.merchant_id, key=key), refusal):
+        raise _RaceLostError
+    return Answer(refusal.status, problems.problem(refusal), replayed=True)
+
+
+def close_approval(approval: Approval, refusal: MpsError) -> bool:
+    """End a payment's waiting with a refusal, its key's answer. Inside the shop's scope.
+
+    Return False if it had ended.
+    """
+    now = context.current()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT payments_close_approval(%s, %s, %s::smallint, %s::jsonb, %s, %s, %s, %s)",
+            [
+                approval.id,
+                refusal.code,
+                refusal.status,
+                _json(problems.problem(refusal)),
+                now.actor_type,
+                now.actor,
+                now.request_id,
+                now.address,
+            ],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def _write_charge(
     till: Till,
     key: str,
@@ -194,6 +327,7 @@ def _write_charge(
     decision: Decision,
     hashes: list[bytes],
     voucher_hashes: list[bytes],
+    approval: Approval | None,
 ) -> Answer | None:
     """Write a decided charge in one statement.
 
@@ -204,6 +338,7 @@ def _write_charge(
         "request_hash": request_hash,
         "code_hashes": hashes,
         "voucher_hashes": voucher_hashes,
+        "approval_id": approval.id if approval else None,
         **_charge_parameters(till, request, facts, decision),
     }
     with connection.cursor() as cursor:
@@ -290,6 +425,7 @@ _WRITE_CHARGE = (
     " %(method)s, %(tag)s::jsonb, %(points)s, %(points_from)s, %(points_below)s,"
     " %(accounts)s::uuid[], %(moves)s::numeric[], %(money_account)s, %(points_account)s,"
     " %(limited)s::uuid[], %(day_limits)s::numeric[], %(zone)s,"
+    " %(approval_id)s,"
     " %(failure_code)s, %(status)s::smallint, %(body)s::jsonb,"
     " %(poor_status)s::smallint, %(full_body)s::jsonb, %(poor_body)s::jsonb,"
     " %(actor_type)s, %(actor)s, %(request_id)s, %(address)s)"
@@ -631,6 +767,58 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
         return _retry_races(till, reverse)
 
 
+def credit_payment(
+    *,
+    card: Card,
+    member_id: UUID,
+    amount: Decimal,
+    provider: str,
+    provider_order_id: str,
+    tag: dict[str, Any],
+) -> Transaction:
+    """Credit what a member paid a provider for a card, once, whatever has become of the card since.
+
+    The money is there: a card that is not active is credited all the same, and beyond the most it
+    may hold; for a closed one it goes to `unclaimed`. Inside the platform's scope; the caller
+    records it.
+
+    :param card: held by the caller.
+    :param provider_order_id: the provider's own payment. If staff or a backend credited it before,
+        that transaction is returned.
+    :raises AlreadyExistsError: it was credited to another card or with another amount.
+    """
+    earlier = _credited_before(provider, provider_order_id, card.id, amount)
+    if earlier is not None:
+        return Transaction.objects.get(tx_no=earlier.body["tx_no"])
+    now = _stamp("recharge")
+    closed = card.status == Card.Status.CLOSED
+    receiver = (
+        ledger.platform_account(kind="unclaimed", unit=settings.MPS_CURRENCY)
+        if closed
+        else _money_account(card)
+    )
+    clearing = ledger.platform_account(kind="clearing", unit=settings.MPS_CURRENCY)
+    done = _write_transaction(
+        now,
+        Transaction.Type.RECHARGE,
+        card=card,
+        member_id=member_id,
+        amount=amount,
+        payment_method=provider,
+        credited_to="unclaimed" if closed else "card",
+        tag=tag,
+    )
+    ledger.post(kind="recharge", reference=now.tx_id, moves={receiver: amount, clearing: -amount})
+    ProviderOrder.objects.create(
+        provider=provider,
+        provider_order_id=provider_order_id,
+        tx_id=now.tx_id,
+        card_id=card.id,
+        amount=amount,
+    )
+    return done
+
+
 # --- cash-out ------------------------------------------------------------------------------------
 
 
@@ -868,6 +1056,11 @@ def _give_back(
             "credited_to": share.credited_to,
             "reason": reason,
         },
+    )
+    merchants.emit_event(
+        merchant_id=till.merchant_id,
+        event_type="refund.completed",
+        data=documents.refund_answer(refund, payment),
     )
     return refund
 

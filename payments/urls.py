@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments import api, member_api
+from payments import api, approval_api, member_api, topup_api
 
 urlpatterns = [
     path("pos/charges", api.ChargesView.as_view()),
@@ -15,5 +15,12 @@ urlpatterns = [
     path("pos/transactions", api.TransactionsView.as_view()),
     path("pos/summary", api.SummaryView.as_view()),
     path("me/transactions", member_api.MyTransactions.as_view()),
+    path("me/pin", approval_api.PinView.as_view()),
+    path("me/approvals", approval_api.ApprovalsView.as_view()),
+    path("me/approvals/<uuid:approval_id>/approve", approval_api.ApproveView.as_view()),
+    path("me/approvals/<uuid:approval_id>/decline", approval_api.DeclineView.as_view()),
     path("me/points", member_api.MyPoints.as_view()),
+    path("me/cards/<str:card_no>/topups", topup_api.MyTopUps.as_view()),
+    path("me/cards/<str:card_no>/topups/<uuid:topup_id>", topup_api.OneTopUp.as_view()),
+    path("callbacks/topups/<str:provider>", topup_api.TopUpCallback.as_view()),
 ]

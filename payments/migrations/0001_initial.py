@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
         ("cards", "0003_tiers"),
         ("ledger", "0001_initial"),
         ("members", "0002_sql"),
-        ("merchants", "0002_sql"),
+        ("merchants", "0003_webhooks"),
     ]
 
     operations = [
@@ -24,6 +24,90 @@ class Migration(migrations.Migration):
             "payments",
             "0001",
             state_operations=[
+                migrations.CreateModel(
+                    name="Approval",
+                    fields=[
+                        (
+                            "id",
+                            models.UUIDField(editable=False, primary_key=True, serialize=False),
+                        ),
+                        ("terminal_id", models.UUIDField(null=True)),
+                        ("key", models.CharField(max_length=255)),
+                        ("request_hash", models.BinaryField(max_length=32)),
+                        ("card_no", models.CharField(max_length=14, verbose_name="card")),
+                        ("voucher_card_id", models.UUIDField(null=True)),
+                        ("voucher_member_id", models.UUIDField(null=True)),
+                        (
+                            "external_order_id",
+                            models.CharField(max_length=64, verbose_name="order"),
+                        ),
+                        (
+                            "payment_method",
+                            models.CharField(max_length=20, verbose_name="payment method"),
+                        ),
+                        ("currency", models.CharField(max_length=3, verbose_name="currency")),
+                        (
+                            "amount",
+                            models.DecimalField(
+                                decimal_places=2, max_digits=14, verbose_name="amount"
+                            ),
+                        ),
+                        (
+                            "final_amount",
+                            models.DecimalField(
+                                decimal_places=2, max_digits=14, verbose_name="final amount"
+                            ),
+                        ),
+                        ("tag", models.JSONField(verbose_name="tag")),
+                        (
+                            "state",
+                            models.CharField(
+                                choices=[
+                                    ("awaiting", "awaiting"),
+                                    ("approved", "approved"),
+                                    ("closed", "closed"),
+                                ],
+                                max_length=10,
+                                verbose_name="state",
+                            ),
+                        ),
+                        ("created_at", models.DateTimeField(verbose_name="asked at")),
+                        ("expires_at", models.DateTimeField(verbose_name="until")),
+                        (
+                            "card",
+                            models.ForeignKey(
+                                db_constraint=False,
+                                db_index=False,
+                                on_delete=django.db.models.deletion.DO_NOTHING,
+                                related_name="+",
+                                to="cards.card",
+                            ),
+                        ),
+                        (
+                            "member",
+                            models.ForeignKey(
+                                db_constraint=False,
+                                db_index=False,
+                                on_delete=django.db.models.deletion.DO_NOTHING,
+                                related_name="+",
+                                to="members.member",
+                            ),
+                        ),
+                        (
+                            "merchant",
+                            models.ForeignKey(
+                                db_constraint=False,
+                                on_delete=django.db.models.deletion.DO_NOTHING,
+                                related_name="+",
+                                to="merchants.merchant",
+                            ),
+                        ),
+                    ],
+                    options={
+                        "verbose_name": "payment approval",
+                        "verbose_name_plural": "payment approvals",
+                    },
+                ),
                 migrations.CreateModel(
                     name="Idempotency",
                     fields=[

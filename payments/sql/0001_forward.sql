@@ -198,6 +198,111 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 GRANT EXECUTE ON FUNCTION payments_lock_name(uuid, text) TO merchant_api, member_app, platform_admin;
 
+-- A payment that waits for its member: the till was answered 202 under its key, the code is burnt, no money moved.
+-- The member's word, or the end of the time, replaces the answer.
+CREATE TABLE payments_approval (
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    merchant_id uuid NOT NULL,
+    terminal_id uuid,
+    key varchar(255) NOT NULL,
+    request_hash bytea NOT NULL,
+    card_id uuid NOT NULL,
+    card_no varchar(14) NOT NULL,
+    member_id uuid NOT NULL,
+    voucher_card_id uuid,
+    voucher_member_id uuid,
+    external_order_id varchar(64) NOT NULL,
+    payment_method varchar(20) NOT NULL,
+    currency varchar(3) NOT NULL,
+    amount numeric(14, 2) NOT NULL,
+    final_amount numeric(14, 2) NOT NULL,
+    tag jsonb NOT NULL,
+    state varchar(10) NOT NULL DEFAULT 'awaiting',
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (id),
+    CONSTRAINT payments_approval_one_per_key UNIQUE (merchant_id, key),
+    CONSTRAINT payments_approval_state_valid CHECK (state IN ('awaiting', 'approved', 'closed'))
+);
+CREATE INDEX payments_approval_of_member ON payments_approval (member_id) WHERE state = 'awaiting';
+CREATE INDEX payments_approval_due ON payments_approval (expires_at) WHERE state = 'awaiting';
+
+-- Ask the member of a code: burn the codes, answer 202 under the key. False: a race was lost, nothing was written.
+CREATE FUNCTION payments_await_member(
+    p_merchant_id uuid, p_terminal_id uuid, p_key text, p_request_hash bytea, p_code_id uuid, p_voucher_code_id uuid,
+    p_card_id uuid, p_card_no text, p_member_id uuid, p_voucher_card_id uuid, p_voucher_member_id uuid,
+    p_order text, p_method text, p_currency text, p_amount numeric, p_final_amount numeric, p_tag jsonb,
+    p_status smallint, p_body jsonb, p_expires_at timestamptz,
+    p_actor_type text, p_actor text, p_request_id text, p_address text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+BEGIN
+    PERFORM payments_lock_name(p_merchant_id, 'key:' || p_key);
+    IF EXISTS (SELECT FROM payments_idempotency i WHERE i.scope_id = p_merchant_id AND i.key = p_key) THEN
+        RETURN false;
+    END IF;
+    IF NOT cards_burn_code(p_code_id) THEN RETURN false; END IF;
+    IF p_voucher_code_id IS NOT NULL AND NOT cards_burn_code(p_voucher_code_id) THEN
+        RAISE EXCEPTION 'the voucher code went meanwhile' USING ERRCODE = 'MPS01';
+    END IF;
+    INSERT INTO payments_approval (
+        merchant_id, terminal_id, key, request_hash, card_id, card_no, member_id, voucher_card_id, voucher_member_id,
+        external_order_id, payment_method, currency, amount, final_amount, tag, created_at, expires_at)
+    VALUES (
+        p_merchant_id, p_terminal_id, p_key, p_request_hash, p_card_id, p_card_no, p_member_id, p_voucher_card_id,
+        p_voucher_member_id, p_order, p_method, p_currency, p_amount, p_final_amount, p_tag, core_now(), p_expires_at);
+    INSERT INTO payments_idempotency (scope_id, key, request_hash, status, body, created_at)
+    VALUES (p_merchant_id, p_key, p_request_hash, p_status, p_body, core_now());
+    PERFORM audit_record(
+        p_actor_type, p_actor, 'PAYMENT_AWAITS_MEMBER', 'card', p_card_no,
+        jsonb_strip_nulls(jsonb_build_object(
+            'merchant', p_merchant_id, 'amount', p_amount::text, 'final_amount', p_final_amount::text,
+            'order', nullif(p_order, ''))), p_request_id, p_address);
+    RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION payments_await_member(
+    uuid, uuid, text, bytea, uuid, uuid, uuid, text, uuid, uuid, uuid, text, text, text, numeric, numeric, jsonb,
+    smallint, jsonb, timestamptz, text, text, text, text) TO merchant_api, platform_admin;
+
+-- End the waiting without a payment: a failed transaction, and its answer in place of the 202.
+-- False: somebody else has ended it.
+CREATE FUNCTION payments_close_approval(
+    p_approval_id uuid, p_failure_code text, p_status smallint, p_body jsonb,
+    p_actor_type text, p_actor text, p_request_id text, p_address text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+DECLARE
+    approval payments_approval;
+    payment_no text;
+BEGIN
+    SELECT * INTO approval FROM payments_approval a WHERE a.id = p_approval_id;
+    -- The same order as a charge: the key first.
+    PERFORM payments_lock_name(approval.merchant_id, 'key:' || approval.key);
+    UPDATE payments_approval a SET state = 'closed' WHERE a.id = p_approval_id AND a.state = 'awaiting';
+    IF NOT FOUND THEN RETURN false; END IF;
+    payment_no := payments_next_number('payment');
+    INSERT INTO payments_transaction (
+        tx_no, type, status, failure_code, merchant_id, terminal_id, card_id, card_no, member_id, currency,
+        amount, final_amount, payment_method, external_order_id, tag, created_at)
+    VALUES (
+        payment_no, 'payment', 'failed', p_failure_code, approval.merchant_id, approval.terminal_id, approval.card_id,
+        approval.card_no, approval.member_id, approval.currency, approval.amount, approval.amount,
+        approval.payment_method, approval.external_order_id, approval.tag, core_now());
+    UPDATE payments_idempotency i SET status = p_status, body = p_body
+    WHERE i.scope_id = approval.merchant_id AND i.key = approval.key;
+    PERFORM audit_record(
+        p_actor_type, p_actor, 'PAYMENT_FAILED', 'transaction', payment_no,
+        jsonb_strip_nulls(jsonb_build_object(
+            'merchant', approval.merchant_id, 'card', approval.card_no, 'amount', approval.amount::text,
+            'order', nullif(approval.external_order_id, ''), 'error', p_failure_code)), p_request_id, p_address);
+    PERFORM merchants_emit(approval.merchant_id, 'payment.failed', jsonb_build_object(
+        'tx_no', payment_no, 'status', 'failed', 'failure_code', p_failure_code, 'external_order_id', nullif(approval.external_order_id, ''),
+        'amount', approval.amount::text, 'currency', approval.currency, 'payment_method', approval.payment_method,
+        'created_at', to_char(core_now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')));
+    RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION payments_close_approval(uuid, text, smallint, jsonb, text, text, text, text)
+    TO merchant_api, platform_admin;
+GRANT SELECT ON payments_approval TO merchant_api, member_app, platform_admin;
+
 -- What a subject with a daily limit (card, binding, member, shop) has paid on a day, less what was refunded since.
 -- A row is made by the first payment that a limit counts, from the payments there are, and kept up from then on.
 -- Changing the limit forgets it.
@@ -313,7 +418,7 @@ CREATE FUNCTION payments_write_charge(
     p_currency text, p_amount numeric, p_discount_rate numeric, p_final_amount numeric, p_fee numeric,
     p_method text, p_tag jsonb, p_points integer, p_points_from numeric, p_points_below numeric,
     p_accounts uuid[], p_moves numeric[], p_money_account uuid, p_points_account uuid,
-    p_limited uuid[], p_day_limits numeric[], p_zone text,
+    p_limited uuid[], p_day_limits numeric[], p_zone text, p_approval_id uuid,
     p_failure_code text, p_status smallint, p_body jsonb, p_poor_status smallint, p_full_body jsonb, p_poor_body jsonb,
     p_actor_type text, p_actor text, p_request_id text, p_address text,
     OUT outcome text, OUT answer_status smallint, OUT body jsonb)
@@ -340,7 +445,8 @@ BEGIN
     IF p_order <> '' THEN PERFORM payments_lock_name(p_merchant_id, 'order:' || p_order); END IF;
 
     -- Under the locks: each statement sees what committed while it waited.
-    IF EXISTS (SELECT FROM payments_idempotency i WHERE i.scope_id = p_merchant_id AND i.key = p_key)
+    IF EXISTS (SELECT FROM payments_idempotency i WHERE i.scope_id = p_merchant_id AND i.key = p_key
+               AND (p_approval_id IS NULL OR i.status <> 202))
        OR (p_order <> '' AND EXISTS (
                SELECT FROM payments_order o WHERE o.merchant_id = p_merchant_id AND o.external_order_id = p_order))
        OR p_merchant_version IS DISTINCT FROM (SELECT m.xmin::text FROM merchants_merchant m WHERE m.id = p_merchant_id) THEN
@@ -372,6 +478,11 @@ BEGIN
     -- From here on something is written: a race lost now takes everything back by an error the caller retries.
     IF voucher_code <> card.code_id AND NOT cards_burn_code(voucher_code) THEN
         RAISE EXCEPTION 'the voucher code went meanwhile' USING ERRCODE = 'MPS01';
+    END IF;
+    IF p_approval_id IS NOT NULL THEN
+        UPDATE payments_approval a SET state = 'approved'
+        WHERE a.id = p_approval_id AND a.state = 'awaiting' AND a.expires_at > core_now();
+        IF NOT FOUND THEN RAISE EXCEPTION 'the approval ended meanwhile' USING ERRCODE = 'MPS01'; END IF;
     END IF;
 
     payment_id := core_new_id();
@@ -434,12 +545,18 @@ BEGIN
             'order', nullif(p_order, ''), 'error', nullif(failure, ''))),
         p_request_id, p_address);
     INSERT INTO payments_idempotency (scope_id, key, request_hash, status, body, created_at)
-    VALUES (p_merchant_id, p_key, p_request_hash, answer_status, payments_write_charge.body, core_now());
+    VALUES (p_merchant_id, p_key, p_request_hash, answer_status, payments_write_charge.body, core_now())
+    -- Only the 202 of a payment its member has approved is there before.
+    ON CONFLICT (scope_id, key) DO UPDATE SET status = excluded.status, body = excluded.body;
+    PERFORM merchants_emit(p_merchant_id, 'payment.' || outcome, CASE outcome WHEN 'completed' THEN body ELSE jsonb_build_object(
+        'tx_no', payment_no, 'status', 'failed', 'failure_code', failure, 'external_order_id', nullif(p_order, ''),
+        'amount', p_amount::text, 'currency', p_currency, 'payment_method', p_method,
+        'created_at', to_char(core_now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) END);
 END $$;
 
 GRANT EXECUTE ON FUNCTION payments_write_charge(
     uuid, text, uuid, text, bytea, text, uuid[], bytea[], text, bytea[], text, text, numeric, numeric, numeric, numeric,
-    text, jsonb, integer, numeric, numeric, uuid[], numeric[], uuid, uuid, uuid[], numeric[], text,
+    text, jsonb, integer, numeric, numeric, uuid[], numeric[], uuid, uuid, uuid[], numeric[], text, uuid,
     text, smallint, jsonb, smallint, jsonb, jsonb, text, text, text, text) TO merchant_api, platform_admin;
 
 -- Move the months of transactions that are wholly older than a year to the archive, where they stay attached: who
@@ -482,15 +599,3 @@ GRANT SELECT, INSERT ON payments_order TO merchant_api, platform_admin;
 GRANT UPDATE (reversed_at, refund_tx_id) ON payments_order TO merchant_api, platform_admin;
 GRANT SELECT, INSERT ON payments_providerorder TO merchant_api, platform_admin;
 GRANT SELECT ON payments_unclaimed TO platform_admin;
-
-CREATE VIEW report.transactions WITH (security_barrier) AS
-    SELECT t.id AS tx_id, t.tx_no, t.type, t.status, nullif(t.failure_code, '') AS failure_code, t.card_id,
-           t.card_no, m.number AS member_no, s.code AS merchant_code, t.terminal_id, t.currency, t.amount,
-           t.discount_rate, t.final_amount, t.points, nullif(t.payment_method, '') AS payment_method,
-           nullif(t.external_order_id, '') AS external_order_id,
-           (SELECT o.tx_no FROM payments_transaction o WHERE o.id = t.original_id) AS original_tx_no,
-           NULL::uuid AS settlement_id, t.created_at
-    FROM payments_transaction t
-    JOIN members_member m ON m.id = t.member_id
-    LEFT JOIN merchants_merchant s ON s.id = t.merchant_id;
-GRANT SELECT ON report.transactions TO mps_report;

@@ -1,4 +1,3 @@
-DROP VIEW report.transactions;
 DROP FUNCTION payments_write_charge;
 DROP TRIGGER payments_limit_changed ON cards_card;
 DROP TRIGGER payments_limit_changed ON cards_binding;
@@ -9,6 +8,9 @@ DROP FUNCTION payments_give_room(uuid, numeric, text);
 DROP FUNCTION payments_has_room(uuid[], numeric[], numeric, text);
 DROP FUNCTION payments_spent_on(uuid, date, text);
 DROP TABLE payments_spending;
+DROP FUNCTION payments_close_approval;
+DROP FUNCTION payments_await_member;
+DROP TABLE payments_approval;
 DROP FUNCTION payments_count_old_idempotency();
 DROP FUNCTION payments_purge_idempotency(integer);
 DROP FUNCTION payments_archive_transactions(integer, boolean);

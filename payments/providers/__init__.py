@@ -1,0 +1,25 @@
+"""Payment providers: `MPS_TOPUP_PROVIDERS` says which this installation works with."""
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from mps.core.errors import NotFoundError
+from payments.providers.base import Provider
+
+# Adapters are imported when they are first used: a provider's own library is large.
+_ADAPTERS = {
+    "sandbox": "payments.providers.sandbox.Sandbox",
+    "stripe": "payments.providers.stripe_checkout.StripeCheckout",
+}
+NAMES = tuple(_ADAPTERS)
+
+
+def get_provider(name: str) -> Provider:
+    """Return a provider this installation works with.
+
+    :raises NotFoundError: it works with none of this name.
+    """
+    if name not in settings.MPS_TOPUP_PROVIDERS or name not in _ADAPTERS:
+        raise NotFoundError("There is no such provider here.")
+    provider: Provider = import_string(_ADAPTERS[name])()
+    return provider

@@ -1,0 +1,3 @@
+DROP TABLE payments_sandboxorder;
+DROP TABLE payments_topup;
+DROP FUNCTION payments_guard_top_up();

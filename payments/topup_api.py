@@ -1,0 +1,153 @@
+"""Members' own top-ups over HTTP (DESIGN 5.3), and where providers call back."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from cards.api import CardView
+from mps.core import api, fields
+from payments import providers, topups
+from payments.api import IDEMPOTENCY_KEY, idempotency_key, respond
+from payments.models import TopUp
+
+_STARTED = {
+    "id": "01a203df-035c-785c-b315-f36ee95e4ad1",
+    "status": "pending",
+    "card_no": "PPD00000001",
+    "provider": "sandbox",
+    "amount": "500.00",
+    "currency": "TWD",
+    "created_at": "2025-09-29T04:00:00.000000Z",
+    "expires_at": "2025-09-29T05:00:00.000000Z",
+    "pay_url": "https://pay.example.com/sandbox/pay/Zq1vT0c8mJ2yX5nW7bR4kL9sD3fG6hA0",
+}
+_CREDITED = {
+    **_STARTED,
+    "status": "completed",
+    "pay_url": None,
+    "failure_code": None,
+    "tx_no": "RCG0000000042",
+    "credited_to": "card",
+    "late": False,
+}
+
+
+class TopUpOut(serializers.Serializer[Any]):
+    """A top-up as it was begun."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=TopUp.Status.choices)
+    card_no = serializers.CharField()
+    provider = serializers.ChoiceField(choices=providers.NAMES)
+    amount = fields.Money()
+    currency = serializers.CharField()
+    created_at = fields.Moment()
+    expires_at = fields.Moment()
+    pay_url = serializers.CharField(allow_null=True)
+
+
+class TopUpDetailOut(TopUpOut):
+    """A top-up as it is now; `late`: it was paid after it had been closed."""
+
+    failure_code = serializers.CharField(allow_null=True)
+    tx_no = serializers.CharField(allow_null=True)
+    credited_to = serializers.ChoiceField(choices=["card", "unclaimed"], allow_null=True)
+    late = serializers.BooleanField()
+
+
+class MyTopUps(CardView):
+    """Top-ups of a card."""
+
+    pagination_class = api.NewestFirst
+
+    @property
+    def query_parameters(self) -> frozenset[str]:  # type: ignore[override]
+        """The list is paged; a command takes no parameters."""
+        paged = self.request.method in {"GET", "HEAD"}
+        return api.NewestFirst.QUERY if paged else frozenset()
+
+    class Input(serializers.Serializer[Any]):
+        amount = fields.Money()
+        provider = fields.Choice(choices=providers.NAMES)
+        return_path = fields.Text(max_length=200, required=False, default="", allow_blank=True)
+
+    @extend_schema(
+        operation_id="start_top_up",
+        tags=["Members"],
+        parameters=[IDEMPOTENCY_KEY],
+        request=Input,
+        responses={201: TopUpOut},
+        examples=[
+            OpenApiExample(
+                "By the sandbox",
+                {"amount": "500.00", "provider": "sandbox", "return_path": "/"},
+                request_only=True,
+            ),
+            OpenApiExample("To be paid", _STARTED, response_only=True, status_codes=["201"]),
+        ],
+    )
+    def post(self, request: Request, card_no: str) -> Response:
+        """Top up my card through a payment provider: answers where to pay. Credited once paid."""
+        key = idempotency_key(request)
+        body = api.read_body(self.Input, request)
+        return respond(
+            topups.start_top_up(
+                member_id=self.member.member_id,
+                card_no=card_no,
+                idempotency_key=key,
+                site_url=request.build_absolute_uri("/"),
+                **body,
+            )
+        )
+
+    @extend_schema(
+        operation_id="list_top_ups",
+        tags=["Members"],
+        responses=TopUpDetailOut(many=True),
+        examples=[OpenApiExample("Credited", _CREDITED, response_only=True)],
+    )
+    def get(self, request: Request, card_no: str) -> Response:
+        """List my card's top-ups through providers, newest first."""
+        found = topups.list_top_ups(card_no=card_no, member_id=self.member.member_id)
+        pages = api.NewestFirst()
+        page = pages.paginate_queryset(found, request, view=self) or []
+        lines = topups.show_top_ups(list(page), member_id=self.member.member_id)
+        return pages.get_paginated_response(lines)
+
+
+class OneTopUp(CardView):
+    """A top-up of a card."""
+
+    @extend_schema(
+        operation_id="get_top_up",
+        tags=["Members"],
+        responses={200: TopUpDetailOut},
+        examples=[OpenApiExample("Credited", _CREDITED, response_only=True)],
+    )
+    def get(self, request: Request, card_no: str, topup_id: UUID) -> Response:
+        """Return a top-up: what to ask until it is credited."""
+        top_up = topups.get_top_up(
+            card_no=card_no, member_id=self.member.member_id, top_up_id=topup_id
+        )
+        return Response(topups.show_top_ups([top_up], member_id=self.member.member_id)[0])
+
+
+class TopUpCallback(api.ApiView):
+    """Where a provider tells what became of an order.
+
+    The body is the provider's, in its own form, and its signature says who calls; so it is no part
+    of our OpenAPI.
+    """
+
+    authentication_classes = []
+    permission_classes = []
+
+    @extend_schema(exclude=True)
+    def post(self, request: Request, provider: str) -> Response:
+        """Take a provider's word, if it is signed."""
+        topups.receive_callback(provider=provider, body=request.body, headers=request.headers)
+        return Response({"received": True})

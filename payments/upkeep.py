@@ -1,0 +1,55 @@
+"""What of payments is not kept for ever, or not among the current."""
+
+from collections.abc import Iterator
+
+from django.db import connection
+
+from mps.audit import services as audit
+from mps.core import principals, upkeep
+
+
+def purge_idempotency() -> Iterator[int]:
+    """Forget answers given more than 30 days ago; yield how many have gone so far.
+
+    An order stays unique all the same: its registry keeps it for ever.
+    """
+    return upkeep.delete_in_batches("payments_purge_idempotency")
+
+
+def count_old_idempotency() -> int:
+    """Return how many `purge_idempotency` would forget now."""
+    return upkeep.count_by("payments_count_old_idempotency")
+
+
+def archive_transactions() -> Iterator[str]:
+    """Move the months of transactions that are wholly older than a year to the archive.
+
+    Yields each month's partition once it is moved. They stay attached: whoever looks at all
+    transactions sees them.
+
+    :raises UnavailableError: a month is being read; those before it are moved, try again.
+    """
+    while True:
+        with principals.principal_scope("platform_admin"):
+            moved = _archive(most=1, dry_run=False)
+            if moved:
+                audit.record(
+                    "TRANSACTIONS_ARCHIVED",
+                    object_type="partition",
+                    object_id=moved[0],
+                )
+        if not moved:
+            return
+        yield moved[0]
+
+
+def find_archivable() -> list[str]:
+    """Return the partitions that `archive_transactions` would move now, oldest first."""
+    with principals.principal_scope("platform_admin"):
+        return _archive(most=1000, dry_run=True)
+
+
+def _archive(*, most: int, dry_run: bool) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT payments_archive_transactions(%s, %s)", [most, dry_run])
+        return [row[0] for row in cursor.fetchall()]

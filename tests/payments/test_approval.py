@@ -1,0 +1,263 @@
+"""A payment above the threshold waits for its member (202 AWAITING_MEMBER)."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from cards import services as cards
+from members import pins
+from payments import approvals
+from tests import factories
+from tests.concurrency.racing import run_together
+from tests.snapshots import execute, fetch
+
+PIN = "4711"
+
+
+@pytest.fixture
+def shop(database: str, settings: Any) -> Any:
+    """A till, a member with a PIN and a card with 500.00; payments above 100.00 are asked about."""
+    settings.MPS_APPROVAL_ABOVE = Decimal("100.00")
+    return Shop()
+
+
+class Shop:
+    def __init__(self) -> None:
+        self.member, self.standard = factories.make_member()
+        self.card = factories.make_prepaid(
+            self.member, "500.00", fixed_discount=Decimal(1), name="family"
+        )
+        pins.set_pin(member_id=self.member.id, password=factories.PASSWORD, pin=PIN)
+        self.till, self.key = factories.make_till_and_key()
+        self.phone = factories.member_client(self.member)
+
+    def post_charge(
+        self, code: str, amount: str = "200.00", key: str = "K-1", **fields: str
+    ) -> Any:
+        return Client().post(
+            "/api/v1/pos/charges",
+            {"code": code, "amount": amount, **fields},
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {self.key}", "Idempotency-Key": key},
+        )
+
+    def code(self) -> str:
+        return factories.make_code(self.card, self.member)
+
+    def waiting(self) -> list[dict[str, Any]]:
+        return self.phone.get("/api/v1/me/approvals").json()  # type: ignore[no-any-return]
+
+    def approve(self, pin: str = PIN) -> Any:
+        return self.phone.post(
+            f"/api/v1/me/approvals/{self.waiting()[0]['id']}/approve",
+            {"pin": pin},
+            content_type="application/json",
+        )
+
+
+def balance(shop: Shop) -> Decimal:
+    return Decimal(
+        fetch("SELECT balance FROM ledger_account WHERE id = %s", [shop.card.money_account_id])
+    )
+
+
+def pass_time() -> None:
+    execute("UPDATE payments_approval SET expires_at = now() - interval '1 second'")
+    execute(
+        "UPDATE payments_idempotency SET body = body || jsonb_build_object('expires_at',"
+        " '2020-01-01T00:00:00.000000Z') WHERE status = 202"
+    )
+
+
+def test_the_member_approves_and_the_till_gets_the_payment_for_its_key(shop: Shop) -> None:
+    code = shop.code()
+
+    asked = shop.post_charge(code, external_order_id="O-1")
+    assert (asked.status_code, asked.json()["code"]) == (202, "AWAITING_MEMBER")
+    assert shop.post_charge(code, external_order_id="O-1").status_code == 202
+    assert balance(shop) == Decimal("500.00")
+
+    (waits,) = shop.waiting()
+    assert (waits["merchant_code"], waits["final_amount"]) == (shop.till.merchant_code, "200.00")
+    approved = shop.approve()
+    assert approved.status_code == 201
+
+    paid = shop.post_charge(code, external_order_id="O-1")
+    assert (paid.status_code, paid.json()) == (201, approved.json())
+    assert paid.json()["balance_after"] == "300.00"
+    assert balance(shop) == Decimal("300.00")
+    assert shop.waiting() == []
+
+
+def test_up_to_the_threshold_nobody_is_asked(shop: Shop) -> None:
+    assert shop.post_charge(shop.code(), "100.00").status_code == 201
+
+
+def test_the_code_is_burnt_while_the_member_is_asked(shop: Shop) -> None:
+    code = shop.code()
+    shop.post_charge(code)
+
+    assert shop.post_charge(code, "5.00", key="K-2").json()["code"] == "QR_EXPIRED_OR_INVALID"
+
+
+def test_a_wrong_pin_moves_nothing_and_five_close_the_door(shop: Shop) -> None:
+    shop.post_charge(shop.code())
+
+    answers = [shop.approve("0000") for _ in range(6)]
+
+    assert [answer.json()["code"] for answer in answers] == (
+        ["INVALID_CREDENTIALS"] * 5 + ["RATE_LIMITED"]
+    )
+    assert answers[-1]["Retry-After"]
+    assert shop.approve().json()["code"] == "RATE_LIMITED"
+    assert balance(shop) == Decimal("500.00")
+
+
+def test_the_member_declines(shop: Shop) -> None:
+    code = shop.code()
+    shop.post_charge(code)
+
+    declined = shop.phone.post(
+        f"/api/v1/me/approvals/{shop.waiting()[0]['id']}/decline",
+        {},
+        content_type="application/json",
+    )
+
+    assert declined.status_code == 204
+    refused = shop.post_charge(code)
+    assert (refused.status_code, refused.json()["code"]) == (409, "APPROVAL_DECLINED")
+    assert fetch("SELECT failure_code FROM payments_transaction WHERE type = 'payment'") == (
+        "APPROVAL_DECLINED"
+    )
+    assert balance(shop) == Decimal("500.00")
+
+
+@pytest.mark.parametrize("first", ["till", "job"])
+def test_it_closes_by_itself(shop: Shop, first: str) -> None:
+    code = shop.code()
+    shop.post_charge(code)
+    pass_time()
+
+    if first == "job":
+        assert (approvals.close_expired(dry_run=True), approvals.close_expired()) == (1, 1)
+    refused = shop.post_charge(code)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "APPROVAL_EXPIRED")
+    assert approvals.close_expired() == 0
+    assert shop.post_charge(code).json() == refused.json()
+    assert shop.waiting() == []
+
+
+def test_approving_too_late_is_not_found(shop: Shop) -> None:
+    shop.post_charge(shop.code())
+    (waits,) = shop.waiting()
+    pass_time()
+
+    late = shop.phone.post(
+        f"/api/v1/me/approvals/{waits['id']}/approve",
+        {"pin": PIN},
+        content_type="application/json",
+    )
+
+    assert late.status_code == 404
+    assert balance(shop) == Decimal("500.00")
+
+
+def test_what_changed_meanwhile_counts(shop: Shop) -> None:
+    code = shop.code()
+    shop.post_charge(code)
+    cards.freeze_card(card_id=shop.card.id, reason="lost phone")
+
+    assert shop.approve().json()["code"] == "CARD_NOT_ACTIVE"
+    assert shop.post_charge(code).json()["code"] == "CARD_NOT_ACTIVE"
+    assert balance(shop) == Decimal("500.00")
+
+
+def test_a_reversed_order_is_not_paid_by_a_late_approval(shop: Shop) -> None:
+    code = shop.code()
+    shop.post_charge(code, external_order_id="O-9")
+    Client().post(
+        "/api/v1/pos/orders/O-9/reverse",
+        {},
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {shop.key}"},
+    )
+
+    assert shop.approve().json()["code"] == "ORDER_REVERSED"
+    assert balance(shop) == Decimal("500.00")
+
+
+def test_nobody_elses_payment_is_approved(shop: Shop) -> None:
+    shop.post_charge(shop.code())
+    (waits,) = shop.waiting()
+    other, _ = factories.make_member()
+    pins.set_pin(member_id=other.id, password=factories.PASSWORD, pin="1234")
+    phone = factories.member_client(other)
+
+    assert phone.get("/api/v1/me/approvals").json() == []
+    for act in ("approve", "decline"):
+        answer = phone.post(
+            f"/api/v1/me/approvals/{waits['id']}/{act}",
+            {"pin": "1234"} if act == "approve" else {},
+            content_type="application/json",
+        )
+        assert answer.status_code == 404
+    assert len(shop.waiting()) == 1
+
+
+def test_without_a_pin_one_is_to_be_set_with_the_password(shop: Shop) -> None:
+    other, standard = factories.make_member()
+    phone = factories.member_client(other)
+    shop.post_charge(factories.make_code(standard, other), payment_method="cash")
+    (waits,) = phone.get("/api/v1/me/approvals").json()
+
+    def approve() -> Any:
+        return phone.post(
+            f"/api/v1/me/approvals/{waits['id']}/approve",
+            {"pin": "1234"},
+            content_type="application/json",
+        )
+
+    def set_pin(password: str, pin: str = "1234") -> int:
+        return phone.put(  # type: ignore[no-any-return]
+            "/api/v1/me/pin", {"password": password, "pin": pin}, content_type="application/json"
+        ).status_code
+
+    assert approve().json()["code"] == "PERMISSION_DENIED"
+    assert (set_pin("wrong-password-1"), set_pin(factories.PASSWORD, "12a4")) == (401, 400)
+    assert set_pin(factories.PASSWORD) == 204
+    assert approve().status_code == 201
+
+
+def test_a_voucher_waits_with_its_payment(shop: Shop) -> None:
+    voucher = cards.issue_voucher_card(
+        owner_id=shop.member.id, kind="amount", value=Decimal("50.00")
+    )
+    shop.post_charge(shop.code(), voucher_code=factories.make_code(voucher, shop.member))
+
+    assert shop.approve().json()["final_amount"] == "150.00"
+    assert balance(shop) == Decimal("350.00")
+
+
+def test_50_twins_ask_once_and_5_approvals_pay_once(shop: Shop) -> None:
+    code = shop.code()
+    asked = run_together(
+        [lambda: factories.charge(shop.till, code, "200.00", idempotency_key="K-1")] * 50
+    )
+    assert {answer.status for answer in asked} == {202}
+    (approval_id,) = [each["id"] for each in shop.waiting()]
+
+    run_together(
+        [
+            lambda: approvals.approve_payment(
+                member_id=shop.member.id, approval_id=approval_id, pin=PIN
+            )
+        ]
+        * 5
+    )
+
+    assert balance(shop) == Decimal("300.00")
+    assert factories.charge(shop.till, code, "200.00", idempotency_key="K-1").status == 201
+    assert fetch("SELECT count(*) FROM payments_approval WHERE state = 'approved'") == 1
