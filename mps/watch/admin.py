@@ -1,0 +1,64 @@
+"""The console's pages of incidents."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from mps.core import console
+from mps.core.console import Act, Done
+from mps.watch import services
+from mps.watch.models import Incident
+
+
+@admin.register(Incident)
+class IncidentAdmin(console.LogAdmin):
+    """What was wrong, from when until when."""
+
+    list_display = ("kind", "show_state", "opened_at", "closed_at", "notified_at")
+    list_filter = ("kind", ("opened_at", console.DayFilter))
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "id",
+                    "kind",
+                    "show_state",
+                    "details",
+                    "opened_at",
+                    "last_seen_at",
+                    "closed_at",
+                )
+            },
+        ),
+        (_("Alerts"), {"fields": ("told", "notified_at", "resolution_notified_at")}),
+    )
+
+    @console.shown(_("state"))
+    def show_state(self, incident: Incident) -> Any:
+        """Show whether it is over."""
+        if incident.closed_at is None:
+            return console.badge("open", _("open"), {"open": "danger"})
+        return console.badge("closed", _("over"), {"closed": "success"})
+
+
+def _close(incident: Incident, values: dict[str, Any], staff: Any) -> Done:
+    services.close_incident(incident_id=incident.id, reason=values["reason"])
+    return Done(text=_("The incident is closed: %(name)s.") % {"name": incident})
+
+
+console.add_acts(
+    Incident,
+    Act(
+        name="close",
+        label=_("Close"),
+        explanation=_(
+            "Closes the incident by hand. If what is wrong stays so, the next check opens another:"
+        ),
+        run=_close,
+        replays=True,
+        offered=lambda incident: incident.closed_at is None,
+        icon="check",
+    ),
+)

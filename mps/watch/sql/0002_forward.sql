@@ -1,0 +1,117 @@
+-- Incidents are the platform's: no member's or merchant's data. Found, told and closed by jobs and staff.
+GRANT SELECT, INSERT ON watch_incident TO platform_admin;
+GRANT UPDATE (last_seen_at, closed_at, details, told, claimed_until, notified_at, resolution_notified_at)
+    ON watch_incident TO platform_admin;
+
+-- How far counting and reconciling have come: one row.
+CREATE TABLE watch_progress (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    began_at timestamptz NOT NULL DEFAULT core_now(),
+    counted_to timestamptz NOT NULL,
+    reconciled_to timestamptz NOT NULL,
+    next_slice smallint NOT NULL DEFAULT 0
+);
+-- Counters count from now on; the first reconciliation looks at everything there is.
+INSERT INTO watch_progress (counted_to, reconciled_to) VALUES (date_trunc('milliseconds', core_now()), 'epoch');
+GRANT SELECT ON watch_progress TO platform_admin;
+GRANT UPDATE (reconciled_to, next_slice) ON watch_progress TO platform_admin;
+
+-- What was counted up to `counted_to`.
+CREATE TABLE watch_counter (
+    metric varchar(40) NOT NULL,
+    label varchar(60) NOT NULL,
+    total bigint NOT NULL,
+    PRIMARY KEY (metric, label)
+);
+GRANT SELECT ON watch_counter TO platform_admin;
+
+-- Live codes by their end, so that those which ran out lately are found however many there are. Burning a code
+-- moves neither this nor any other indexed column.
+CREATE INDEX watch_code_expiry ON cards_paymentcode (expires_at);
+
+-- What happened in [p_from, p_to), by index: every charge leaves one audit event, every code asked for one.
+-- A code that ran out unused is where it was, or in the history since its successor was made. Codes of 300 s on
+-- shared cards are the rotation's: nobody asked for them.
+CREATE FUNCTION watch_count(p_from timestamptz, p_to timestamptz)
+RETURNS TABLE (metric text, label text, total bigint)
+LANGUAGE sql STABLE SET search_path = public, pg_catalog AS $$
+    WITH charge AS (
+        SELECT CASE action WHEN 'PAYMENT_COMPLETED' THEN 'completed' ELSE coalesce(context ->> 'error', 'UNKNOWN') END AS outcome,
+               object_type = 'transaction' AS burnt
+        FROM audit_event
+        WHERE action IN ('PAYMENT_COMPLETED', 'PAYMENT_FAILED')
+          AND id >= core_uuid_floor(p_from) AND id < core_uuid_floor(p_to)
+    ), expired AS (
+        SELECT card_id, issued_at, expires_at FROM cards_paymentcode
+        WHERE expires_at >= p_from AND expires_at < p_to AND ended_at IS NULL
+        UNION ALL
+        SELECT card_id, issued_at, expires_at FROM cards_codehistory
+        WHERE id >= core_uuid_floor(p_from) AND outcome = 'expired' AND expires_at >= p_from AND expires_at < p_to
+    )
+    SELECT 'charges', outcome, count(*) FROM charge GROUP BY outcome
+    UNION ALL
+    SELECT 'codes_used', '', count(*) FROM charge WHERE burnt
+    UNION ALL
+    SELECT 'codes_issued', '', count(*) FROM audit_event
+    WHERE action = 'CODE_ISSUED' AND id >= core_uuid_floor(p_from) AND id < core_uuid_floor(p_to)
+    UNION ALL
+    SELECT 'codes_expired', '', count(*) FROM expired e
+    WHERE e.expires_at - e.issued_at > interval '300 s'
+       OR NOT EXISTS (SELECT FROM cards_card c WHERE c.id = e.card_id AND c.card_type IN ('PPD', 'COR'))
+$$;
+GRANT EXECUTE ON FUNCTION watch_count(timestamptz, timestamptz) TO platform_admin;
+
+-- Add what happened since to the counters. What is younger than two minutes waits: its database transactions may
+-- still commit, statements of the web's login end after 30 s.
+CREATE FUNCTION watch_advance() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+DECLARE
+    since timestamptz;
+    upto timestamptz := date_trunc('milliseconds', core_now() - interval '2 minutes');
+BEGIN
+    SELECT counted_to INTO since FROM watch_progress FOR UPDATE;
+    IF upto <= since THEN RETURN; END IF;
+    INSERT INTO watch_counter AS c (metric, label, total)
+    SELECT n.metric, left(n.label, 60), n.total FROM watch_count(since, upto) n
+    ON CONFLICT (metric, label) DO UPDATE SET total = c.total + excluded.total;
+    UPDATE watch_progress SET counted_to = upto;
+END $$;
+GRANT EXECUTE ON FUNCTION watch_advance() TO platform_admin;
+
+-- The counters as of now: what was added up, and the little since. They never go back.
+CREATE FUNCTION watch_totals() RETURNS TABLE (metric text, label text, total bigint)
+LANGUAGE sql STABLE SET search_path = public, pg_catalog AS $$
+    SELECT metric, label, sum(total)::bigint FROM (
+        SELECT metric, label, total FROM watch_counter
+        UNION ALL
+        SELECT n.metric, n.label, n.total FROM watch_progress, watch_count(counted_to, core_now() + interval '1 second') n
+    ) AS counted GROUP BY metric, label
+$$;
+GRANT EXECUTE ON FUNCTION watch_totals() TO platform_admin;
+
+-- Since when shops should have been settled, and how many wait: the oldest unclaimed transaction of each shop, by the
+-- rules of its mode. What a settlement that was made or failed has left behind belongs to the shop's next period. Nobody
+-- was late before there was anybody to settle: what came with the installation is due since then.
+CREATE FUNCTION watch_settlement_due() RETURNS TABLE (due_since timestamptz, shops bigint)
+LANGUAGE sql STABLE SET search_path = public, pg_catalog AS $$
+    SELECT min(greatest(due_at, (SELECT began_at FROM watch_progress))), count(*) FROM (
+        SELECT CASE m.settlement_mode
+                   WHEN 'realtime' THEN belongs_at
+                   WHEN 't_plus_1' THEN (date_trunc('day', belongs_at AT TIME ZONE m.time_zone)
+                                         + interval '1 day 10 minutes') AT TIME ZONE m.time_zone
+                   ELSE (date_trunc('month', belongs_at AT TIME ZONE m.time_zone)
+                         + interval '1 month 10 minutes') AT TIME ZONE m.time_zone
+               END AS due_at
+        FROM merchants_merchant m
+        CROSS JOIN LATERAL (
+            SELECT u.created_at FROM payments_unclaimed u WHERE u.merchant_id = m.id ORDER BY u.tx_id LIMIT 1
+        ) AS oldest
+        LEFT JOIN LATERAL (
+            SELECT s.period_end FROM settlements_settlement s
+            WHERE s.merchant_id = m.id AND s.mode = m.settlement_mode ORDER BY s.period_start DESC LIMIT 1
+        ) AS last ON true
+        CROSS JOIN LATERAL (SELECT greatest(oldest.created_at, last.period_end) AS belongs_at) AS shop
+    ) AS waiting
+    WHERE due_at <= core_now()
+$$;
+GRANT EXECUTE ON FUNCTION watch_settlement_due() TO platform_admin;
