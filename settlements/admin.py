@@ -315,6 +315,7 @@ console.add_acts(
         label=_("Mark as paid"),
         explanation=_("Records that the shop was paid the net:"),
         run=_mark_paid,
+        four_eyes=console.always,
         form=PaidForm,
         replays=True,
         offered=lambda each: each.status == Settlement.Status.SETTLED and each.net >= 0,

@@ -10,11 +10,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from merchants.api import PosView
 from merchants.models import Merchant
 from mps.core import fields
 from mps.core.api import NewestFirst
 from mps.core.parsing import FastJSONRenderer
-from payments.api import PosView
 from settlements import selectors, statements
 from settlements.models import Settlement
 

@@ -84,7 +84,7 @@ def statement_lines(settlement: Settlement) -> Iterator[StatementLine]:
             "tx__created_at",
             "tx__external_order_id",
             "tx__original__tx_no",
-            "tx__card__number",
+            "tx__card_no",
             "tx__payment_method",
             "tx__final_amount",
             "gross",

@@ -22,13 +22,14 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from merchants.models import Merchant
+from merchants import services as merchants
+from merchants.models import Merchant, WebhookEvent
 from mps.audit import services as audit
 from mps.core import context, principals, problems
 from mps.core.errors import InvalidRequestError, NotFoundError
 from mps.core.money import show_money
 from mps.ledger import services as ledger
-from settlements import periods, selectors
+from settlements import documents, periods, selectors
 from settlements.errors import NoTransactionsInPeriodError, SettlementStateError
 from settlements.models import Settlement
 from settlements.selectors import Due
@@ -102,6 +103,7 @@ def generate_settlement(
                     "net": show_money(settlement.net),
                 },
             )
+            _emit(WebhookEvent.Type.SETTLEMENT_GENERATED, settlement)
     return settlement
 
 
@@ -210,6 +212,7 @@ def mark_paid(*, settlement_id: UUID, payout_reference: str = "") -> Settlement:
             amount=show_money(settlement.net),
             reference=payout_reference,
         )
+        _emit(WebhookEvent.Type.SETTLEMENT_PAID, settlement)
     return settlement
 
 
@@ -246,6 +249,15 @@ def fail_settlement(*, settlement_id: UUID, reason: str) -> Settlement:
 
 
 # --- inside --------------------------------------------------------------------------------------
+
+
+def _emit(event_type: WebhookEvent.Type, settlement: Settlement) -> None:
+    """Tell the shop. Inside the scope in which it happened."""
+    merchants.emit_event(
+        merchant_id=settlement.merchant_id,
+        event_type=event_type,
+        data=documents.settlement_document(settlement),
+    )
 
 
 def _period(merchant: Merchant, start: date | datetime, end: date | datetime) -> periods.Period:

@@ -1,18 +1,17 @@
 """Settling by itself: one task for each mode, safe to run twice at once or to be cut short."""
 
-from celery import shared_task
-
 from merchants.models import Merchant
+from mps.core.jobs import job
 from settlements import services
 
 
-@shared_task(name="settlements.settle_realtime")  # type: ignore[untyped-decorator]
+@job("settlements.settle_realtime")
 def settle_realtime() -> int:
     """Settle what real-time shops did up to this minute; meant for every minute."""
     return services.settle_all_due(mode=Merchant.SettlementMode.REALTIME)
 
 
-@shared_task(name="settlements.settle_t_plus_1")  # type: ignore[untyped-decorator]
+@job("settlements.settle_t_plus_1")
 def settle_t_plus_1() -> int:
     """Settle each shop's yesterday, from ten minutes past its midnight on.
 
@@ -21,7 +20,7 @@ def settle_t_plus_1() -> int:
     return services.settle_all_due(mode=Merchant.SettlementMode.T_PLUS_1)
 
 
-@shared_task(name="settlements.settle_monthly")  # type: ignore[untyped-decorator]
+@job("settlements.settle_monthly")
 def settle_monthly() -> int:
     """Settle each shop's last month, from ten minutes past its first midnight on.
 

@@ -24,7 +24,7 @@ from payments.idempotency import Answer
 ERROR_CODE = "P0001"
 # Existing clients know few statuses; the code in `message` says the rest.
 _ERROR_STATUSES = (400, 401, 403, 404, 409)
-_STATUS = {402: 400, 406: 400, 413: 400, 415: 400, 422: 409}
+_STATUS = {202: 409, 402: 400, 406: 400, 413: 400, 415: 400, 422: 409}
 
 
 class RpcError(serializers.Serializer[Any]):

@@ -15,6 +15,7 @@ from mps.core import fields
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,19}", re.ASCII)
 _RATE = re.compile(r"[01](\.[0-9]{1,4})?", re.ASCII)
+_NOTHING = re.compile(r"0(\.0{1,2})?", re.ASCII)
 _DATE = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _TIME = re.compile(
     r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
@@ -43,6 +44,17 @@ class FeeRate(serializers.Field):  # type: ignore[type-arg]
         if not isinstance(data, str) or not _RATE.fullmatch(data) or Decimal(data) > 1:
             raise serializers.ValidationError("From 0 to 1, with at most four decimals.")
         return Decimal(data)
+
+
+@extend_schema_field({"type": "number", "minimum": 0, "example": 100.00})
+class MoneyOrNothing(fields.Money):
+    """An amount of money, or zero."""
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        """Read it as it was written."""
+        if isinstance(data, str) and _NOTHING.fullmatch(data):
+            return Decimal("0.00")
+        return super().to_internal_value(data)
 
 
 @extend_schema_field({"type": "string", "pattern": _WORD.pattern, "example": "wechat"})

@@ -1,6 +1,7 @@
 """Who calls a function: a trusted backend, a till, or a member, each with a key of ours."""
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.plumbing import build_bearer_security_scheme_object
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
@@ -44,6 +45,20 @@ class RpcAuthentication(BaseAuthentication):
         return caller, None
 
 
+class ServiceAuthentication(RpcAuthentication):
+    """A trusted backend's key; nobody else's is one here."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, None] | None:
+        """Return which backend calls; None without any key.
+
+        :raises NotAuthenticatedError: there is a key, but no backend's that is valid now.
+        """
+        found = super().authenticate(request)
+        if found is not None and not isinstance(found[0], selectors.ServiceCaller):
+            raise NotAuthenticatedError
+        return found
+
+
 def _find(key: PresentedKey) -> Caller | None:
     match key.kind:
         case "t":
@@ -62,3 +77,14 @@ class RpcScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         """Return a key in a header."""
         return {"type": "apiKey", "in": "header", "name": "apikey"}
+
+
+class ServiceScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How OpenAPI speaks of a trusted backend's key."""
+
+    target_class = ServiceAuthentication
+    name = "serviceKey"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        """Return a bearer scheme."""
+        return build_bearer_security_scheme_object("Authorization", "Bearer", "service key")

@@ -35,6 +35,9 @@ from payments.idempotency import Answer
 
 STAFF_NAME = "admin"
 STAFF_PASSWORD = "demo-admin-1"
+# What weighs much takes two.
+CHECKER_NAME = "checker"
+CHECKER_PASSWORD = "demo-checker-1"
 MEMBER_PASSWORD = "demo-password-1"
 FAMILY_PASSWORD = "family-1"
 PEOPLE = (
@@ -205,8 +208,9 @@ def _make_world() -> World:
     with context.acting("system", "demo"):
         key, service_key = rpc.create_service_key(name=BACKEND_NAME)
         world = World(service_key, key.id)
-        get_user_model().objects.create_superuser(STAFF_NAME, email="", password=STAFF_PASSWORD)
-        audit.record("STAFF_CREATED", object_type="user", object_id=STAFF_NAME)
+        for name, password in ((STAFF_NAME, STAFF_PASSWORD), (CHECKER_NAME, CHECKER_PASSWORD)):
+            get_user_model().objects.create_superuser(name, email="", password=password)
+            audit.record("STAFF_CREATED", object_type="user", object_id=name)
         for shop in SHOPS:
             world.tills[shop.code], world.till_keys[shop.code] = _open_shop(shop)
         for nickname, (name, phone) in zip(("mei", "ming", "wen"), PEOPLE, strict=True):
@@ -266,6 +270,7 @@ def _write_credentials(world: World) -> None:
     lines = [
         "The demonstration's sign-ins. Their passwords are public: for trying out only.",
         f"staff     {STAFF_NAME} {STAFF_PASSWORD}",
+        f"staff     {CHECKER_NAME} {CHECKER_PASSWORD} (agrees to what {STAFF_NAME} asks for)",
         f"{mei}: {numbers['mei']}, {numbers['family']} (shared), {numbers['percent']}",
         f"{ming}: {numbers['ming']}, {numbers['family']}, {numbers['amount']}",
         f"{wen}: {numbers['wen']}, {numbers['company']}",

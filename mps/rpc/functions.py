@@ -5,7 +5,7 @@ answers with the scalar, any other with rows.
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,8 +14,9 @@ from uuid import UUID
 
 from rest_framework import serializers
 
+from cards import rotation
 from cards import services as cards
-from cards.models import Binding, CardType
+from cards.models import Binding, CardType, Voucher
 from members import services as members
 from members.selectors import MemberPrincipal
 from merchants import selectors as merchant_selectors
@@ -27,10 +28,11 @@ from mps.core import fields
 from mps.core.errors import InvalidRequestError, PermissionDeniedError
 from mps.core.money import show_rate
 from mps.rpc import selectors, services
-from mps.rpc.arguments import FeeRate, Id, Moment, Page, Word, text
+from mps.rpc.arguments import FeeRate, Id, Moment, MoneyOrNothing, Page, Word, text
 from mps.rpc.selectors import Caller, Row, ServiceCaller, Window
 from payments import charging, idempotency
 from payments import services as payments
+from settlements import services as settlements
 
 MAX_ROWS = 200
 # A refusal that is stored with its key comes back as the answer it is.
@@ -259,12 +261,17 @@ def create_terminal(call: Call, *, merchant_code: str, name: str) -> Answer:
     return [{"terminal_id": terminal.id, "key": key}]
 
 
+_SHARED_CARD = {
+    "owner_member_id": Id(),
+    "name": text(80),
+    "fixed_discount": fields.Rate(required=False),
+    "binding_password": fields.Secret(max_length=128, required=False),
+}
+
+
 @function(
     "S",
-    owner_member_id=Id(),
-    name=text(80),
-    fixed_discount=fields.Rate(required=False),
-    binding_password=fields.Secret(max_length=128, required=False),
+    **_SHARED_CARD,
     example={"owner_member_id": _MEMBER, "name": "Family", "fixed_discount": 0.95},
     returns=_CARD,
 )
@@ -274,6 +281,72 @@ def create_prepaid_card(call: Call, *, owner_member_id: UUID, **arguments: Any) 
         card_type=CardType.PREPAID, owner_id=owner_member_id, **arguments
     )
     return card.id
+
+
+@function(
+    "S",
+    **_SHARED_CARD,
+    example={"owner_member_id": _MEMBER, "name": "Company", "fixed_discount": 0.9},
+    returns=_CARD,
+)
+def create_corporate_card(call: Call, *, owner_member_id: UUID, **arguments: Any) -> Answer:
+    """Issue a company's card to the member who answers for it; answers its id."""
+    card = cards.issue_shared_card(
+        card_type=CardType.CORPORATE, owner_id=owner_member_id, **arguments
+    )
+    return card.id
+
+
+@function(
+    "S",
+    member_id=Id(),
+    kind=fields.Choice(choices=Voucher.Kind.values),
+    value=fields.Money(),
+    min_spend=MoneyOrNothing(required=False),
+    expires_at=Moment(required=False),
+    merchant_codes=serializers.ListField(
+        child=fields.Text(max_length=32), max_length=100, required=False
+    ),
+    example={
+        "member_id": _MEMBER,
+        "kind": "percent",
+        "value": 20,
+        "min_spend": 100.00,
+        "expires_at": "2099-12-31",
+    },
+    returns=_CARD,
+)
+def create_voucher_card(
+    call: Call,
+    *,
+    member_id: UUID,
+    expires_at: date | datetime | None = None,
+    merchant_codes: Sequence[str] = (),
+    **arguments: Any,
+) -> Answer:
+    """Issue a voucher, good for one use; a plain date is its last day. Answers its card's id."""
+    card = cards.issue_voucher_card(
+        owner_id=member_id,
+        expires_at=selectors.end_of(expires_at) if expires_at else None,
+        merchant_ids=selectors.ids_of_merchants(list(merchant_codes)),
+        **arguments,
+    )
+    return card.id
+
+
+@function(
+    "SM",
+    card_id=Id(),
+    password=fields.Secret(max_length=128),
+    example={"card_id": _CARD, "password": "open sesame"},
+    returns=True,
+)
+def set_card_binding_password(call: Call, *, card_id: UUID, password: str) -> Answer:
+    """Set the password by which members join a shared card; members only if they own it."""
+    cards.set_binding_password(
+        card_id=card_id, password=password, by_member_id=call.caller.principal_id
+    )
+    return True
 
 
 _CARD_EXAMPLE = {
@@ -381,6 +454,17 @@ def revoke_card_qr(call: Call, *, card_id: UUID, member_id: UUID | None = None) 
     return True
 
 
+@function(
+    "S",
+    ttl_seconds=fields.Whole(required=False),
+    example={"ttl_seconds": 300},
+    returns=12,
+)
+def cron_rotate_qr_tokens(call: Call, **ttl: int) -> Answer:
+    """Give every live code of a prepaid or corporate card a successor; answers how many."""
+    return rotation.rotate_codes(all_live=True, **ttl)
+
+
 @function("ST", qr_plain=fields.Text(max_length=64), example={"qr_plain": _CODE}, returns=_CARD)
 def validate_qr_plain(call: Call, *, qr_plain: str) -> Answer:
     """Tell which card a live code belongs to, without using it up."""
@@ -441,7 +525,8 @@ def merchant_charge_by_qr(
         voucher_code=voucher_qr_plain,
         **arguments,
     )
-    if answer.refused:
+    if answer.status != 201:
+        # Refused, or waiting for its member: the same call again asks how it went.
         return answer
     payment = selectors.transaction_of(till, answer.body["tx_no"])
     return [
@@ -601,6 +686,54 @@ def admin_activate_merchant(call: Call, **arguments: Any) -> Answer:
     """Let a suspended shop work again."""
     merchants.activate_merchant(**arguments)
     return True
+
+
+# --- settlements ---------------------------------------------------------------------------------
+
+_SETTLEMENT = "0199a0c4-2d11-7f3a-9b60-5c8e7d6f1a2b"
+
+
+@function(
+    "S",
+    merchant_id=Id(),
+    mode=fields.Choice(choices=Merchant.SettlementMode.values),
+    period_start=Moment(),
+    period_end=Moment(),
+    example={
+        "merchant_id": _MERCHANT,
+        "mode": "t_plus_1",
+        "period_start": "2025-09-29",
+        "period_end": "2025-09-30",
+    },
+    returns=_SETTLEMENT,
+)
+def generate_settlement(call: Call, **arguments: Any) -> Answer:
+    """Settle a shop up to the end of a period `[start, end)`; the same again is the same one."""
+    return settlements.generate_settlement(**arguments).id
+
+
+@function(
+    "ST",
+    merchant_id=Id(),
+    limit=Page(min_value=1, max_value=MAX_ROWS),
+    offset=Page(min_value=0),
+    example={"merchant_id": _MERCHANT, "limit": 20},
+    returns=[
+        {
+            "id": _SETTLEMENT,
+            "period_start": "2025-09-28T16:00:00+00:00",
+            "period_end": "2025-09-29T16:00:00+00:00",
+            "mode": "t_plus_1",
+            "total_amount": 2234.69,
+            "total_tx_count": 14,
+            "status": "pending",
+            "created_at": "2025-09-29T16:10:00.000000+00:00",
+        }
+    ],
+)
+def list_settlements(call: Call, *, merchant_id: UUID, **page: int) -> Answer:
+    """List what a shop was settled for, newest first; `total_amount` is the net."""
+    return selectors.settlements_of_merchant(call.caller, call.merchant(merchant_id), **page)
 
 
 # --- history -------------------------------------------------------------------------------------

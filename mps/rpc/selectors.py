@@ -59,17 +59,22 @@ class Window:
     def of(self, found: QuerySet[Transaction], time_zone: str) -> QuerySet[Transaction]:
         """Narrow transactions to the span of time."""
         if self.start_date is not None:
-            found = found.filter(created_at__gte=moment_of(self.start_date, time_zone, days=0))
+            found = found.filter(created_at__gte=_moment(self.start_date, time_zone, days=0))
         if self.end_date is not None:
-            found = found.filter(created_at__lt=moment_of(self.end_date, time_zone, days=1))
+            found = found.filter(created_at__lt=_moment(self.end_date, time_zone, days=1))
         return found
 
 
-def moment_of(value: date | datetime, time_zone: str, *, days: int) -> datetime:
+def _moment(value: date | datetime, time_zone: str, *, days: int) -> datetime:
     """Return the moment a text stood for; a plain date is the midnight `days` after its own."""
     if not isinstance(value, datetime):
         value = datetime.combine(value + timedelta(days=days), time())
     return value if value.tzinfo else value.replace(tzinfo=ZoneInfo(time_zone))
+
+
+def end_of(value: date | datetime) -> datetime:
+    """Return the moment up to which something is good; a plain date is good all day long."""
+    return _moment(value, settings.MPS_TIME_ZONE, days=1)
 
 
 def ids_of_merchants(codes: list[str]) -> list[UUID]:

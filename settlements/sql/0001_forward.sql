@@ -55,7 +55,10 @@ CREATE TABLE settlements_line (
     cash_topup numeric(14, 2) NOT NULL,
     fee numeric(14, 2) NOT NULL
 );
-CREATE INDEX settlements_line_settlement ON settlements_line (settlement_id, tx_id);
+-- A settlement's lines are written together, and its id tells its time: a few bytes for each 16 pages find them, at
+-- next to no cost for a run over very many.
+CREATE INDEX settlements_line_settlement ON settlements_line USING brin (settlement_id)
+    WITH (pages_per_range = 16, autosummarize = on);
 
 -- Figures never change; states go forward only.
 CREATE FUNCTION settlements_guard_settlement() RETURNS trigger
@@ -171,7 +174,8 @@ GRANT SELECT ON settlements_settlement, settlements_line TO merchant_api, platfo
 GRANT UPDATE (status, approved_at, approved_by, paid_at, payout_reference, failure_reason)
     ON settlements_settlement TO platform_admin;
 
-CREATE OR REPLACE VIEW report.transactions WITH (security_barrier) AS
+-- Made here, above the apps it shows: a transaction's settlement is one of its columns.
+CREATE VIEW report.transactions WITH (security_barrier) AS
     SELECT t.id AS tx_id, t.tx_no, t.type, t.status, nullif(t.failure_code, '') AS failure_code, t.card_id,
            t.card_no, m.number AS member_no, s.code AS merchant_code, t.terminal_id, t.currency, t.amount,
            t.discount_rate, t.final_amount, t.points, nullif(t.payment_method, '') AS payment_method,
@@ -182,6 +186,7 @@ CREATE OR REPLACE VIEW report.transactions WITH (security_barrier) AS
     JOIN members_member m ON m.id = t.member_id
     LEFT JOIN merchants_merchant s ON s.id = t.merchant_id
     LEFT JOIN settlements_line l ON l.tx_id = t.id;
+GRANT SELECT ON report.transactions TO mps_report;
 
 CREATE VIEW report.settlements WITH (security_barrier) AS
     SELECT s.id AS settlement_id, m.code AS merchant_code, s.mode, s.period_start, s.period_end, s.gross, s.refunds,

@@ -65,6 +65,20 @@ def read(content: bytes) -> Any:
     return json.loads(content, parse_float=Decimal)
 
 
+def row(reply: Reply) -> dict[str, Any]:
+    """Return the only row of an answer."""
+    assert reply.status == 200, reply.body
+    assert len(reply.body) == 1
+    found: dict[str, Any] = reply.body[0]
+    return found
+
+
+def scalar(reply: Reply) -> Any:
+    """Return a scalar answer."""
+    assert reply.status == 200, reply.body
+    return reply.body
+
+
 @pytest.fixture
 def service_key(database: str) -> str:
     """A trusted backend's key."""

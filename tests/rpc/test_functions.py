@@ -9,23 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.db import connections
 
+from cards import selectors
+from mps.core.principals import principal_scope
 from tests import factories
-from tests.rpc.conftest import Reply, Rpc, audited, token_of, world
-
-
-def row(reply: Reply) -> dict[str, Any]:
-    """Return the only row of an answer."""
-    assert reply.status == 200, reply.body
-    assert len(reply.body) == 1
-    found: dict[str, Any] = reply.body[0]
-    return found
-
-
-def scalar(reply: Reply) -> Any:
-    """Return a scalar answer."""
-    assert reply.status == 200, reply.body
-    return reply.body
-
+from tests.rpc.conftest import Reply, Rpc, audited, row, scalar, token_of, world
 
 # --- members, merchants, cards -------------------------------------------------------------------
 
@@ -68,7 +55,7 @@ def test_create_member_profile_refuses_what_is_taken(rpc: Rpc, service_key: str)
     assert world() == before
 
 
-def test_create_merchant_and_terminal(rpc: Rpc, service_key: str) -> None:
+def test_create_merchant(rpc: Rpc, service_key: str) -> None:
     merchant_id = scalar(
         rpc(
             service_key,
@@ -89,6 +76,17 @@ def test_create_merchant_and_terminal(rpc: Rpc, service_key: str) -> None:
         assert cursor.fetchall() == [(Decimal("0.0200"), "monthly")]
 
 
+def test_create_terminal(rpc: Rpc, service_key: str) -> None:
+    till, _key = factories.make_till_and_key()
+
+    made = row(rpc(service_key, "create_terminal", merchant_code=till.merchant_code, name="Till 2"))
+
+    assert list(made) == ["terminal_id", "key"]
+    own = rpc(made["key"], "get_merchant_transactions", merchant_id=str(till.merchant_id))
+    assert scalar(own) == []
+    assert made["key"].rsplit(".", 1)[1] not in str(audited("TERMINAL_CREATED"))
+
+
 def test_create_merchant_and_terminal_refuse(rpc: Rpc, service_key: str) -> None:
     scalar(rpc(service_key, "create_merchant", code="SHOP900", name="Corner", fee_rate=0))
     before = world()
@@ -106,7 +104,7 @@ def test_create_merchant_and_terminal_refuse(rpc: Rpc, service_key: str) -> None
     assert world() == before
 
 
-def test_create_prepaid_card_and_show_it(rpc: Rpc, service_key: str) -> None:
+def test_create_prepaid_card(rpc: Rpc, service_key: str) -> None:
     member, _ = factories.make_member()
 
     card_id = scalar(
@@ -137,7 +135,7 @@ def test_create_prepaid_card_and_show_it(rpc: Rpc, service_key: str) -> None:
     assert free.error == (400, "INVALID_REQUEST")
 
 
-def test_cards_are_shown_to_those_bound_to_them_only(rpc: Rpc, service_key: str) -> None:
+def test_get_card_detail_is_for_those_bound_to_it_only(rpc: Rpc, service_key: str) -> None:
     owner, _ = factories.make_member()
     other, _ = factories.make_member()
     card = factories.make_prepaid(owner, "10.00")
@@ -152,6 +150,16 @@ def test_cards_are_shown_to_those_bound_to_them_only(rpc: Rpc, service_key: str)
     assert nobody.error == (404, "NOT_FOUND")
     nothing = rpc(service_key, "get_card_detail", card_id=str(uuid.uuid4()))
     assert nothing.error == (404, "CARD_NOT_FOUND")
+
+
+def test_get_member_cards(rpc: Rpc, service_key: str) -> None:
+    owner, standard = factories.make_member()
+    shared = factories.make_corporate(owner, "10.00", fixed_discount="0.90")
+
+    shown = scalar(rpc(token_of(owner), "get_member_cards", member_id=str(owner.id)))
+
+    assert [card["id"] for card in shown] == [str(standard.id), str(shared.id)]
+    assert scalar(rpc(service_key, "get_member_cards", member_id=str(owner.id))) == shown
 
 
 def test_a_standard_card_shows_what_a_corporate_card_lends(rpc: Rpc, service_key: str) -> None:
@@ -173,7 +181,7 @@ def test_a_standard_card_shows_what_a_corporate_card_lends(rpc: Rpc, service_key
     assert shown["discount"] == Decimal("0.80")
 
 
-def test_members_join_by_password_as_member_only(rpc: Rpc, service_key: str) -> None:
+def test_bind_member_to_card_by_password_as_member_only(rpc: Rpc, service_key: str) -> None:
     owner, _ = factories.make_member()
     guest, _ = factories.make_member()
     card = factories.make_prepaid(owner, binding_password="open sesame")
@@ -204,7 +212,7 @@ def test_members_join_by_password_as_member_only(rpc: Rpc, service_key: str) -> 
     assert len(audited("CALL_REFUSED")) == 2
 
 
-def test_a_service_key_binds_in_any_role(rpc: Rpc, service_key: str) -> None:
+def test_bind_member_to_card_by_a_service_key_in_any_role(rpc: Rpc, service_key: str) -> None:
     owner, _ = factories.make_member()
     guest, standard = factories.make_member()
     card = factories.make_prepaid(owner, binding_password="open sesame")
@@ -236,7 +244,7 @@ def test_a_service_key_binds_in_any_role(rpc: Rpc, service_key: str) -> None:
     assert changed.error == (409, "ALREADY_EXISTS")
 
 
-def test_unbinding(rpc: Rpc, service_key: str) -> None:
+def test_unbind_member_from_card(rpc: Rpc, service_key: str) -> None:
     owner, _ = factories.make_member()
     guest, _ = factories.make_member()
     stranger, _ = factories.make_member()
@@ -266,7 +274,7 @@ def test_unbinding(rpc: Rpc, service_key: str) -> None:
 # --- payment codes -------------------------------------------------------------------------------
 
 
-def test_codes_are_made_validated_and_revoked(rpc: Rpc, service_key: str) -> None:
+def test_validate_qr_plain_until_the_code_is_revoked(rpc: Rpc, service_key: str) -> None:
     owner, _ = factories.make_member()
     card = factories.make_prepaid(owner)
     _till, till_key = factories.make_till_and_key()
@@ -287,7 +295,7 @@ def test_codes_are_made_validated_and_revoked(rpc: Rpc, service_key: str) -> Non
     assert malformed.error == (400, "INVALID_CODE")
 
 
-def test_a_code_is_the_members_own_or_the_owners(rpc: Rpc, service_key: str) -> None:
+def test_rotate_card_qr_for_the_member_or_the_owner(rpc: Rpc, service_key: str) -> None:
     owner, _ = factories.make_member()
     guest, _ = factories.make_member()
     stranger, _ = factories.make_member()
@@ -318,6 +326,38 @@ def test_a_code_is_the_members_own_or_the_owners(rpc: Rpc, service_key: str) -> 
     for ttl in (59, 86_401, -1, 0):
         late = rpc(service_key, "rotate_card_qr", **which, ttl_seconds=ttl)
         assert late.error == (400, "INVALID_REQUEST")
+
+
+def test_revoke_card_qr(rpc: Rpc, service_key: str) -> None:
+    owner, _ = factories.make_member()
+    card = factories.make_prepaid(owner)
+    code = factories.make_code(card, owner)
+
+    assert scalar(rpc(service_key, "revoke_card_qr", card_id=str(card.id))) is True
+
+    dead = rpc(service_key, "validate_qr_plain", qr_plain=code)
+    assert dead.error == (409, "QR_EXPIRED_OR_INVALID")
+
+
+def test_cron_rotate_qr_tokens(rpc: Rpc, service_key: str) -> None:
+    owner, standard = factories.make_member()
+    till = factories.make_till()
+    shared = factories.make_prepaid(owner, "100.00")
+    old = factories.make_code(shared, owner)
+    own = factories.make_code(standard, owner)
+
+    assert scalar(rpc(service_key, "cron_rotate_qr_tokens", ttl_seconds=120)) == 1
+
+    dead = rpc(service_key, "validate_qr_plain", qr_plain=old)
+    assert dead.error == (409, "QR_EXPIRED_OR_INVALID")
+    with principal_scope("member_app", owner.id):
+        new = selectors.show_current_code(card_no=shared.number, member_id=owner.id).code
+    assert not factories.charge(till, new, "10.00").refused
+    # A standard card's code is its member's business.
+    assert scalar(rpc(service_key, "validate_qr_plain", qr_plain=own)) == str(standard.id)
+    for ttl in (59, 86_401):
+        wrong = rpc(service_key, "cron_rotate_qr_tokens", ttl_seconds=ttl)
+        assert wrong.error == (400, "INVALID_REQUEST")
 
 
 # --- money and points ----------------------------------------------------------------------------
@@ -390,7 +430,7 @@ def test_the_worked_example(rpc: Rpc, service_key: str, shop: Any) -> None:
     assert detail["tag"] == {"reason": "商品瑕疵"}
 
 
-def test_a_retried_charge_is_one_charge(shop: Any) -> None:
+def test_merchant_charge_by_qr_retried_is_one_charge(shop: Any) -> None:
     code = shop.code()
     first = shop.charge(qr_plain=code, idempotency_key="order-1")
 
@@ -466,7 +506,7 @@ def test_a_till_charges_and_refunds_for_its_own_shop_only(rpc: Rpc, shop: Any) -
     assert row(own)["refunded_amount"] == Decimal("1.00")
 
 
-def test_refunds_are_bounded_and_repeat(rpc: Rpc, service_key: str, shop: Any) -> None:
+def test_merchant_refund_tx_is_bounded_and_repeats(rpc: Rpc, service_key: str, shop: Any) -> None:
     paid = row(shop.charge())
     refund = {"merchant_code": shop.till.merchant_code, "original_tx_no": paid["tx_no"]}
 
@@ -486,7 +526,7 @@ def test_refunds_are_bounded_and_repeat(rpc: Rpc, service_key: str, shop: Any) -
     assert nothing.error == (404, "ORIGINAL_TX_NOT_FOUND")
 
 
-def test_a_recharge_is_credited_once(rpc: Rpc, service_key: str, shop: Any) -> None:
+def test_user_recharge_card_credits_once(rpc: Rpc, service_key: str, shop: Any) -> None:
     given = {
         "card_id": str(shop.card.id),
         "amount": 500.00,
@@ -523,7 +563,7 @@ def test_a_recharge_is_credited_once(rpc: Rpc, service_key: str, shop: Any) -> N
     assert shop.balance() == Decimal("1500.00")
 
 
-def test_points_and_level_move_at_once(rpc: Rpc, service_key: str, shop: Any) -> None:
+def test_update_points_and_level_move_at_once(rpc: Rpc, service_key: str, shop: Any) -> None:
     which = {"card_id": str(shop.standard.id)}
 
     def shown() -> tuple[int, int, Decimal]:
@@ -549,49 +589,81 @@ def test_points_and_level_move_at_once(rpc: Rpc, service_key: str, shop: Any) ->
 # --- risk ----------------------------------------------------------------------------------------
 
 
-def test_a_frozen_card_does_not_pay(rpc: Rpc, service_key: str, shop: Any) -> None:
-    which = {"card_id": str(shop.card.id)}
+def test_freeze_card(rpc: Rpc, service_key: str, shop: Any) -> None:
     code = shop.code()
 
-    assert scalar(rpc(service_key, "freeze_card", **which, reason="stolen")) is True
+    frozen = rpc(service_key, "freeze_card", card_id=str(shop.card.id), reason="stolen")
+
+    assert scalar(frozen) is True
     assert shop.charge(qr_plain=code).error == (409, "CARD_NOT_ACTIVE")
+    event = audited("CARD_FROZEN")[0]
+    assert (event["actor_type"], event["actor"]) == ("service", "shop-backend")
+    assert event["reason"] == "stolen"
+
+
+def test_unfreeze_card(rpc: Rpc, service_key: str, shop: Any) -> None:
+    which = {"card_id": str(shop.card.id)}
+    scalar(rpc(service_key, "freeze_card", **which))
+
     assert scalar(rpc(service_key, "unfreeze_card", **which)) is True
+
     row(shop.charge())
-    frozen = audited("CARD_FROZEN")[0]
-    assert (frozen["actor_type"], frozen["actor"]) == ("service", "shop-backend")
-    assert frozen["reason"] == "stolen"
-    for function in ("freeze_card", "unfreeze_card"):
-        unknown = rpc(service_key, function, card_id=str(uuid.uuid4()))
-        assert unknown.error == (404, "CARD_NOT_FOUND")
 
 
-def test_a_suspended_member_neither_pays_nor_gets_codes(
-    rpc: Rpc, service_key: str, shop: Any
-) -> None:
-    which = {"member_id": str(shop.member.id)}
+def test_admin_suspend_member(rpc: Rpc, service_key: str, shop: Any) -> None:
     code = shop.code()
 
-    assert scalar(rpc(service_key, "admin_suspend_member", **which, reason="fraud")) is True
+    suspended = rpc(
+        service_key, "admin_suspend_member", member_id=str(shop.member.id), reason="fraud"
+    )
+
+    assert scalar(suspended) is True
     assert shop.charge(qr_plain=code).error == (403, "MEMBER_SUSPENDED")
     rotated = rpc(shop.token, "rotate_card_qr", card_id=str(shop.card.id))
     assert rotated.error == (403, "MEMBER_SUSPENDED")
+
+
+def test_admin_activate_member(rpc: Rpc, service_key: str, shop: Any) -> None:
+    which = {"member_id": str(shop.member.id)}
+    scalar(rpc(service_key, "admin_suspend_member", **which))
+
     assert scalar(rpc(service_key, "admin_activate_member", **which)) is True
+
     row(shop.charge())
-    for function in ("admin_suspend_member", "admin_activate_member"):
-        unknown = rpc(service_key, function, member_id=str(uuid.uuid4()))
-        assert unknown.error == (404, "NOT_FOUND")
 
 
-def test_a_suspended_merchant_works_again(rpc: Rpc, service_key: str, shop: Any) -> None:
+def test_admin_suspend_merchant(rpc: Rpc, service_key: str, shop: Any) -> None:
     which = {"merchant_id": str(shop.till.merchant_id)}
 
     assert scalar(rpc(service_key, "admin_suspend_merchant", **which)) is True
+
     assert shop.charge().error == (403, "MERCHANT_SUSPENDED")
+
+
+def test_admin_activate_merchant(rpc: Rpc, service_key: str, shop: Any) -> None:
+    which = {"merchant_id": str(shop.till.merchant_id)}
+    scalar(rpc(service_key, "admin_suspend_merchant", **which))
+
     assert scalar(rpc(service_key, "admin_activate_merchant", **which)) is True
+
     row(shop.charge())
-    for function in ("admin_suspend_merchant", "admin_activate_merchant"):
-        unknown = rpc(service_key, function, merchant_id=str(uuid.uuid4()))
-        assert unknown.error == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "code"),
+    [
+        ("freeze_card", "card_id", "CARD_NOT_FOUND"),
+        ("unfreeze_card", "card_id", "CARD_NOT_FOUND"),
+        ("admin_suspend_member", "member_id", "NOT_FOUND"),
+        ("admin_activate_member", "member_id", "NOT_FOUND"),
+        ("admin_suspend_merchant", "merchant_id", "NOT_FOUND"),
+        ("admin_activate_merchant", "merchant_id", "NOT_FOUND"),
+    ],
+)
+def test_what_is_not_there_cannot_be_stopped(
+    rpc: Rpc, service_key: str, function: str, argument: str, code: str
+) -> None:
+    assert rpc(service_key, function, **{argument: str(uuid.uuid4())}).error == (404, code)
 
 
 # --- history -------------------------------------------------------------------------------------
@@ -630,7 +702,9 @@ def test_histories_page_and_count(rpc: Rpc, service_key: str, shop: Any) -> None
         assert reply.status == (200 if offset is None else 400)
 
 
-def test_histories_are_ones_own(rpc: Rpc, service_key: str, shop: Any) -> None:
+def test_get_member_transactions_and_those_of_a_merchant_are_ones_own(
+    rpc: Rpc, service_key: str, shop: Any
+) -> None:
     row(shop.charge())
     other, other_key = factories.make_till_and_key()
     stranger, _ = factories.make_member()
@@ -670,7 +744,7 @@ def test_who_left_a_card_sees_what_they_paid(rpc: Rpc, service_key: str, shop: A
     assert hidden.error == (404, "NOT_FOUND")
 
 
-def test_histories_take_dates_in_the_shops_time_zone(
+def test_get_merchant_transactions_by_dates_in_the_shops_time_zone(
     rpc: Rpc, service_key: str, database: str
 ) -> None:
     till, till_key = factories.make_till_and_key(time_zone="Pacific/Kiritimati")
@@ -710,7 +784,9 @@ def test_histories_take_dates_in_the_shops_time_zone(
         assert reply.error == (400, "INVALID_REQUEST"), wrong
 
 
-def test_a_transaction_is_shown_to_its_parties(rpc: Rpc, service_key: str, shop: Any) -> None:
+def test_get_transaction_detail_is_shown_to_its_parties(
+    rpc: Rpc, service_key: str, shop: Any
+) -> None:
     paid = row(shop.charge(shop.till_key, tag={"note": 1.5}, external_order_id="ORDER-1"))
     _other, other_key = factories.make_till_and_key()
     stranger, _ = factories.make_member()

@@ -84,7 +84,7 @@ def test_each_task_settles_the_shops_of_its_mode_once(
         assert start < end
 
 
-def test_a_task_that_runs_twice_at_once_settles_once(shops: list[Till]) -> None:
+def test_runs_at_once_settle_once(shops: list[Till]) -> None:
     with ThreadPoolExecutor(4) as pool:
         counts = list(pool.map(lambda _: run_and_close(), range(4)))
 
@@ -94,7 +94,7 @@ def test_a_task_that_runs_twice_at_once_settles_once(shops: list[Till]) -> None:
 
 def run_and_close() -> int:
     try:
-        return int(tasks.settle_t_plus_1())
+        return services.settle_all_due(mode="t_plus_1")
     finally:
         connections.close_all()
 

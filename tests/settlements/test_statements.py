@@ -7,11 +7,14 @@ from typing import Any
 
 import openpyxl
 import pytest
+from django.db import connections
 from django.test import Client
 
-from settlements import services, statements
+from mps.core.principals import principal_scope
+from settlements import selectors, services, statements
 from tests import factories
 from tests.settlements import helpers
+from tests.snapshots import execute
 
 pytestmark = pytest.mark.urls("tests.settlements.urls")
 
@@ -158,3 +161,28 @@ def test_both_forms_can_be_asked_for_by_accept(database: str) -> None:
     assert download(key, settlement, "csv", Accept="text/csv").status_code == 200
     assert download(key, settlement, "xlsx", Accept=statements.XLSX).status_code == 200
     assert download(key, settlement, "csv", Accept="image/png").status_code == 406
+
+
+def test_a_statement_reads_no_other_settlements_lines(unchecked_database: str) -> None:
+    # given a settlement among the lines of very many others, as time left them
+    others = (
+        "INSERT INTO settlements_line SELECT uuidv7(make_interval(secs => n + %s)),"
+        " core_uuid_floor(now() + make_interval(secs => n / 1000 * 1000 + %s)), 1, 0, 0, 0"
+        " FROM generate_series(1, 30000) n"
+    )
+    execute(others, [-90_000, -90_000])
+    _till, _key, settlement = make_day()
+    execute(others, [90_000, 90_000])
+    execute("VACUUM ANALYZE settlements_line")
+
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM settlements_line"
+            " WHERE settlement_id = %s ORDER BY tx_id",
+            [settlement.id],
+        )
+        plan = str(cursor.fetchone()[0])
+
+    assert "settlements_line_settlement" in plan
+    with principal_scope("platform_admin"):
+        assert len(list(selectors.statement_lines(settlement))) == settlement.tx_count

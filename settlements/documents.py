@@ -1,0 +1,25 @@
+"""How a settlement is written down for the shop it is made with."""
+
+from typing import Any
+
+from mps.core.money import show_money
+from payments.documents import show_time
+from settlements.models import Settlement
+
+_MOMENTS = ("period_start", "period_end", "created_at", "approved_at", "paid_at")
+_MONEY = ("gross", "refunds", "cash_topups", "fee", "carried_in", "net")
+
+
+def settlement_document(settlement: Settlement) -> dict[str, Any]:
+    """Return a settlement as the POS API shows it."""
+    moments = {name: getattr(settlement, name) for name in _MOMENTS}
+    return {
+        "id": str(settlement.id),
+        "mode": settlement.mode,
+        "currency": settlement.currency,
+        **{name: moment and show_time(moment) for name, moment in moments.items()},
+        **{name: show_money(getattr(settlement, name)) for name in _MONEY},
+        "tx_count": settlement.tx_count,
+        "status": settlement.status,
+        "payout_reference": settlement.payout_reference,
+    }
