@@ -1,0 +1,32 @@
+// Amounts are strings with two decimals, as the API gives them; sums are made in whole cents.
+
+const locale = document.documentElement.lang || "en";
+
+export function toCents(amount) {
+  const [whole, part = ""] = String(amount).split(".");
+  return BigInt(whole) * 100n + BigInt((part + "00").slice(0, 2)) * (whole.startsWith("-") ? -1n : 1n);
+}
+
+export function fromCents(cents) {
+  const sign = cents < 0n ? "-" : "";
+  const size = cents < 0n ? -cents : cents;
+  return `${sign}${size / 100n}.${String(size % 100n).padStart(2, "0")}`;
+}
+
+export function showMoney(amount, currency) {
+  if (amount === null || amount === undefined) return "–";
+  return new Intl.NumberFormat(locale, currency ? { style: "currency", currency, currencyDisplay: "narrowSymbol", minimumFractionDigits: 2, maximumFractionDigits: 2 } : { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(String(amount));
+}
+
+export function showNumber(number) {
+  return new Intl.NumberFormat(locale).format(number);
+}
+
+export function showTime(text, options = { dateStyle: "medium", timeStyle: "short" }) {
+  return new Intl.DateTimeFormat(locale, options).format(new Date(text));
+}
+
+export function showPercentOff(rate) {
+  const off = Math.round((1 - Number(rate)) * 10000) / 100;
+  return new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 2 }).format(off / 100);
+}

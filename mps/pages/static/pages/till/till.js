@@ -1,0 +1,597 @@
+// The till: every act is one call of the public POS API, with the terminal's key.
+//
+// The key lies in localStorage: a till is a device of its own, and is to work after a reload. A charge is written down
+// there, too, before it is sent, with its Idempotency-Key and its order: whatever fails on the way, asking again is safe.
+
+import { call, Lost, newKey, Refusal } from "../common/api.js";
+import { explain, t } from "../common/i18n.js";
+import { fromCents, showMoney, showNumber, showPercentOff, showTime, toCents } from "../common/money.js";
+import { beep } from "./sound.js";
+import { startScanner, stopScanner } from "./scanner.js";
+
+const API = "/api/v1/pos";
+const KEY = "mps.till.key";
+const UNFINISHED = "mps.till.unfinished";
+const RETRIES = 3;
+const $ = (id) => document.getElementById(id);
+
+let key = localStorage.getItem(KEY) || "";
+let currency = "";
+let digits = "";
+let found = null;
+let busy = false;
+
+const pos = (method, path, options = {}) => call(method, API + path, { token: key, ...options });
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const named = (value) => (value ? t(`value:${value}`).replace(/^value:/, "") : "–");
+
+function fail(id, text) {
+  $(id).textContent = text;
+  $(id).hidden = !text;
+}
+
+function fill(list, pairs) {
+  list.replaceChildren();
+  for (const [name, value] of pairs) {
+    if (value === null || value === undefined || value === "") continue;
+    const term = document.createElement("dt");
+    term.textContent = name;
+    const text = document.createElement("dd");
+    text.textContent = value;
+    list.append(term, text);
+  }
+}
+
+function cells(row, values) {
+  values.forEach(([text, isNumber]) => {
+    const cell = row.insertCell();
+    cell.textContent = text;
+    if (isNumber) cell.className = "number";
+  });
+}
+
+// Digits and at most two decimals, as the API takes them; null for anything else.
+function readAmount(text) {
+  const plain = text.trim().replace(",", ".");
+  return /^\d{1,12}(\.\d{1,2})?$/.test(plain) && toCents(plain) > 0n ? fromCents(toCents(plain)) : null;
+}
+
+// --- pairing
+
+async function pair(candidate) {
+  key = candidate.trim();
+  const today = (await pos("GET", `/summary?date=${localDay()}`)).body;
+  currency = today.currency;
+  $("currency").textContent = currency;
+  localStorage.setItem(KEY, key);
+}
+
+function localDay() {
+  const now = new Date();
+  return `${now.getFullYear()}-${String(now.getMonth() + 1).padStart(2, "0")}-${String(now.getDate()).padStart(2, "0")}`;
+}
+
+function showPairing(text = "") {
+  $("pair").hidden = false;
+  $("tabs").hidden = true;
+  document.querySelectorAll("[data-panel]").forEach((panel) => (panel.hidden = true));
+  $("unfinished").hidden = true;
+  fail("pair-error", text);
+  $("pair-key").focus();
+}
+
+function openTill() {
+  $("pair").hidden = true;
+  $("tabs").hidden = false;
+  show("charge");
+  remind();
+}
+
+function show(name) {
+  stopCamera();
+  document.querySelectorAll("[data-panel]").forEach((panel) => (panel.hidden = panel.id !== name));
+  document.querySelectorAll("[data-tab]").forEach((tab) => {
+    if (tab.dataset.tab === name) tab.setAttribute("aria-current", "page");
+    else tab.removeAttribute("aria-current");
+  });
+  if (name === "charge") $("code").focus({ preventScroll: true });
+  if (name === "today") loadDay();
+  if (name === "settlements") loadSettlements();
+}
+
+function refusedKey(error) {
+  if (!(error instanceof Refusal) || error.status !== 401) return false;
+  localStorage.removeItem(KEY);
+  key = "";
+  showPairing(t("wrong-key"));
+  return true;
+}
+
+// --- the amount
+
+function showAmount() {
+  $("amount-shown").textContent = showMoney(fromCents(BigInt(digits || "0")));
+  $("amount").value = digits ? fromCents(BigInt(digits)) : "";
+}
+
+function press(what) {
+  if (what === "back") digits = digits.slice(0, -1);
+  else if ((digits + what).length <= 9) digits = (digits + what).replace(/^0+/, "");
+  showAmount();
+}
+
+// --- the charge
+
+function remember(attempt) {
+  localStorage.setItem(UNFINISHED, JSON.stringify(attempt));
+}
+
+function forget() {
+  localStorage.removeItem(UNFINISHED);
+  $("unfinished").hidden = true;
+}
+
+function remind() {
+  const attempt = JSON.parse(localStorage.getItem(UNFINISHED) || "null");
+  $("unfinished").hidden = !attempt;
+  if (attempt) {
+    $("unfinished-text").textContent = t("unfinished-text", {
+      amount: showMoney(attempt.body.amount, currency),
+      order: attempt.body.external_order_id,
+      time: showTime(attempt.at),
+    });
+  }
+  return attempt;
+}
+
+async function take(event) {
+  event.preventDefault();
+  fail("charge-error", "");
+  const amount = readAmount(digits ? fromCents(BigInt(digits)) : "");
+  if (!amount) return fail("charge-error", t("enter-amount"));
+  if (busy) return;
+  const order = $("order").value.trim() || `T${Date.now().toString(36)}-${newKey().slice(0, 8)}`.toUpperCase();
+  const attempt = {
+    key: newKey(),
+    at: new Date().toISOString(),
+    body: {
+      code: $("code").value.replace(/\D/g, ""),
+      amount,
+      external_order_id: order,
+      payment_method: document.querySelector("[name=method]:checked").value,
+      ...($("voucher").value ? { voucher_code: $("voucher").value.replace(/\D/g, "") } : {}),
+    },
+  };
+  stopCamera();
+  remember(attempt);
+  await finish(attempt);
+}
+
+// Send a charge, again and again with the same key, until its outcome is known or patience ends.
+async function finish(attempt) {
+  busy = true;
+  $("take").disabled = true;
+  showResult("", "…", t("working"), "", [], {});
+  try {
+    for (let tries = 0; ; ) {
+      try {
+        const answer = await pos("POST", "/charges", { body: attempt.body, idempotencyKey: attempt.key });
+        if (answer.status !== 202) return succeed(answer.body);
+        await wait(answer.body);
+      } catch (error) {
+        if (error instanceof Refusal && error.status !== 503 && error.status !== 429) return refuse(error);
+        if (++tries >= RETRIES) return doubt();
+        await pause((error.retryAfter || tries) * 1000);
+      }
+    }
+  } finally {
+    busy = false;
+    $("take").disabled = false;
+  }
+}
+
+async function wait(asked) {
+  const seconds = Math.max(0, Math.round((new Date(asked.expires_at) - Date.now()) / 1000));
+  showResult("", "⏳", t("waiting"), t("waiting-text", { seconds }), [[t("to-pay"), showMoney(asked.final_amount, currency)]], {});
+  await pause(2000);
+}
+
+function succeed(paid) {
+  forget();
+  beep(true);
+  showResult("good-result", "✓", t("paid"), showMoney(paid.final_amount, paid.currency), describe(paid), {});
+  digits = "";
+  showAmount();
+  ["code", "voucher", "order"].forEach((id) => ($(id).value = ""));
+  $("preview").textContent = "";
+}
+
+function describe(paid) {
+  const isLess = toCents(paid.discount_amount) > 0n;
+  return [
+    [t("amount"), isLess ? showMoney(paid.amount, paid.currency) : ""],
+    [t("discount"), isLess ? `− ${showMoney(paid.discount_amount, paid.currency)} (${showPercentOff(paid.discount_rate)})` : ""],
+    [t("method"), named(paid.payment_method)],
+    [t("points"), paid.points_earned ? `+${showNumber(paid.points_earned)}` : ""],
+    [t("tier"), paid.tier ? named(paid.tier) : ""],
+    [t("balance"), paid.balance_after ? showMoney(paid.balance_after, paid.currency) : ""],
+    [t("card"), paid.card_no],
+    [t("number"), paid.tx_no],
+    [t("order"), paid.external_order_id],
+  ];
+}
+
+function refuse(error) {
+  forget();
+  if (refusedKey(error)) return $("result").close();
+  beep(false);
+  // Its code is burnt: the next attempt wants a new one.
+  $("code").value = "";
+  $("preview").textContent = "";
+  showResult("bad-result", "✕", t("failed"), explain(error), [], { isBad: true });
+}
+
+function doubt() {
+  beep(false);
+  showResult("bad-result", "?", t("unknown"), t("unknown-text"), [], { isBad: true, isOpen: true });
+  remind();
+}
+
+async function undo() {
+  const attempt = remind();
+  if (!attempt || busy) return;
+  busy = true;
+  try {
+    await pos("POST", `/orders/${encodeURIComponent(attempt.body.external_order_id)}/reverse`, { body: {} });
+    forget();
+    showResult("good-result", "↩", t("undone"), t("undone-text"), [], {});
+  } catch (error) {
+    if (!refusedKey(error)) showResult("bad-result", "?", t("unknown"), explain(error), [], { isBad: true, isOpen: true });
+  } finally {
+    busy = false;
+  }
+}
+
+function showResult(kind, sign, title, text, lines, { isBad = false, isOpen = false }) {
+  const dialog = $("result");
+  dialog.className = kind;
+  $("result-sign").textContent = sign;
+  $("result-title").textContent = title;
+  $("result-text").textContent = text;
+  fill($("result-lines"), lines);
+  $("result-again").hidden = !isOpen;
+  $("result-undo").hidden = !isOpen;
+  $("result-close").hidden = !kind;
+  $("result-close").textContent = isBad ? t("close-bad") : t("close-ok");
+  if (!dialog.open) dialog.showModal();
+  $("result-title").focus();
+  $("live").textContent = `${title}. ${text}`;
+}
+
+// What a code would bring, before it is charged. Does not burn it.
+async function preview() {
+  const code = $("code").value.replace(/\D/g, "");
+  if (code.length !== 20) return ($("preview").textContent = "");
+  try {
+    const seen = (await pos("POST", "/codes/validate", { body: { code } })).body;
+    const cents = digits ? BigInt(digits) : 0n;
+    const basis = BigInt(Math.round(Number(seen.discount_rate) * 10000));
+    const text = t(basis < 10000n ? "preview" : "preview-none", {
+      card: seen.card_no,
+      tier: named(seen.tier),
+      off: showPercentOff(seen.discount_rate),
+    });
+    $("preview").textContent = cents ? `${text} → ${showMoney(fromCents((cents * basis + 5000n) / 10000n), currency)}` : text;
+    if (seen.card_type === "STD" && document.querySelector("[name=method]:checked").value === "balance") {
+      document.querySelector("[name=method][value=cash]").checked = true;
+    }
+  } catch (error) {
+    if (!refusedKey(error)) $("preview").textContent = explain(error);
+  }
+}
+
+// --- the camera
+
+function stopCamera() {
+  stopScanner($("video"));
+  $("camera").hidden = true;
+}
+
+async function scan() {
+  $("camera").hidden = false;
+  $("camera-text").textContent = t("camera-look");
+  try {
+    await startScanner($("video"), $("script").dataset, (text) => {
+      const code = text.replace(/\D/g, "");
+      if (code.length !== 20) return false;
+      $("code").value = code;
+      stopCamera();
+      beep(true);
+      preview();
+      return true;
+    });
+  } catch {
+    stopScanner($("video"));
+    $("camera-text").textContent = t("camera-off");
+  }
+}
+
+// --- find, refund, reverse
+
+async function find(event) {
+  event?.preventDefault();
+  fail("find-error", "");
+  $("found").hidden = true;
+  const text = $("find-text").value.trim();
+  const path = /^PAY\d{10,}$/.test(text) ? `/charges/${text}` : `/charges?external_order_id=${encodeURIComponent(text)}`;
+  try {
+    found = (await pos("GET", path)).body;
+    showFound();
+  } catch (error) {
+    if (!refusedKey(error)) fail("find-error", explain(error));
+  }
+}
+
+function showFound() {
+  const remaining = fromCents(toCents(found.final_amount) - toCents(found.refunded_total));
+  const list = document.createElement("dl");
+  fill(list, [
+    [t("state"), `${named(found.status)}${found.failure_code ? `: ${t(`error:${found.failure_code}`).replace(/^error:/, "")}` : ""}`],
+    [t("time"), showTime(found.created_at)],
+    [t("to-pay"), showMoney(found.final_amount, found.currency)],
+    ...describe(found),
+    ...found.refunds.map((each) => [`${t("refunds")} ${each.tx_no}`, `${showMoney(each.amount, found.currency)}${each.credited_to === "unclaimed" ? ` · ${named("unclaimed")}` : ""}`]),
+    [t("remaining"), found.status === "completed" ? showMoney(remaining, found.currency) : ""],
+  ]);
+  $("found-details").replaceChildren(list);
+  $("refund-form").hidden = found.status !== "completed";
+  $("refund-amount").value = remaining;
+  $("reverse").hidden = !found.external_order_id;
+  $("found").hidden = false;
+  // One key for one refund: pressing twice gives back once.
+  $("refund-form").dataset.key = newKey();
+  fail("refund-error", "");
+}
+
+async function refund(event) {
+  event.preventDefault();
+  fail("refund-error", "");
+  const amount = readAmount($("refund-amount").value);
+  if (!amount) return fail("refund-error", t("wrong-amount"));
+  if (busy) return;
+  busy = true;
+  try {
+    const back = (
+      await pos("POST", `/charges/${found.tx_no}/refunds`, {
+        body: { amount, reason: $("refund-reason").value },
+        idempotencyKey: $("refund-form").dataset.key,
+      })
+    ).body;
+    beep(true);
+    showResult("good-result", "↩", t("refunded"), showMoney(back.amount, currency), [
+      [t("number"), back.tx_no],
+      [t("points"), back.points_reversed ? `−${showNumber(back.points_reversed)}` : ""],
+      [t("remaining"), showMoney(back.remaining, currency)],
+      ["", back.credited_to === "unclaimed" ? named("unclaimed") : ""],
+    ], {});
+    $("refund-reason").value = "";
+    await find();
+  } catch (error) {
+    if (!refusedKey(error)) fail("refund-error", explain(error));
+  } finally {
+    busy = false;
+  }
+}
+
+async function reverse() {
+  if (busy) return;
+  busy = true;
+  try {
+    await pos("POST", `/orders/${encodeURIComponent(found.external_order_id)}/reverse`, { body: {} });
+    showResult("good-result", "↩", t("undone"), t("undone-text"), [], {});
+    await find();
+  } catch (error) {
+    if (!refusedKey(error)) fail("refund-error", explain(error));
+  } finally {
+    busy = false;
+  }
+}
+
+// --- top up
+
+async function topUp(event) {
+  event.preventDefault();
+  fail("topup-error", "");
+  const amount = readAmount($("topup-amount").value);
+  if (!amount) return fail("topup-error", t("wrong-amount"));
+  if (busy) return;
+  const form = $("topup-form");
+  const which = $("topup-card").value.trim().toUpperCase();
+  const body = /^[A-Z]/.test(which) ? { card_no: which, amount } : { code: which.replace(/\D/g, ""), amount };
+  // The same key for the same wish, so that pressing again after a lost answer is safe.
+  const wish = JSON.stringify(body);
+  if (form.dataset.wish !== wish) Object.assign(form.dataset, { wish, key: newKey() });
+  busy = true;
+  try {
+    const done = (await pos("POST", "/topups", { body, idempotencyKey: form.dataset.key })).body;
+    beep(true);
+    showResult("good-result", "✓", t("topped-up"), showMoney(done.amount, currency), [[t("card"), done.card_no], [t("number"), done.tx_no]], {});
+    form.reset();
+    delete form.dataset.wish;
+  } catch (error) {
+    if (error instanceof Refusal) delete form.dataset.wish;
+    if (!refusedKey(error)) fail("topup-error", explain(error));
+  } finally {
+    busy = false;
+  }
+}
+
+// --- takings and settlements
+
+let nextLines = null;
+
+async function loadDay() {
+  fail("today-error", "");
+  const day = $("day").value || localDay();
+  $("day").value = day;
+  try {
+    const summary = (await pos("GET", `/summary?date=${day}`)).body;
+    $("summary").replaceChildren();
+    for (const line of summary.lines) {
+      cells($("summary").insertRow(), [
+        [named(line.type)],
+        [line.payment_method ? named(line.payment_method) : "–"],
+        [showNumber(line.count), true],
+        [showMoney(line.amount), true],
+        [showMoney(line.final_amount), true],
+      ]);
+    }
+    if (!summary.lines.length) cells($("summary").insertRow(), [[t("no-takings")]]);
+    $("lines").replaceChildren();
+    await loadLines(`${API}/transactions?date=${day}`);
+  } catch (error) {
+    if (!refusedKey(error)) fail("today-error", explain(error));
+  }
+}
+
+async function loadLines(url) {
+  const page = (await call("GET", url, { token: key })).body;
+  for (const line of page.results) {
+    const row = $("lines").insertRow();
+    const number = row.insertCell();
+    if (line.type === "payment") {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = line.tx_no;
+      button.addEventListener("click", () => {
+        $("find-text").value = line.tx_no;
+        show("find");
+        find();
+      });
+      number.append(button);
+    } else number.textContent = line.tx_no;
+    cells(row, [[showTime(line.created_at, { timeStyle: "short" })], [named(line.type)], [named(line.status)], [showMoney(line.final_amount), true]]);
+  }
+  nextLines = page.next ? new URL(page.next).pathname + new URL(page.next).search : null;
+  $("more").hidden = !nextLines;
+}
+
+let nextSettlements = null;
+
+async function loadSettlements(url = `${API}/settlements`) {
+  fail("settlements-error", "");
+  if (url === `${API}/settlements`) $("settlement-list").replaceChildren();
+  try {
+    const page = (await call("GET", url, { token: key })).body;
+    for (const each of page.results) $("settlement-list").append(settlementCard(each));
+    if (!$("settlement-list").children.length) $("settlement-list").textContent = t("no-takings");
+    nextSettlements = page.next ? new URL(page.next).pathname + new URL(page.next).search : null;
+    $("more-settlements").hidden = !nextSettlements;
+  } catch (error) {
+    if (!refusedKey(error)) fail("settlements-error", explain(error));
+  }
+}
+
+function settlementCard(each) {
+  const card = document.createElement("article");
+  card.className = "card";
+  const list = document.createElement("dl");
+  fill(list, [
+    [t("period"), `${showTime(each.period_start)} – ${showTime(each.period_end)}`],
+    [t("state"), named(each.status)],
+    [t("gross"), showMoney(each.gross, each.currency)],
+    [t("refunds"), showMoney(each.refunds, each.currency)],
+    [t("cash-topups"), showMoney(each.cash_topups, each.currency)],
+    [t("fee"), showMoney(each.fee, each.currency)],
+    [t("carried"), showMoney(each.carried_in, each.currency)],
+    [t("net"), showMoney(each.net, each.currency)],
+  ]);
+  const row = document.createElement("div");
+  row.className = "row";
+  for (const form of ["csv", "xlsx"]) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "secondary";
+    button.textContent = `${t("statement")} ${form.toUpperCase()}`;
+    button.addEventListener("click", () => download(each.id, form));
+    row.append(button);
+  }
+  card.append(list, row);
+  return card;
+}
+
+async function download(id, form) {
+  try {
+    const response = await fetch(`${API}/settlements/${id}/statement.${form}`, { headers: { Authorization: `Bearer ${key}` }, credentials: "omit" });
+    if (!response.ok) throw new Refusal(response.status, await response.json());
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await response.blob());
+    link.download = `statement-${id}.${form}`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  } catch (error) {
+    if (!refusedKey(error)) fail("settlements-error", explain(error instanceof Refusal ? error : new Lost()));
+  }
+}
+
+// --- everything in its place
+
+$("pair-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
+    await pair($("pair-key").value);
+    $("pair-key").value = "";
+    openTill();
+  } catch (error) {
+    key = "";
+    fail("pair-error", error instanceof Refusal && error.status === 401 ? t("wrong-key") : explain(error));
+  }
+});
+$("unpair").addEventListener("click", () => {
+  localStorage.removeItem(KEY);
+  key = "";
+  showPairing();
+});
+$("tabs").addEventListener("click", (event) => event.target.dataset.tab && show(event.target.dataset.tab));
+$("keypad").addEventListener("click", (event) => {
+  const what = event.target.dataset.key;
+  if (what) press(what);
+});
+$("amount").addEventListener("input", () => {
+  digits = $("amount").value.replace(/\D/g, "").slice(0, 9).replace(/^0+/, "");
+  showAmount();
+});
+$("amount").addEventListener("keydown", (event) => event.key === "Enter" && ($("code").focus(), event.preventDefault()));
+$("code").addEventListener("input", preview);
+$("charge-form").addEventListener("submit", take);
+$("scan").addEventListener("click", scan);
+$("camera-stop").addEventListener("click", stopCamera);
+$("find-form").addEventListener("submit", find);
+$("refund-form").addEventListener("submit", refund);
+$("reverse").addEventListener("click", reverse);
+$("topup-form").addEventListener("submit", topUp);
+$("day").addEventListener("change", loadDay);
+$("more").addEventListener("click", () => nextLines && loadLines(nextLines).catch((error) => fail("today-error", explain(error))));
+$("more-settlements").addEventListener("click", () => nextSettlements && loadSettlements(nextSettlements));
+$("result-close").addEventListener("click", () => {
+  $("result").close();
+  if (!$("charge").hidden) $("code").focus({ preventScroll: true });
+});
+// Escape does not make a payment under way disappear.
+$("result").addEventListener("cancel", (event) => $("result-close").hidden && event.preventDefault());
+for (const id of ["result-again", "unfinished-retry"]) {
+  $(id).addEventListener("click", () => {
+    const attempt = remind();
+    if (attempt && !busy) finish(attempt);
+  });
+}
+for (const id of ["result-undo", "unfinished-undo"]) $(id).addEventListener("click", undo);
+
+showAmount();
+if (key) {
+  pair(key).then(openTill, (error) => {
+    if (refusedKey(error)) return;
+    openTill();
+    fail("charge-error", explain(error));
+  });
+} else showPairing();

@@ -1,0 +1,135 @@
+"""Real Chromium against a real server: one of each for the tests of a module.
+
+Where no Chromium is found the tests are skipped, or fail if MPS_REQUIRE_BROWSER=1.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from tests.conftest import cloned_database
+from tests.servers_http import serve
+
+APPROVAL_ABOVE = "1000"
+_AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+_HOW = (
+    "No Chromium: the browser tests did not run. Install it (apt-get install chromium) or name it"
+    " by MPS_CHROMIUM, then run: pytest tests/browser"
+)
+
+
+def _chromium() -> str | None:
+    named = os.environ.get("MPS_CHROMIUM")
+    return named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is in this folder."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """The Chromium that is there, without a sandbox: it sees our own pages only."""
+    found = _chromium()
+    if found is None:
+        (pytest.fail if os.environ.get("MPS_REQUIRE_BROWSER") == "1" else pytest.skip)(_HOW)
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    return {"executable_path": found, "args": arguments}
+
+
+@pytest.fixture(scope="module")
+def site(
+    browser_type_launch_args: dict[str, Any],
+    superuser: psycopg.Connection,
+    django_db_blocker: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """The base URL of a server; the tests of a module share it and its database."""
+    from mps.core import context, invariants
+
+    with pytest.MonkeyPatch.context() as patch:
+        # Playwright keeps a loop in this thread; our services are called beside it, not from it.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        with cloned_database(superuser, django_db_blocker) as name:
+            log = tmp_path_factory.mktemp("site") / "web.log"
+            with (
+                serve(name, log, MPS_APPROVAL_ABOVE=APPROVAL_ABOVE) as url,
+                context.acting("system", "mps", request_id=""),
+            ):
+                yield url
+            assert invariants.check() == []
+
+
+class Watcher:
+    """Everything a browser context's pages complain of or fetch from elsewhere."""
+
+    def __init__(self, url: str) -> None:
+        self.host = urlsplit(url).netloc
+        self.complaints: list[str] = []
+
+    def follow(self, page: Any) -> None:
+        """Listen to a page."""
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("request", self._asked)
+
+    def _heard(self, message: Any) -> None:
+        # The browser reports every refusal of an API as an error; to the page it is an answer.
+        of_api = "/api/" in message.location["url"] or "/_allauth/" in message.location["url"]
+        offline = "net::ERR_INTERNET_DISCONNECTED" in message.text
+        if message.type == "error" and not of_api and not offline:
+            self.complaints.append(f"{message.text} {message.location['url']}")
+
+    def _asked(self, request: Any) -> None:
+        address = urlsplit(request.url)
+        if address.scheme.startswith("http") and address.netloc != self.host:
+            self.complaints.append(f"foreign request: {request.url}")
+
+
+@pytest.fixture
+def open_page(new_context: Callable[..., Any], site: str) -> Iterator[Callable[..., Any]]:
+    """Open a page of a device of its own; afterwards nobody may have complained."""
+    watcher = Watcher(site)
+
+    def opened(path: str, *, width: int = 360, height: int = 740, **options: Any) -> Any:
+        context = new_context(
+            viewport={"width": width, "height": height},
+            base_url=site,
+            **{"color_scheme": "light", "reduced_motion": "reduce", "locale": "en-US", **options},
+        )
+        # Injected by the browser, so the page's own policy stays as it is.
+        context.add_init_script(_AXE)
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        watcher.follow(page)
+        page.goto(path)
+        return page
+
+    yield opened
+    assert watcher.complaints == []
+
+
+def check_accessibility(page: Any) -> None:
+    """Fail if axe finds a serious or critical violation on the page as it is now."""
+    found = page.evaluate("async () => (await axe.run()).violations")
+    serious = [
+        f"{each['id']}: {[node['target'] for node in each['nodes']]}"
+        for each in found
+        if each["impact"] in {"serious", "critical"}
+    ]
+    assert serious == []
+
+
+def check_width(page: Any) -> None:
+    """Fail if the page scrolls sideways."""
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
