@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
@@ -47,7 +48,7 @@ INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
-    "mps.audit.console_app.ConsoleConfig",
+    "mps.approvals.console_app.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -63,19 +64,25 @@ INSTALLED_APPS = [
     "django_prometheus",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "allauth.mfa",
     "allauth.headless",
     "mps.core",
     "mps.ledger",
     "mps.audit",
+    "mps.approvals",
     "members",
     "merchants",
     "cards",
     "payments",
     "settlements",
     "mps.rpc",
+    "mps.pages",
+    "mps.watch",
 ]
 
 MIDDLEWARE = [
+    "mps.watch.middleware.ChargeLatencyMiddleware",
     "mps.core.middleware.RequestContextMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -152,13 +159,59 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TIME_LIMIT = 3600
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-# Written into the database at beat's start; from there on staff edit them in the console. A shop is
-# due from 00:10 of its own time, and once it is settled a further run finds nothing.
+CELERY_BEAT_SCHEDULER = "mps.core.scheduling:Scheduler"
+# No result is kept, so there is none to clean up.
+CELERY_RESULT_EXPIRES = None
+# Written into the database by beat's first start; from there on staff edit them in the console. A
+# shop is due from 00:10 of its own time, and once it is settled a further run finds nothing. Days
+# and hours are UTC.
 CELERY_BEAT_SCHEDULE = {
+    "seal the audit chain": {"task": "audit.seal", "schedule": 60.0},
+    "check health": {"task": "watch.check_health", "schedule": 300.0},
+    "reconcile": {"task": "watch.reconcile", "schedule": 3600.0},
+    "close expired requests for approval": {"task": "approvals.expire", "schedule": 300.0},
     "settle in real time": {"task": "settlements.settle_realtime", "schedule": 60.0},
     "settle the day before": {"task": "settlements.settle_t_plus_1", "schedule": 600.0},
     "settle the month before": {"task": "settlements.settle_monthly", "schedule": 600.0},
+    "deliver webhooks": {"task": "merchants.deliver_webhooks", "schedule": 10.0},
+    "purge webhook events": {
+        "task": "merchants.purge_webhooks",
+        "schedule": crontab(hour="18", minute="50"),
+    },
+    "rotate codes of shared cards": {"task": "cards.rotate_codes", "schedule": 300.0},
+    "make partitions": {
+        "task": "core.make_partitions",
+        "schedule": crontab(hour="18", minute="10"),
+    },
+    "purge sessions and job runs": {
+        "task": "core.purge",
+        "schedule": crontab(hour="18", minute="20"),
+    },
+    "purge expired sign-ins": {
+        "task": "members.purge_tokens",
+        "schedule": crontab(hour="18", minute="30"),
+    },
+    "close payments whose members kept silent": {
+        "task": "payments.close_expired_approvals",
+        "schedule": 60.0,
+    },
+    "close expired top-ups": {"task": "payments.expire_top_ups", "schedule": 60.0},
+    "compare top-ups with their providers": {
+        "task": "payments.compare_top_ups",
+        "schedule": crontab(hour="20", minute="10"),
+    },
+    "purge idempotency records": {
+        "task": "payments.purge_idempotency",
+        "schedule": crontab(hour="18", minute="40"),
+    },
+    "archive old transactions": {
+        "task": "payments.archive_transactions",
+        "schedule": crontab(hour="19", minute="10", day_of_week="sun"),
+    },
+    "drop old code history": {
+        "task": "cards.drop_code_history",
+        "schedule": crontab(hour="19", minute="20", day_of_week="sun"),
+    },
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -180,6 +233,23 @@ AUTH_PASSWORD_VALIDATORS = [
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_COOKIE_HTTPONLY = True
 MPS_MEMBER_TOKEN_TTL_SECONDS = 24 * 3600
+# Staff: how long a session lasts at most, and unused. The second factor is optional only where the
+# demonstration's password is printed for everybody to read.
+MPS_STAFF_SESSION_SECONDS = env.int("MPS_STAFF_SESSION_SECONDS", default=8 * 3600)
+MPS_STAFF_IDLE_SECONDS = env.int("MPS_STAFF_IDLE_SECONDS", default=30 * 60)
+MPS_STAFF_TOTP = env.bool("MPS_STAFF_TOTP", default=not MPS_DEMO)
+if not MPS_STAFF_TOTP and not MPS_DEMO:
+    raise ImproperlyConfigured("MPS_STAFF_TOTP=0 is for the demonstration (MPS_DEMO=1) only.")
+# What one of the staff may do alone in the console; above it another has to agree, in this time.
+MPS_FOUR_EYES = env.bool("MPS_FOUR_EYES", default=True)
+MPS_FOUR_EYES_POINTS = env.int("MPS_FOUR_EYES_POINTS", default=1000)
+MPS_FOUR_EYES_AMOUNT = Decimal(env.str("MPS_FOUR_EYES_AMOUNT", default="10000.00"))
+MPS_APPROVAL_TTL_SECONDS = env.int("MPS_APPROVAL_TTL_SECONDS", default=24 * 3600)
+MFA_ADAPTER = "mps.core.staff.MfaAdapter"
+MFA_TOTP_ISSUER = "MPS"
+# A code is good for one step more and one less, as phones' clocks are.
+MFA_TOTP_TOLERANCE = 1
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 
 # allauth headless, in its app form: a program signs in and gets our member token.
 HEADLESS_ONLY = True
@@ -191,9 +261,42 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 # One field for phone, e-mail and member number alike.
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
-# Failures, per address and per account; counted before hashing, given back on success. Successes
-# are not limited: a whole shop may sign in from one address.
-ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,5/5m/key", "login": None}
+# Attempts are counted by mps.core.throttle: allauth's own counting lets twins through.
+ACCOUNT_RATE_LIMITS = False
+# Providers whose tokens prove who somebody is; one without an id is not offered.
+SOCIALACCOUNT_ADAPTER = "members.provider.SocialAccountAdapter"
+SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
+    provider: {
+        "APPS": [
+            {
+                "client_id": env.str(f"MPS_{name}_ID"),
+                "secret": env.str(f"MPS_{name}_SECRET", default=""),
+            }
+        ],
+        "URL": env.str(f"MPS_{provider.upper()}_URL", default=url),
+    }
+    for provider, name, url in (
+        ("line", "LINE_CHANNEL", "https://api.line.me"),
+        ("weixin", "WEIXIN_APP", "https://api.weixin.qq.com"),
+    )
+    if env.str(f"MPS_{name}_ID", default="")
+}
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
+# A member may sign in by a passkey alone.
+MFA_PASSKEY_LOGIN_ENABLED = True
+# There is nothing to guess about a passkey; recovery codes are counted by mps.core.throttle.
+MFA_RATE_LIMITS = False
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG or MPS_DEMO
+# What takes short messages: `console`, `http`, `outbox`, or a class of yours by its dotted path.
+MPS_SMS_BACKEND = env.str("MPS_SMS_BACKEND", default="console" if DEBUG or MPS_DEMO else "")
+MPS_SMS_URL = env.str("MPS_SMS_URL", default="")
+MPS_SMS_KEY = env.str("MPS_SMS_KEY", default="")
+if MPS_SMS_BACKEND == "http" and not MPS_SMS_URL.startswith(("http://", "https://")):
+    raise ImproperlyConfigured("MPS_SMS_BACKEND=http needs MPS_SMS_URL.")
+# Whether a phone or an e-mail signs nobody in before its owner has typed the code sent there.
+MPS_VERIFY_CONTACTS = env.bool(
+    "MPS_VERIFY_CONTACTS", default=MPS_SMS_BACKEND not in {"", "console"}
+)
 
 # --- API -----------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
@@ -227,11 +330,21 @@ MPS_CURRENCY = env.str("MPS_CURRENCY", default="TWD")
 MPS_TIME_ZONE = env.str("MPS_TIME_ZONE", default="Asia/Taipei")
 MPS_POINTS_BASIS = env.str("MPS_POINTS_BASIS", default="list")
 MPS_REFUND_POINTS = env.str("MPS_REFUND_POINTS", default="reverse")
+# Above this, the member approves a payment with their PIN; unset: never asked.
+_above = env.str("MPS_APPROVAL_ABOVE", default="")
+MPS_APPROVAL_ABOVE = Decimal(_above) if _above else None
+MPS_APPROVAL_SECONDS = env.int("MPS_APPROVAL_SECONDS", default=45)
 MPS_MAX_AMOUNT = Decimal(env.str("MPS_MAX_AMOUNT", default="9999999.99"))
 MPS_MAX_BALANCE = Decimal(env.str("MPS_MAX_BALANCE", default="99999999.99"))
 MPS_CODE_KEYS = _required(
     "MPS_CODE_KEYS", "Set it to `id:base64 of 32 random bytes`, newest first."
 )
+# What webhook endpoints' secrets are derived from, likewise; and whether endpoints may be http, or
+# on private networks, as on a developer's machine.
+MPS_WEBHOOK_KEYS = env.str("MPS_WEBHOOK_KEYS", default="") or MPS_CODE_KEYS
+MPS_WEBHOOK_ALLOW_PRIVATE = env.bool("MPS_WEBHOOK_ALLOW_PRIVATE", default=MPS_DEMO or DEBUG)
+# What exported heads of the audit chain are signed with; kept outside the database.
+MPS_AUDIT_KEY = env.str("MPS_AUDIT_KEY", default="")
 MPS_CODE_TTL_SECONDS = env.int("MPS_CODE_TTL_SECONDS", default=900)
 MPS_TRUSTED_PROXIES = frozenset(env.list("MPS_TRUSTED_PROXIES", default=[]))
 for _name, _value, _choices in (
@@ -242,6 +355,56 @@ for _name, _value, _choices in (
         raise ImproperlyConfigured(
             f"{_name} is {_value!r}; it must be one of {', '.join(_choices)}."
         )
+
+# --- top-ups by members --------------------------------------------------------------------------
+# The sandbox takes no money: whoever opens its page can pay. Off unless asked for.
+MPS_TOPUP_PROVIDERS: list[str] = env.list(
+    "MPS_TOPUP_PROVIDERS", default=["sandbox"] if MPS_DEMO or DEBUG else []
+)
+MPS_TOPUP_TTL_SECONDS = env.int("MPS_TOPUP_TTL_SECONDS", default=3600)
+MPS_STRIPE_SECRET_KEY = env.str("MPS_STRIPE_SECRET_KEY", default="")
+MPS_STRIPE_WEBHOOK_SECRET = env.str("MPS_STRIPE_WEBHOOK_SECRET", default="")
+MPS_STRIPE_API_BASE = env.str("MPS_STRIPE_API_BASE", default="")
+if _unknown := set(MPS_TOPUP_PROVIDERS) - {"sandbox", "stripe"}:
+    raise ImproperlyConfigured(
+        f"MPS_TOPUP_PROVIDERS names {', '.join(sorted(_unknown))}; there are sandbox and stripe."
+    )
+if "stripe" in MPS_TOPUP_PROVIDERS and not (MPS_STRIPE_SECRET_KEY and MPS_STRIPE_WEBHOOK_SECRET):
+    raise ImproperlyConfigured(
+        "Stripe needs MPS_STRIPE_SECRET_KEY and MPS_STRIPE_WEBHOOK_SECRET."
+    )
+# Stripe keeps a page to pay on for half an hour at least and a day at most.
+if not 2700 <= MPS_TOPUP_TTL_SECONDS <= 23 * 3600:
+    raise ImproperlyConfigured("MPS_TOPUP_TTL_SECONDS is from 2700 to 82800.")
+
+# --- watching ------------------------------------------------------------------------------------
+# Health is a share of what ended in this window, if there was enough of it to say anything.
+MPS_HEALTH_WINDOW_SECONDS = env.int("MPS_HEALTH_WINDOW_SECONDS", default=900)
+MPS_HEALTH_MIN_CHARGES = env.int("MPS_HEALTH_MIN_CHARGES", default=20)
+MPS_HEALTH_MAX_FAILED_PERCENT = env.float("MPS_HEALTH_MAX_FAILED_PERCENT", default=5)
+MPS_HEALTH_MIN_CODES = env.int("MPS_HEALTH_MIN_CODES", default=50)
+MPS_HEALTH_MAX_EXPIRED_PERCENT = env.float("MPS_HEALTH_MAX_EXPIRED_PERCENT", default=30)
+MPS_HEALTH_MAX_SETTLEMENT_LAG_SECONDS = env.int(
+    "MPS_HEALTH_MAX_SETTLEMENT_LAG_SECONDS", default=3600
+)
+MPS_HEALTH_MAX_WEBHOOK_LAG_SECONDS = env.int("MPS_HEALTH_MAX_WEBHOOK_LAG_SECONDS", default=900)
+MPS_HEALTH_MAX_SEAL_LAG_SECONDS = env.int("MPS_HEALTH_MAX_SEAL_LAG_SECONDS", default=900)
+MPS_HEALTH_MIN_PARTITION_MONTHS = env.int("MPS_HEALTH_MIN_PARTITION_MONTHS", default=2)
+MPS_HEALTH_MAX_QUEUE_DEPTH = env.int("MPS_HEALTH_MAX_QUEUE_DEPTH", default=1000)
+MPS_HEALTH_MAX_JOB_DELAY_SECONDS = env.int("MPS_HEALTH_MAX_JOB_DELAY_SECONDS", default=900)
+MPS_ALERT_EMAILS = env.list("MPS_ALERT_EMAILS", default=[])
+MPS_ALERT_WEBHOOK_URL = env.str("MPS_ALERT_WEBHOOK_URL", default="")
+MPS_ALERT_WEBHOOK_SECRET = env.str("MPS_ALERT_WEBHOOK_SECRET", default="")
+if MPS_ALERT_WEBHOOK_URL and not MPS_ALERT_WEBHOOK_URL.startswith(("http://", "https://")):
+    raise ImproperlyConfigured("MPS_ALERT_WEBHOOK_URL must begin with http:// or https://.")
+MPS_METRICS_TOKEN = env.str("MPS_METRICS_TOKEN", default="")
+vars().update(
+    env.email_url(
+        "EMAIL_URL", default="consolemail://" if DEBUG or MPS_DEMO else "smtp://localhost:25"
+    )
+)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="mps@localhost")
 
 # --- language and time ---------------------------------------------------------------------------
 USE_TZ = True
@@ -262,6 +425,8 @@ _https = env.bool("MPS_HTTPS", default=False)
 SECURE_HSTS_SECONDS = 31536000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_SSL_REDIRECT = _https
+# Scraped from within, not through the proxy that ends TLS.
+SECURE_REDIRECT_EXEMPT = ["^metrics$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MPS_TRUSTED_PROXIES else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 CONTENT_SECURITY_POLICY = {
@@ -290,6 +455,7 @@ LOGGING: dict[str, Any] = {
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
         "django.server": {"level": "WARNING"},
+        "stripe": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
@@ -309,6 +475,16 @@ def _page(title: Any, icon: str, model: str) -> dict[str, Any]:
     }
 
 
+def _report(title: Any, icon: str, name: str, permission: str) -> dict[str, Any]:
+    """Return a line of the console's sidebar: a report, for those who may see what it is about."""
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"report-{name}"),
+        "permission": lambda request: request.user.has_perm(permission),
+    }
+
+
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
     "%3Crect width='16' height='16' rx='4' fill='%231d4ed8'/%3E"
@@ -324,6 +500,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "href": _ICON}],
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
+    "ENVIRONMENT": "mps.core.console.banner",
     "DASHBOARD_CALLBACK": "payments.admin.first_page",
     "COLORS": {
         "primary": {
@@ -378,7 +555,19 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _page(_("Transactions"), "receipt_long", "payments.transaction"),
+                    _page(_("Top-ups"), "add_card", "payments.topup"),
                     _page(_("Settlements"), "account_balance_wallet", "settlements.settlement"),
+                ],
+            },
+            {
+                "title": _("Reports"),
+                "separator": True,
+                "items": [
+                    _report(_("Daily"), "calendar_month", "daily", "payments.view_transaction"),
+                    _report(
+                        _("Failures"), "error", "failure-reasons", "payments.view_transaction"
+                    ),
+                    _report(_("Code usage"), "qr_code", "code-usage", "cards.view_codehistory"),
                 ],
             },
             {
@@ -388,6 +577,9 @@ UNFOLD: dict[str, Any] = {
                     _page(_("Merchants"), "storefront", "merchants.merchant"),
                     _page(_("Terminals"), "point_of_sale", "merchants.terminal"),
                     _page(_("Merchant users"), "badge", "merchants.merchantuser"),
+                    _page(_("Webhook endpoints"), "webhook", "merchants.webhookendpoint"),
+                    _page(_("Webhook events"), "outbox", "merchants.webhookevent"),
+                    _page(_("Webhook deliveries"), "outgoing_mail", "merchants.webhookdelivery"),
                 ],
             },
             {
@@ -402,14 +594,19 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": _("Audit"),
                 "separator": True,
-                "items": [_page(_("Audit events"), "policy", "audit.event")],
+                "items": [
+                    _page(_("Second pair of eyes"), "how_to_reg", "approvals.approval"),
+                    _page(_("Audit events"), "policy", "audit.event"),
+                ],
             },
             {
                 "title": _("System"),
                 "separator": True,
                 "items": [
+                    _page(_("Incidents"), "warning", "watch.incident"),
                     _page(_("Service keys"), "key", "rpc.servicekey"),
                     _page(_("Jobs"), "schedule", "django_celery_beat.periodictask"),
+                    _page(_("Job runs"), "checklist", "core.jobrun"),
                     _page(_("Intervals"), "timer", "django_celery_beat.intervalschedule"),
                     _page(_("Crontabs"), "calendar_clock", "django_celery_beat.crontabschedule"),
                     _page(_("Staff"), "manage_accounts", "auth.user"),

@@ -11,6 +11,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from mps.core import pages
 from mps.landing import landing
+from mps.watch.pages import show_metrics
+from payments import sandbox_pages
 
 # JSON first: it is what most programs ask for, and every YAML reader reads it.
 SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer]
@@ -18,6 +20,7 @@ SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRender
 urlpatterns = [
     path("", landing),
     path("api/v1/", include("members.urls")),
+    path("api/v1/", include("merchants.urls")),
     path("api/v1/", include("cards.urls")),
     path("api/v1/", include("payments.urls")),
     path("api/v1/", include("settlements.urls")),
@@ -27,10 +30,13 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("rest/v1/", include("mps.rpc.urls")),
     path("_allauth/", include("members.allauth_urls")),
+    path("sandbox/pay/<str:order_id>", sandbox_pages.pay, name="sandbox-pay"),
+    path("", include("mps.rpc.report_urls")),
     path("admin/", admin.site.urls),
+    path("", include("mps.pages.urls")),
     path("healthz", pages.healthz),
     path("readyz", pages.readyz),
-    path("", include("django_prometheus.urls")),
+    path("metrics", show_metrics, name="metrics"),
 ]
 handler400 = "mps.core.pages.bad_request"
 handler403 = "mps.core.pages.permission_denied"

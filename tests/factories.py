@@ -41,19 +41,26 @@ def make_till(**fields: Any) -> Till:
     return make_till_and_key(**fields)[0]
 
 
-def make_till_and_key(*, can_top_up: bool = True, **fields: Any) -> tuple[Till, str]:
+def make_till_and_key(
+    *, can_top_up: bool = True, can_manage_webhooks: bool = False, **fields: Any
+) -> tuple[Till, str]:
     """Open a shop with a till; return the till with its key."""
     number = next(_numbers)
     merchant = merchants.create_merchant(
         **{"code": f"SHOP{number:03d}", "name": f"Shop {number}", **fields}
     )
-    return add_till(merchant.id, can_top_up=can_top_up)
+    return add_till(merchant.id, can_top_up=can_top_up, can_manage_webhooks=can_manage_webhooks)
 
 
-def add_till(merchant_id: uuid.UUID, *, can_top_up: bool = True) -> tuple[Till, str]:
+def add_till(
+    merchant_id: uuid.UUID, *, can_top_up: bool = True, can_manage_webhooks: bool = False
+) -> tuple[Till, str]:
     """Open another till of a shop."""
     _terminal, key = merchants.create_terminal(
-        merchant_id=merchant_id, name="Till", can_top_up=can_top_up
+        merchant_id=merchant_id,
+        name="Till",
+        can_top_up=can_top_up,
+        can_manage_webhooks=can_manage_webhooks,
     )
     presented = parse_key(key)
     assert presented is not None

@@ -33,6 +33,7 @@ OF_OTHER_TYPES: dict[str, list[Any]] = {
     "number": [True, [], {}, "many", "NaN"],
     "boolean": ["true", 1, 0, [], {}],
     "object": ["text", 1, True, [], ["a"]],
+    "array": ["text", 1, True, {}, [1], ["no such"], [None], [[]]],
 }
 TAGS: list[Any] = [
     {"a": "\x00"},
@@ -59,7 +60,8 @@ def hostile_values(operation: Operation, name: str, schema: dict[str, Any]) -> I
     """What a field of this schema must refuse."""
     schema = api.resolve(schema)
     if schema.get("pattern") == api.MONEY_PATTERN:
-        yield from AMOUNTS
+        # An optional limit may be none.
+        yield from (each for each in AMOUNTS if each is not None or not schema.get("nullable"))
         return
     kind = schema.get("type", "object")
     others = OF_OTHER_TYPES[kind]

@@ -2,20 +2,26 @@
 
 import itertools
 import json
+import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from django.db import connections
 from django.test import Client
 
 from cards import services as cards
 from cards.models import Card
+from members import onetime
+from members import services as members
 from members.models import Member
+from merchants import webhooks
 from mps.rpc import services as rpc
 from payments import services as payments
+from payments import topups
 from settlements import services as settlements
 from tests import factories
 from tests.hostile.operations import Operation
@@ -62,7 +68,11 @@ CODES = {
     "METHOD_NOT_ALLOWED",
     "NOT_ACCEPTABLE",
 }
+# What each world's settlement is of: asked for again, it is the same one.
+PERIOD = (datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1))
 BINDING_PASSWORD = "open sesame 7"
+# What takes a one-time code, and for what it is.
+_ONE_TIME = {"login_by_code": "sign_in", "reset_password": "reset", "verify_contact": "verify"}
 _numbers = itertools.count(1)
 
 
@@ -81,6 +91,11 @@ class World:
     merchant_id: str
     merchant_code: str
     settlement_id: str
+    session_id: str
+    openid: str
+    one_time: dict[str, str]
+    topup_id: str
+    endpoint_id: str
     keys: dict[str, str]
     client: Client = field(default_factory=lambda: Client(raise_request_exception=False))
 
@@ -92,6 +107,9 @@ class World:
             "provider": "wechat",
             "external_order_id": self.order,
             "settlement_id": self.settlement_id,
+            "session_id": self.session_id,
+            "topup_id": self.topup_id,
+            "endpoint_id": self.endpoint_id,
             "tx_no": self.top_up_no if "topups" in operation.path else self.payment_no,
             **instead,
         }
@@ -107,6 +125,8 @@ class World:
             "amount": "1.00",
             "card_no": self.card.number,
             "code": self.code,
+            "contact": f"0976{number:06d}",
+            "current_password": factories.PASSWORD,
             "email": f"new{number}@example.com",
             "identifier": self.owner.phone,
             "password": BINDING_PASSWORD if operation.id == "join_card" else factories.PASSWORD,
@@ -127,9 +147,17 @@ class World:
             "p_refund_amount": 1,
             "p_amount": 1,
             "p_tx_no": self.payment_no,
+            "p_period_start": PERIOD[0].isoformat(),
+            "p_period_end": PERIOD[1].isoformat(),
         }
         if operation.id == "rpc_create_merchant":
             real["p_code"] = f"NEW{number:03d}"
+        if operation.id == "login_by_provider":
+            return {"provider": "wechat", "login_code": self.openid}
+        if operation.id == "add_my_identity":
+            return {"provider": "line", "id_token": f"token-{number}"}
+        if operation.id in _ONE_TIME:
+            real |= {"contact": self.owner.phone, "code": self.one_time[_ONE_TIME[operation.id]]}
         return {name: real.get(name, value) for name, value in operation.example.items()}
 
     def headers(self, operation: Operation) -> dict[str, str]:
@@ -168,12 +196,13 @@ class World:
 
 def make_world() -> World:
     """Make it, by the services."""
-    owner, _ = factories.make_member(provider="wechat", external_id=f"o-{next(_numbers)}")
+    openid = f"o-{next(_numbers)}"
+    owner, _ = factories.make_member(provider="wechat", external_id=openid)
     friend, _ = factories.make_member()
     outsider, _ = factories.make_member()
     card = factories.make_prepaid(owner, "1000.00", binding_password=BINDING_PASSWORD)
     cards.bind_member(card_id=card.id, member_id=friend.id)
-    till, key = factories.make_till_and_key()
+    till, key = factories.make_till_and_key(can_manage_webhooks=True)
     order = f"ORDER-{next(_numbers)}"
     paid = factories.charge(
         till, factories.make_code(card, owner), "100.00", external_order_id=order
@@ -181,12 +210,21 @@ def make_world() -> World:
     topped_up = payments.top_up_at_till(
         till=till, card_no=card.number, amount=Decimal("50.00"), idempotency_key=factories.new_key()
     )
+    asked = topups.start_top_up(
+        member_id=owner.id,
+        card_no=card.number,
+        amount=Decimal("5.00"),
+        provider="sandbox",
+        idempotency_key=factories.new_key(),
+        site_url="https://pay.example.com",
+    )
     settlement = settlements.generate_settlement(
         merchant_id=till.merchant_id,
         mode="t_plus_1",
-        period_start=datetime.now(UTC) - timedelta(days=1),
-        period_end=datetime.now(UTC) + timedelta(hours=1),
+        period_start=PERIOD[0],
+        period_end=PERIOD[1],
     )
+    endpoint, _secret = webhooks.create_endpoint(till=till, url="http://127.0.0.1:9/mps")
     service_key = rpc.create_service_key(name="backend")[1]
     return World(
         owner=owner,
@@ -200,13 +238,39 @@ def make_world() -> World:
         merchant_id=str(till.merchant_id),
         merchant_code=till.merchant_code,
         settlement_id=str(settlement.id),
+        session_id=str(_session(owner).id),
+        openid=openid,
+        one_time={
+            purpose: _one_time_code(purpose, str(owner.phone), owner.id)
+            for purpose in _ONE_TIME.values()
+        },
+        topup_id=asked.body["id"],
+        endpoint_id=str(endpoint.id),
         keys={
             "terminalKey": key,
             "memberToken": factories.member_token(owner),
             "rpcKey": service_key,
+            "serviceKey": service_key,
             "outsider": factories.member_token(outsider),
         },
     )
+
+
+def _session(member: Member) -> members.IssuedToken:
+    token = members.issue_token(user_id=member.user_id)
+    assert token is not None
+    return token
+
+
+def _one_time_code(purpose: str, destination: str, member_id: UUID) -> str:
+    """Make a code as the service does, without counting or sending."""
+    nonce = secrets.token_bytes(32)
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT members_make_code(%s, %s, %s, %s, 600)",
+            [purpose, destination, member_id, nonce],
+        )
+    return onetime._digits(nonce).decode()
 
 
 def snapshot() -> dict[str, tuple[int, int]]:
