@@ -489,7 +489,7 @@ class Bindings(CardView):
         """List who may use a card of mine, the owner first."""
         return self.page(
             selectors.bindings_of(card_no=card_no, member_id=self.member.member_id),
-            lambda binding: BindingOut(binding).data,
+            lambda binding: BindingOut(selectors.with_person(binding)).data,
         )
 
     @extend_schema(

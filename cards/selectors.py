@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import (
     Case,
     CharField,
@@ -25,6 +26,7 @@ from django.db.models import (
 from cards import codes, pricing
 from cards.errors import CardNotFoundError
 from cards.models import Binding, Card, CardType, PaymentCode, Tier
+from members.models import Member
 from mps.core.errors import NotFoundError
 from mps.core.principals import principal_scope
 
@@ -158,7 +160,29 @@ def bindings_of(*, card_no: str, member_id: UUID) -> QuerySet[Binding]:
     mine = Binding.objects.filter(card__number=require_number(card_no), member_id=member_id).first()
     if mine is None:
         raise CardNotFoundError
-    return Binding.objects.filter(card_id=mine.card_id).select_related("member")
+    return Binding.objects.filter(card_id=mine.card_id).annotate(
+        person_no=Func("id", function="cards_bound_number", output_field=CharField()),
+        person_name=Func("id", function="cards_bound_name", output_field=CharField()),
+    )
+
+
+def with_person(binding: Any) -> Binding:
+    """Return a row of `bindings_of` with what the others on a card may know of its member."""
+    binding.member = Member(
+        id=binding.member_id, number=binding.person_no, name=binding.person_name
+    )
+    row: Binding = binding
+    return row
+
+
+def owner_is_active(card_id: UUID) -> bool:
+    """Return whether the owner of a card may act; a member need not see who that is.
+
+    Inside a member's scope or the platform's.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT cards_owner_is_active(%s)", [card_id])
+        return bool(cursor.fetchone()[0])
 
 
 def show_current_code(*, card_no: str, member_id: UUID) -> codes.ShownCode:

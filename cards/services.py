@@ -1,6 +1,7 @@
 """Issue cards, bind members to them, make payment codes, and change a card's status."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -266,7 +267,8 @@ def join_card(
     """
     which = _which(card_id, card_no)
     with audit.refusals("CARD_JOIN_REFUSED", object_type="card", object_id=card_no or card_id):
-        with principals.principal_scope("member_app", member_id):
+        # Whoever is not bound to a card yet does not see it: the platform looks it up for them.
+        with principals.principal_scope("platform_admin"):
             card = Card.objects.filter(**which).first()
         # The number tells a card's type, whether or not there is such a card.
         card_type = card.card_type if card else card_no[:3]
@@ -284,7 +286,7 @@ def join_card(
         if card is None or not correct:
             raise InvalidBindingPasswordError
         throttle.give_guesses_back(guesses)
-        with principals.principal_scope("member_app", member_id):
+        with principals.principal_scope("platform_admin"):
             member = _require_active(_require_member(member_id))
             return _bind(card.id, member, Binding.Role.MEMBER, "CARD_JOINED", in_any_role=True)
 
@@ -315,7 +317,7 @@ def invite_member(
     which = _which(None, card_no)
     with (
         audit.refusals("CARD_INVITE_REFUSED", object_type="card", object_id=card_no),
-        principals.principal_scope("member_app", by_member_id),
+        _sharing_scope(),
     ):
         asking = _require_bound(which, by_member_id)
         _require_active(asking.member)
@@ -382,7 +384,7 @@ def change_binding(
     which = _which(None, card_no)
     with (
         audit.refusals("BINDING_CHANGE_REFUSED", object_type="card", object_id=card_no),
-        principals.principal_scope("member_app", by_member_id),
+        _sharing_scope(),
     ):
         sharing = _lock_sharing(which, by_member_id, member_no=member_no)
         binding, asking = sharing.binding, sharing.asking
@@ -435,14 +437,9 @@ def unbind_member(
     :raises MemberSuspendedError: whoever asks is suspended.
     """
     which = _which(card_id, card_no)
-    scope = (
-        principals.principal_scope("member_app", by_member_id)
-        if by_member_id
-        else principals.principal_scope("platform_admin")
-    )
     with (
         audit.refusals("CARD_UNBIND_REFUSED", object_type="card", object_id=card_no or card_id),
-        scope,
+        _sharing_scope(),
     ):
         sharing = _lock_sharing(which, by_member_id, member_id=member_id, member_no=member_no)
         binding = sharing.binding
@@ -927,6 +924,14 @@ class _Sharing:
             raise errors.PermissionDeniedError("Only an owner decides about owners.")
 
 
+def _sharing_scope() -> AbstractContextManager[None]:
+    """Open the scope of an act that is about other members, too, whom a member does not see.
+
+    The act itself looks at what whoever asks may do.
+    """
+    return principals.principal_scope("platform_admin")
+
+
 def _lock_sharing(
     which: dict[str, UUID | str],
     by_member_id: UUID | None,
@@ -1018,9 +1023,7 @@ def _require_bound(which: dict[str, UUID | str], member_id: UUID) -> Binding:
     """Return what binds a member to a card. Inside a scope."""
     card = {f"card__{name}": value for name, value in which.items()}
     binding = (
-        Binding.objects.select_related("card__owner", "member")
-        .filter(member_id=member_id, **card)
-        .first()
+        Binding.objects.select_related("card", "member").filter(member_id=member_id, **card).first()
     )
     if binding is None:
         raise CardNotFoundError
@@ -1030,7 +1033,7 @@ def _require_bound(which: dict[str, UUID | str], member_id: UUID) -> Binding:
 def _require_payable(binding: Binding) -> Card:
     """Return the card if its member could pay with it now."""
     card = binding.card
-    if Member.Status.SUSPENDED in {binding.member.status, card.owner.status}:
+    if binding.member.status == Member.Status.SUSPENDED or not selectors.owner_is_active(card.id):
         raise MemberSuspendedError
     if binding.role not in MAY_PAY:
         raise errors.PermissionDeniedError

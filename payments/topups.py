@@ -32,7 +32,7 @@ from cards.errors import (
     UnsupportedCardTypeForRechargeError,
 )
 from cards.models import Binding, Card, CardType
-from cards.selectors import require_number
+from cards.selectors import owner_is_active, require_number
 from members.errors import MemberSuspendedError
 from members.models import Member
 from mps.audit import services as audit
@@ -191,10 +191,10 @@ def _require_may_top_up(binding: Binding, amount: Decimal) -> None:
         CardExpiredError, CardNotActiveError, LimitExceededError: why not.
     """
     card = binding.card
-    concerned = Member.objects.filter(id__in={binding.member_id, card.owner_id})
     if card.card_type not in TOPPED_UP or card.money_account is None:
         raise UnsupportedCardTypeForRechargeError
-    if concerned.filter(status=Member.Status.SUSPENDED).exists():
+    asking = Member.objects.get(id=binding.member_id)
+    if asking.status == Member.Status.SUSPENDED or not owner_is_active(card.id):
         raise MemberSuspendedError
     if binding.role not in MAY_TOP_UP:
         raise PermissionDeniedError

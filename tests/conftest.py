@@ -57,6 +57,18 @@ def unchecked_database(superuser: psycopg.Connection, django_db_blocker) -> Iter
         yield name
 
 
+@pytest.fixture(scope="module")
+def module_database(superuser: psycopg.Connection, django_db_blocker) -> Iterator[str]:
+    """One clone for all tests of a module, which leave nothing behind. Not beside `database`."""
+    from mps.core import context
+
+    with (
+        cloned_database(superuser, django_db_blocker) as name,
+        context.acting("system", "mps", request_id=""),
+    ):
+        yield name
+
+
 @contextmanager
 def cloned_database(superuser: psycopg.Connection, django_db_blocker) -> Iterator[str]:
     """Clone the template, connect Django to it, and drop it afterwards."""

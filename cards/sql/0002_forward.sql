@@ -181,6 +181,52 @@ SET plan_cache_mode = force_generic_plan AS $$
 $$;
 GRANT EXECUTE ON FUNCTION cards_read_code(bytea[]) TO merchant_api, platform_admin;
 
+-- Whether a code was ever issued, as far back as its history goes. By index: as fast for few live codes as for many.
+CREATE FUNCTION cards_code_was_issued(p_hashes bytea[]) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+    SELECT EXISTS (SELECT FROM cards_paymentcode WHERE code_hash = ANY (p_hashes))
+        OR EXISTS (SELECT FROM unnest(p_hashes) AS one JOIN cards_codehistory h ON h.code_hash = one)
+$$;
+GRANT EXECUTE ON FUNCTION cards_code_was_issued(bytea[]) TO merchant_api;
+
+-- Take the asking member, who is to be erased, off all cards: those that are theirs alone are closed and lose their
+-- name, a card with another owner is handed over, live codes end. Answers what stands against it, and the caller rolls
+-- back then: `money` on a card that is theirs alone, `owner` of one that others use, or ''.
+CREATE FUNCTION cards_erase_member() RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+DECLARE
+    me uuid := core_principal_id();
+    mine record;
+    heir uuid;
+BEGIN
+    FOR mine IN SELECT c.id, c.owner_id, c.money_account_id, c.status, b.role, b.id AS binding_id
+                FROM cards_card c JOIN cards_binding b ON b.card_id = c.id
+                WHERE b.member_id = me ORDER BY c.id FOR UPDATE OF c LOOP
+        -- In a statement of its own, after the card is locked.
+        SELECT b.member_id INTO heir FROM cards_binding b
+        WHERE b.card_id = mine.id AND b.member_id <> me AND b.role = 'owner' ORDER BY b.created_at, b.id LIMIT 1;
+        IF mine.role <> 'owner' OR heir IS NOT NULL THEN
+            UPDATE cards_card SET owner_id = heir WHERE id = mine.id AND owner_id = me;
+            DELETE FROM cards_binding WHERE id = mine.binding_id;
+            CONTINUE;
+        END IF;
+        IF mine.status <> 'closed' THEN
+            IF EXISTS (SELECT FROM cards_binding b WHERE b.card_id = mine.id AND b.member_id <> me) THEN
+                RETURN 'owner';
+            END IF;
+            -- The change waits for whoever rests on the card as it was; only then its balance stands.
+            UPDATE cards_card SET status = 'closed', status_reason = 'erased' WHERE id = mine.id;
+        END IF;
+        UPDATE cards_card SET name = '', binding_password = '' WHERE id = mine.id;
+        IF EXISTS (SELECT FROM ledger_account a WHERE a.id = mine.money_account_id AND a.balance > 0) THEN
+            RETURN 'money';
+        END IF;
+    END LOOP;
+    UPDATE cards_paymentcode SET ended_at = core_now(), outcome = 'revoked' WHERE member_id = me AND ended_at IS NULL;
+    RETURN '';
+END $$;
+GRANT EXECUTE ON FUNCTION cards_erase_member() TO member_app;
+
 -- The tier of so many points.
 CREATE FUNCTION cards_tier_code(p_points numeric) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$

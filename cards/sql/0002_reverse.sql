@@ -4,6 +4,8 @@ DROP FUNCTION cards_find_id(text);
 DROP FUNCTION cards_hold(uuid, text);
 DROP FUNCTION cards_use_voucher(uuid, uuid);
 DROP FUNCTION cards_burn_code(uuid);
+DROP FUNCTION cards_erase_member();
+DROP FUNCTION cards_code_was_issued(bytea[]);
 DROP FUNCTION cards_tier_code(numeric);
 DROP FUNCTION cards_read_code(bytea[]);
 DROP FUNCTION cards_drop_code_history(boolean);

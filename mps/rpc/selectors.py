@@ -16,6 +16,7 @@ from cards.errors import CardNotFoundError
 from cards.models import Binding, PaymentCode
 from members import selectors as members
 from members.selectors import MemberPrincipal
+from merchants import selectors as merchants
 from merchants.models import Merchant
 from merchants.selectors import Till
 from mps.core import principals
@@ -194,7 +195,7 @@ def transaction_detail(caller: Caller, tx_no: str) -> Row:
         "failure_code": found.failure_code or None,
         "card_no": payments.mask_card_number(found.card_no),
         "member_id": found.member_id,
-        "merchant_code": found.merchant.code if found.merchant else None,
+        "merchant_code": _merchant_code(caller, found.merchant_id),
         "terminal_id": found.terminal_id,
         "currency": found.currency,
         "amount": found.amount,
@@ -213,6 +214,14 @@ def transaction_detail(caller: Caller, tx_no: str) -> Row:
     if not isinstance(caller, MemberPrincipal):
         row["tag"] = found.tag
     return row
+
+
+def _merchant_code(caller: Caller, merchant_id: UUID | None) -> str | None:
+    """Return what everybody may know of a shop, also who does not see it."""
+    if merchant_id is None:
+        return None
+    with principals.principal_scope(caller.role, caller.principal_id):
+        return merchants.name_of(merchant_id)[0]
 
 
 def transactions_of_member(caller: Caller, member_id: UUID, window: Window) -> list[Row]:

@@ -137,6 +137,32 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
     ORDER BY c.relname
 $$;
 
+-- Close a table to everybody but its owner and the console, whatever they are granted. Its app then says who else
+-- sees which rows.
+CREATE FUNCTION core_protect(p_table regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = public, pg_catalog AS $$
+DECLARE
+    name text := (SELECT relname FROM pg_class WHERE oid = p_table);
+BEGIN
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', p_table);
+    EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', p_table);
+    EXECUTE format('CREATE POLICY %I ON %s TO mps_owner USING (true) WITH CHECK (true)', name || '_owner', p_table);
+    EXECUTE format('CREATE POLICY %I ON %s TO platform_admin USING (true) WITH CHECK (true)', name || '_platform', p_table);
+END $$;
+
+-- The reverse.
+CREATE FUNCTION core_unprotect(p_table regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = public, pg_catalog AS $$
+DECLARE
+    policy record;
+BEGIN
+    FOR policy IN SELECT polname FROM pg_policy WHERE polrelid = p_table LOOP
+        EXECUTE format('DROP POLICY %I ON %s', policy.polname, p_table);
+    END LOOP;
+    EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', p_table);
+    EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', p_table);
+END $$;
+
 -- How many whole months ahead every partitioned table is ready for; NULL when there is none to look at.
 CREATE FUNCTION partition_months_ahead() RETURNS integer
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$

@@ -1,4 +1,6 @@
 DROP FUNCTION partition_months_ahead();
+DROP FUNCTION core_unprotect(regclass);
+DROP FUNCTION core_protect(regclass);
 DROP FUNCTION core_months_before(regclass, timestamptz);
 DROP FUNCTION core_make_partitions();
 DROP FUNCTION ensure_partitions(integer, integer);

@@ -1,0 +1,11 @@
+from django.db import migrations
+
+from mps.core.database import RunSQLFile
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("members", "0003_one_time_codes"),
+    ]
+
+    operations = [RunSQLFile("members", "policies")]

@@ -1,0 +1,12 @@
+from django.db import migrations
+
+from mps.core.database import RunSQLFile
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("merchants", "0003_webhooks"),
+        ("ledger", "0010_policies"),
+    ]
+
+    operations = [RunSQLFile("merchants", "policies")]

@@ -1,0 +1,3 @@
+-- Approvals are the console's.
+
+SELECT core_protect('approvals_approval');

@@ -1,0 +1,1 @@
+SELECT core_unprotect('approvals_approval');

@@ -1,0 +1,3 @@
+-- Service keys are the console's.
+
+SELECT core_protect('rpc_servicekey');

@@ -1,0 +1,1 @@
+SELECT core_unprotect('rpc_servicekey');

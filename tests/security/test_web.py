@@ -1,0 +1,150 @@
+"""What the web shows to browsers, and what production will not start without (DESIGN 8)."""
+
+import base64
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
+
+from mps.core import production
+
+from tests.console.conftest import boss, console  # noqa: F401
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+STRICT = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'")
+PRODUCTION = {
+    "DATABASE_URL": "postgresql://mps_web:unused@127.0.0.1:1/mps",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "SECRET_KEY": "kW7" + secrets.token_hex(40),
+    "MPS_CODE_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
+    "MPS_WEBHOOK_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
+    "MPS_AUDIT_KEY": "aB3" + secrets.token_hex(32),
+    "ALLOWED_HOSTS": "pay.shop.test",
+    "MPS_HTTPS": "1",
+}
+
+
+@pytest.mark.parametrize("path", ["/", "/api/docs/", "/wallet/", "/pos/", "/sandbox/pay/x"])
+def test_our_pages_run_and_style_nothing_inline(database: str, settings: Any, path: str) -> None:
+    settings.MPS_DEMO = True
+
+    answer = Client().get(path)
+
+    policy = answer["Content-Security-Policy"]
+    assert all(part in policy for part in STRICT)
+    assert "unsafe-inline" not in policy
+    assert "'unsafe-eval'" not in policy
+    page = answer.content.decode()
+    assert "<style" not in page
+    assert " style=" not in page
+    assert page.count("<script") == page.count("src=\"") - page.count("<img")
+
+
+def test_the_consoles_pages_may_evaluate_and_nobody_elses(console: Client) -> None:  # noqa: F811
+    policy = console.get("/admin/")["Content-Security-Policy"]
+
+    script = next(each for each in policy.split("; ") if each.startswith("script-src"))
+    assert script == "script-src 'self' 'unsafe-eval'"
+    assert "object-src 'none'" in policy
+    assert "unsafe" not in console.get("/administer")["Content-Security-Policy"]
+
+
+def run_check(**changes: str) -> subprocess.CompletedProcess[str]:
+    """Run Django's deployment check as production would, in a process of its own."""
+    environment = {**PRODUCTION, **changes}
+    return subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=CHECKOUT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_djangos_deployment_check_has_nothing_to_say() -> None:
+    done = run_check()
+
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY", ""),
+        ("MPS_AUDIT_KEY", "an-audit-key"),
+        ("MPS_WEBHOOK_KEYS", ""),
+        ("MPS_CODE_KEYS", "k1:" + "A" * 43 + "="),
+        ("ALLOWED_HOSTS", "*"),
+    ],
+)
+def test_production_does_not_start_on_missing_or_default_secrets(name: str, value: str) -> None:
+    done = run_check(**{name: value})
+
+    assert done.returncode != 0
+    assert "ImproperlyConfigured" in done.stderr
+    assert name in done.stderr
+    assert not value or value == "*" or value not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("secret", "right"),
+    [
+        ("kW7" + "0123456789abcdef" * 4, True),
+        ("short-but-random-9", False),
+        ("a" * 60, False),
+        ("django-insecure-0123456789abcdefghijklmnopq", False),
+        ("change-me-0123456789abcdefghijklmnopqrstuvw", False),
+    ],
+)
+def test_a_secret_is_long_and_not_well_known(secret: str, right: bool) -> None:
+    try:
+        production.require_secrets(key_rings={}, secrets={"SECRET_KEY": secret})
+    except ImproperlyConfigured as refusal:
+        assert not right
+        assert secret not in str(refusal)
+    else:
+        assert right
+
+
+def test_https_is_held_on_to_and_cookies_stay_inside(settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_HSTS_SECONDS = 31536000
+    settings.ALLOWED_HOSTS = ["pay.shop.test"]
+
+    answer = Client(headers={"Host": "pay.shop.test"}).get("/healthz")
+    secure = Client(headers={"Host": "pay.shop.test"}).get("/healthz", secure=True)
+
+    assert (answer.status_code, answer["Location"]) == (301, "https://pay.shop.test/healthz")
+    assert secure["Strict-Transport-Security"].startswith("max-age=31536000")
+    assert Client(headers={"Host": "evil.test"}).get("/healthz", secure=True).status_code == 400
+    # A caller's word that it came by TLS counts only from a configured proxy.
+    forwarded = Client(headers={"Host": "pay.shop.test", "X-Forwarded-Proto": "https"})
+    assert forwarded.get("/healthz").status_code == 301
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/auth/login",
+        "/api/v1/members",
+        "/rest/v1/rpc/validate_qr_plain",
+        "/_allauth/app/v1/auth/login",
+        "/api/v1/topups/callbacks/stripe",
+    ],
+)
+@pytest.mark.parametrize("body", [b'{"a":"' + b"x" * 3_000_000 + b'"}', b"[" * 100_000])
+def test_no_door_takes_what_is_too_large_or_too_deep(database: str, path: str, body: bytes) -> None:
+    answer = Client(raise_request_exception=False).post(
+        path, data=body, content_type="application/json"
+    )
+
+    assert 400 <= answer.status_code < 500, (path, answer.status_code)
