@@ -11,14 +11,15 @@ from urllib.parse import quote
 from uuid import UUID
 
 from django.db import connections
-from django.test import Client
+from django.test import Client, override_settings
 
 from cards import services as cards
 from cards.models import Card
-from members import onetime
+from members import onetime, pins
 from members import services as members
 from members.models import Member
 from merchants import webhooks
+from merchants.selectors import Till
 from mps.rpc import services as rpc
 from payments import services as payments
 from payments import topups
@@ -71,6 +72,7 @@ CODES = {
 # What each world's settlement is of: asked for again, it is the same one.
 PERIOD = (datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1))
 BINDING_PASSWORD = "open sesame 7"
+PIN = "4711"
 # What takes a one-time code, and for what it is.
 _ONE_TIME = {"login_by_code": "sign_in", "reset_password": "reset", "verify_contact": "verify"}
 _numbers = itertools.count(1)
@@ -96,6 +98,7 @@ class World:
     one_time: dict[str, str]
     topup_id: str
     endpoint_id: str
+    approval_id: str
     keys: dict[str, str]
     client: Client = field(default_factory=lambda: Client(raise_request_exception=False))
 
@@ -110,6 +113,7 @@ class World:
             "session_id": self.session_id,
             "topup_id": self.topup_id,
             "endpoint_id": self.endpoint_id,
+            "approval_id": self.approval_id,
             "tx_no": self.top_up_no if "topups" in operation.path else self.payment_no,
             **instead,
         }
@@ -146,6 +150,7 @@ class World:
             "p_raw_amount": 1,
             "p_refund_amount": 1,
             "p_amount": 1,
+            "pin": PIN,
             "p_tx_no": self.payment_no,
             "p_period_start": PERIOD[0].isoformat(),
             "p_period_end": PERIOD[1].isoformat(),
@@ -225,6 +230,7 @@ def make_world() -> World:
         period_end=PERIOD[1],
     )
     endpoint, _secret = webhooks.create_endpoint(till=till, url="http://127.0.0.1:9/mps")
+    approval_id = _awaiting(till, card, owner)
     service_key = rpc.create_service_key(name="backend")[1]
     return World(
         owner=owner,
@@ -246,6 +252,7 @@ def make_world() -> World:
         },
         topup_id=asked.body["id"],
         endpoint_id=str(endpoint.id),
+        approval_id=approval_id,
         keys={
             "terminalKey": key,
             "memberToken": factories.member_token(owner),
@@ -254,6 +261,17 @@ def make_world() -> World:
             "outsider": factories.member_token(outsider),
         },
     )
+
+
+def _awaiting(till: Till, card: Card, owner: Member) -> str:
+    """Let a payment wait for its member, who has a PIN."""
+    pins.set_pin(member_id=owner.id, password=factories.PASSWORD, pin=PIN)
+    with override_settings(MPS_APPROVAL_ABOVE=Decimal("10.00")):
+        answer = factories.charge(till, factories.make_code(card, owner), "20.00")
+    assert answer.status == 202
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT id FROM payments_approval WHERE member_id = %s", [owner.id])
+        return str(cursor.fetchone()[0])
 
 
 def _session(member: Member) -> members.IssuedToken:
