@@ -22,6 +22,7 @@ run: $(RUN_STAMP) ## Start MPS with its own PostgreSQL and Valkey; Ctrl-C stops 
 	@exec $(PY) -m mps.launcher run
 
 test: $(DEV_STAMP) ## Run the tests: make test ARGS="tests/flows -x"
+	@$(PY) tests/browser/install.py
 	@exec $(PY) -m pytest $(ARGS)
 
 test-long: $(DEV_STAMP) ## Run the long forms of the tests: faults under load, millions of rows

@@ -7,6 +7,11 @@ from typing import Any
 import orjson
 import structlog
 
+# What our own code adds by `extra=` is written down; what libraries add (requests, arguments of
+# tasks) is not.
+_OURS = frozenset({"mps", "members", "merchants", "cards", "payments", "settlements"})
+_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
 
 def render(logger: Any, method: str, event: dict[str, Any]) -> str:
     """Render a log record; the last processor of every handler."""
@@ -20,6 +25,7 @@ def render(logger: Any, method: str, event: dict[str, Any]) -> str:
         "logger": record.name,
         **structlog.contextvars.get_contextvars(),
         **event,
+        **_added(record),
     }
     line = dict(structlog.processors.format_exc_info(logger, method, line))
     try:
@@ -27,3 +33,13 @@ def render(logger: Any, method: str, event: dict[str, Any]) -> str:
     except TypeError:
         # Text that is no UTF-8, such as a lone surrogate: escaped, rather than no line at all.
         return json.dumps(line, default=str)
+
+
+def _added(record: logging.LogRecord) -> dict[str, Any]:
+    if record.name.partition(".")[0] not in _OURS:
+        return {}
+    return {
+        name: value
+        for name, value in vars(record).items()
+        if name not in _OF_EVERY_RECORD and not name.startswith("_")
+    }
