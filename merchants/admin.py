@@ -214,6 +214,30 @@ console.add_acts(
         icon="key",
     ),
     Act(
+        name="require-signatures",
+        label=_("Require signatures"),
+        explanation=_(
+            "From now on these tills must sign their requests; their keys alone open nothing:"
+        ),
+        run=console.calling(
+            services.require_signatures, "terminal_id", _("%(name)s must sign its requests.")
+        ),
+        bulk=True,
+        offered=lambda terminal: terminal.revoked_at is None and not terminal.require_signature,
+        icon="signature",
+    ),
+    Act(
+        name="allow-unsigned",
+        label=_("Allow unsigned requests"),
+        explanation=_("These tills may show their keys again instead of signing their requests:"),
+        run=console.calling(
+            services.allow_unsigned, "terminal_id", _("%(name)s need not sign its requests.")
+        ),
+        bulk=True,
+        offered=lambda terminal: terminal.revoked_at is None and terminal.require_signature,
+        icon="no_encryption",
+    ),
+    Act(
         name="revoke",
         label=_("Shut out"),
         explanation=_("These tills stop working at once and for good, with all their keys:"),
@@ -251,7 +275,7 @@ class TerminalAdmin(console.ConsoleAdmin):
     editable: ClassVar[tuple[str, ...]] = ("name", "can_top_up", "can_manage_webhooks")
     fieldsets = (
         (None, {"fields": ("merchant", "name", "created_at", "revoked_at")}),
-        (_("Rights"), {"fields": ("can_top_up", "can_manage_webhooks")}),
+        (_("Rights"), {"fields": ("can_top_up", "can_manage_webhooks", "require_signature")}),
     )
 
 

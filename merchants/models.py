@@ -131,6 +131,9 @@ class Terminal(models.Model):
     name = models.CharField(_("name"), max_length=80)
     can_top_up = models.BooleanField(_("may take cash top-ups"), default=False)
     can_manage_webhooks = models.BooleanField(_("may manage webhook endpoints"), default=False)
+    require_signature = models.BooleanField(_("must sign its requests"), default=False)
+    # When it last showed a code nobody ever had; for minutes after, its codes are counted first.
+    guessed_at = models.DateTimeField(_("guessed a code at"), null=True, editable=False)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
     created_at = models.DateTimeField(_("created at"), db_default=DatabaseNow(), editable=False)
 
@@ -143,7 +146,8 @@ class Terminal(models.Model):
 
 
 class TerminalKey(models.Model):
-    """A key of a terminal: `mps.t<id>.<secret>`; only the secret's SHA-256 is kept.
+    """A key of a terminal: `mps.t<id>.<secret>`; only the secret's SHA-256 is kept, and, sealed
+    with a key of the server's, what the terminal signs its requests with.
 
     A terminal may have two for a while, so that it can change to the new one without a pause.
     """
@@ -153,6 +157,8 @@ class TerminalKey(models.Model):
         Terminal, models.CASCADE, related_name="keys", verbose_name=_("terminal")
     )
     secret_hash = models.BinaryField(max_length=32)
+    sealed_signing_key = models.BinaryField(max_length=32)
+    sealed_by = models.CharField(max_length=20)
     created_at = models.DateTimeField(_("made at"), db_default=DatabaseNow(), editable=False)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)

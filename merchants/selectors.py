@@ -1,6 +1,7 @@
 """Look up merchants and their tills."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -31,6 +32,9 @@ class Till:
     terminal_name: str = ""
     can_top_up: bool = False
     can_manage_webhooks: bool = False
+    require_signature: bool = False
+    # It showed a code nobody ever had, minutes ago.
+    guessed_lately: bool = False
 
     role: principals.Role = "merchant_api"
     is_authenticated: bool = True
@@ -50,12 +54,40 @@ def find_till_by_key(key: PresentedKey) -> Till | None:
         cursor.execute(
             "SELECT merchant_id, merchant_code, merchant_status, merchant_time_zone,"
             " merchant_account_id, merchant_fee_rate, terminal_id, terminal_name, can_top_up,"
-            " can_manage_webhooks"
+            " can_manage_webhooks, require_signature, guessed_lately"
             " FROM merchants_authenticate_terminal(%s, %s)",
             [key.id, key.secret_hash],
         )
         row = cursor.fetchone()
     return Till(*row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A terminal that says it signed a request, and what its signature is checked with."""
+
+    till: Till
+    sealed_signing_key: bytes
+    sealed_by: str
+    read_at: datetime
+
+
+def find_signer(key_id: UUID) -> Signer | None:
+    """Return the till of a key that may be used now. It has proved nothing yet.
+
+    Outside any scope, one statement.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sealed_signing_key, sealed_by, read_at,"
+            " merchant_id, merchant_code, merchant_status, merchant_time_zone,"
+            " merchant_account_id, merchant_fee_rate, terminal_id, terminal_name, can_top_up,"
+            " can_manage_webhooks, require_signature, guessed_lately"
+            " FROM merchants_terminal_of_key(%s)",
+            [key_id],
+        )
+        row = cursor.fetchone()
+    return Signer(Till(*row[3:]), bytes(row[0]), row[1], row[2]) if row else None
 
 
 def name_of(merchant_id: UUID) -> tuple[str, str]:

@@ -11,14 +11,19 @@ from zoneinfo import available_timezones
 import orjson
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 from django.db.models.functions import Now
 
+from merchants import signing
 from merchants.errors import MerchantSuspendedError
 from merchants.models import Merchant, Terminal, TerminalKey
 from merchants.selectors import Till
 from mps.audit import services as audit
 from mps.core import errors, keys, limits, principals
+from mps.core.database import DatabaseNow
 from mps.ledger import services as ledger
+
+MAX_OVERLAP_SECONDS = 30 * 86_400
 
 
 def create_merchant(
@@ -83,8 +88,11 @@ def create_terminal(
     :raises NotFoundError: there is no such shop.
     :raises InvalidRequestError: the name is empty or too long.
     """
-    _check_terminal_name(name)
-    with principals.principal_scope("platform_admin"):
+    with (
+        audit.refusals("TERMINAL_CREATE_REFUSED", object_type="merchant", object_id=merchant_id),
+        principals.principal_scope("platform_admin"),
+    ):
+        _check_terminal_name(name)
         if not Merchant.objects.filter(id=merchant_id).exists():
             raise errors.NotFoundError("There is no such merchant.")
         return _add_terminal(merchant_id, name, can_top_up, can_manage_webhooks)
@@ -94,13 +102,30 @@ def rotate_terminal_key(*, terminal_id: UUID, overlap_seconds: int = 86_400) -> 
     """Give a till a new key and return it; the old ones stop after `overlap_seconds`.
 
     :raises NotFoundError: there is no such till, or it was revoked.
+    :raises InvalidRequestError: the old keys would work for more than 30 days.
     """
-    with principals.principal_scope("platform_admin"):
-        terminal = Terminal.objects.filter(id=terminal_id, revoked_at=None).first()
+    with (
+        audit.refusals(
+            "TERMINAL_KEY_ROTATE_REFUSED", object_type="terminal", object_id=terminal_id
+        ),
+        principals.principal_scope("platform_admin"),
+    ):
+        if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
+            raise errors.InvalidRequestError(
+                errors={"overlap_seconds": [f"From 0 to {MAX_OVERLAP_SECONDS}."]}
+            )
+        # Two who rotate at once wait here: never are there two keys without an end.
+        terminal = (
+            Terminal.objects.select_for_update(no_key=True)
+            .filter(id=terminal_id, revoked_at=None)
+            .first()
+        )
         if terminal is None:
             raise errors.NotFoundError("There is no such terminal.")
-        old = TerminalKey.objects.filter(terminal=terminal, revoked_at=None, expires_at=None)
-        old.update(expires_at=Now() + timedelta(seconds=overlap_seconds))
+        ends_at = DatabaseNow() + timedelta(seconds=overlap_seconds)
+        old = TerminalKey.objects.filter(terminal=terminal, revoked_at=None)
+        # Also those rotated out before: with no overlap, nothing old works.
+        old.filter(Q(expires_at=None) | Q(expires_at__gt=ends_at)).update(expires_at=ends_at)
         key = _add_key(terminal)
         audit.record(
             "TERMINAL_KEY_ROTATED",
@@ -116,7 +141,10 @@ def revoke_terminal(*, terminal_id: UUID, reason: str) -> None:
 
     :raises NotFoundError: there is no such till, or it was revoked before.
     """
-    with principals.principal_scope("platform_admin"):
+    with (
+        audit.refusals("TERMINAL_REVOKE_REFUSED", object_type="terminal", object_id=terminal_id),
+        principals.principal_scope("platform_admin"),
+    ):
         if not Terminal.objects.filter(id=terminal_id, revoked_at=None).update(revoked_at=Now()):
             raise errors.NotFoundError("There is no such terminal.")
         audit.record(
@@ -125,6 +153,22 @@ def revoke_terminal(*, terminal_id: UUID, reason: str) -> None:
             object_id=terminal_id,
             details={"reason": reason},
         )
+
+
+def require_signatures(*, terminal_id: UUID, reason: str = "") -> None:
+    """Take only signed requests from a till, from its next one on. Safe to repeat.
+
+    :raises NotFoundError: there is no such till, or it was revoked.
+    """
+    _set_signatures(terminal_id, True, "TERMINAL_SIGNATURES_REQUIRED", reason)
+
+
+def allow_unsigned(*, terminal_id: UUID, reason: str = "") -> None:
+    """Let a till show its key instead of signing its requests. Safe to repeat.
+
+    :raises NotFoundError: there is no such till, or it was revoked.
+    """
+    _set_signatures(terminal_id, False, "TERMINAL_SIGNATURES_OPTIONAL", reason)
 
 
 def suspend_merchant(*, merchant_id: UUID, reason: str = "") -> None:
@@ -197,6 +241,19 @@ def emit_event(*, merchant_id: UUID, event_type: str, data: Mapping[str, Any]) -
         cursor.execute(
             "SELECT merchants_emit(%s, %s, %s::jsonb)",
             [merchant_id, event_type, orjson.dumps(dict(data)).decode()],
+        )
+
+
+def _set_signatures(terminal_id: UUID, required: bool, action: str, reason: str) -> None:
+    with (
+        audit.refusals(f"{action}_REFUSED", object_type="terminal", object_id=terminal_id),
+        principals.principal_scope("platform_admin"),
+    ):
+        found = Terminal.objects.filter(id=terminal_id, revoked_at=None)
+        if not found.update(require_signature=required):
+            raise errors.NotFoundError("There is no such terminal.")
+        audit.record(
+            action, object_type="terminal", object_id=terminal_id, details={"reason": reason}
         )
 
 
@@ -295,5 +352,12 @@ def _add_terminal(
 def _add_key(terminal: Terminal) -> str:
     key_id = uuid.uuid4()
     key, secret_hash = keys.make_key("t", key_id)
-    TerminalKey.objects.create(id=key_id, terminal=terminal, secret_hash=secret_hash)
+    sealed, sealed_by = signing.seal(key_id, key.rpartition(".")[2])
+    TerminalKey.objects.create(
+        id=key_id,
+        terminal=terminal,
+        secret_hash=secret_hash,
+        sealed_signing_key=sealed,
+        sealed_by=sealed_by,
+    )
     return key

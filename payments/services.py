@@ -24,7 +24,7 @@ from cards.errors import (
 from cards.models import Card
 from merchants import services as merchants
 from merchants.errors import MerchantSuspendedError
-from merchants.selectors import Till
+from merchants.selectors import Till, get_till
 from mps.audit import services as audit
 from mps.core import context, principals, problems
 from mps.core.errors import (
@@ -37,7 +37,7 @@ from mps.core.errors import (
 )
 from mps.core.money import show_money
 from mps.ledger import services as ledger
-from payments import charging, documents, idempotency, selectors
+from payments import charging, documents, guessing, idempotency, selectors
 from payments.charging import ChargeRequest, Decision
 from payments.errors import (
     ApprovalExpiredError,
@@ -95,6 +95,7 @@ def charge_card(
         such payment.
     :raises CodeExpiredOrInvalidError: a code is unknown, expired, used or revoked; nothing was
         stored.
+    :raises RateLimitedError: the till showed too many codes that nobody ever had.
     :raises UnavailableError: what the price depends on kept changing; nothing happened.
     """
     key = idempotency.require_key(idempotency_key)
@@ -111,8 +112,12 @@ def charge_card(
         "order": external_order_id,
         "amount": show_money(amount),
     }
-    with audit.refusals(
-        "PAYMENT_FAILED", object_type="merchant", object_id=till.merchant_code, details=about
+    shown = [codes.look_up_hashes(each) for each in (request.code, request.voucher_code) if each]
+    with (
+        audit.refusals(
+            "PAYMENT_FAILED", object_type="merchant", object_id=till.merchant_code, details=about
+        ),
+        guessing.counting(till, *shown),
     ):
         return _retry_races(till, lambda: _charge(till, key, request))
 
@@ -443,6 +448,7 @@ def validate_code(*, till: Till, code: str) -> selectors.CardFacts:
     merchants.require_active(till, action="CODE_CHECK_REFUSED")
     with (
         audit.refusals("CODE_CHECK_REFUSED", object_type="merchant", object_id=till.merchant_code),
+        guessing.counting(till, hashes),
         principals.principal_scope("merchant_api", till.merchant_id),
     ):
         return charging.require_live(selectors.read_code(hashes))
@@ -510,6 +516,24 @@ def refund_payment(
 
     with audit.refusals("REFUND_FAILED", object_type="transaction", object_id=tx_no, details=about):
         return _retry_races(till, refund)
+
+
+def refund_for_shop(
+    *, merchant_id: UUID | None, tx_no: str, amount: Decimal, idempotency_key: str, reason: str
+) -> Answer:
+    """Give back part or all of a payment in its shop's name; for the platform's staff.
+
+    :raises OriginalTxNotFoundError: it is no shop's. And as of `refund_payment`.
+    """
+    if merchant_id is None:
+        raise OriginalTxNotFoundError
+    return refund_payment(
+        till=get_till(merchant_id=merchant_id),
+        tx_no=tx_no,
+        amount=amount,
+        idempotency_key=idempotency_key,
+        reason=reason,
+    )
 
 
 def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
@@ -693,8 +717,11 @@ def top_up_at_till(
         idempotency.store_answer(till.merchant_id, key, request_hash, answer, at=now.at)
         return answer
 
-    with audit.refusals(
-        "RECHARGE_FAILED", object_type="merchant", object_id=till.merchant_code, details=about
+    with (
+        audit.refusals(
+            "RECHARGE_FAILED", object_type="merchant", object_id=till.merchant_code, details=about
+        ),
+        guessing.counting(till, *([hashes] if hashes else [])),
     ):
         return _retry_races(till, top_up)
 

@@ -207,6 +207,16 @@ class Migration(migrations.Migration):
                     models.BooleanField(default=False, verbose_name="may manage webhook endpoints"),
                 ),
                 (
+                    "require_signature",
+                    models.BooleanField(default=False, verbose_name="must sign its requests"),
+                ),
+                (
+                    "guessed_at",
+                    models.DateTimeField(
+                        editable=False, null=True, verbose_name="guessed a code at"
+                    ),
+                ),
+                (
                     "revoked_at",
                     models.DateTimeField(blank=True, null=True, verbose_name="revoked at"),
                 ),
@@ -246,6 +256,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("secret_hash", models.BinaryField(max_length=32)),
+                ("sealed_signing_key", models.BinaryField(max_length=32)),
+                ("sealed_by", models.CharField(max_length=20)),
                 (
                     "created_at",
                     models.DateTimeField(
