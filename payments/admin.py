@@ -2,34 +2,39 @@
 first page.
 """
 
+import json
 import uuid
-from datetime import datetime, time
+from collections.abc import Callable
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.enums import ActionVariant
 
 from cards.admin import CARD_NUMBER, MEMBER_NUMBER
-from cards.models import Card, CardType
+from cards.models import Card, CardType, CodeHistory
 from members.models import Member
-from merchants.models import Merchant
-from mps.core import console
-from mps.core.console import Act, Done, Section
+from merchants.models import Merchant, WebhookDelivery, WebhookEvent
+from mps.audit.models import Event
+from mps.core import console, problems
+from mps.core.console import Act, Done, Figure, Section
 from mps.core.money import show_rate
-from mps.ledger.models import Entry
-from payments import services, topups
+from mps.ledger.models import Account, Entry
+from payments import dashboard, services, topups
 from payments.models import Order, TopUp, Transaction
 
 _STAFF_KEYS = uuid.UUID("3d0f5a52-6c0e-4a55-9a39-5f7c1b2f8f10")
+_CARDS_READ = 100
+# A webhook is written with what it tells of; a database transaction takes 30 s at most.
+_TOLD_WITHIN = timedelta(seconds=60)
 STATUS_COLOURS = {
     "pending": "info",
     "completed": "success",
@@ -358,9 +363,110 @@ def _of_merchant(merchant: Merchant) -> Section:
     return _latest(Transaction.objects.filter(merchant_id=merchant.id))
 
 
-console.add_sections(Transaction, _entries, _refunds, _order, _asked)
+def _of_member(member: Member) -> Section:
+    # By the cards' index: there is none by member.
+    cards = Card.objects.filter(bindings__member_id=member.id)
+    ids = list(cards.values_list("id", flat=True)[:_CARDS_READ])
+    return _latest(Transaction.objects.filter(card_id__in=ids, member_id=member.id))
+
+
+def _told(each: Transaction) -> Section | None:
+    """What the shop was told of this, found by when it was told."""
+    if each.merchant_id is None:
+        return None
+    deliveries = (
+        WebhookDelivery.objects.filter(
+            event_id__in=WebhookEvent.objects.filter(
+                id__gte=console.smallest_id(each.created_at - timedelta(seconds=1)),
+                id__lt=console.smallest_id(each.created_at + _TOLD_WITHIN),
+                merchant_id=each.merchant_id,
+                payload__tx_no=each.tx_no,
+            ).values("id")
+        )
+        .select_related("event", "endpoint")
+        .order_by("id")[: console.ROWS_SHOWN]
+    )
+    return Section(
+        _("Webhook deliveries"),
+        [_("Event"), _("Endpoint"), _("State"), _("Attempts"), _("Error"), _("Created at")],
+        [
+            [
+                console.link(told, told.event.get_type_display()),
+                console.link(told.endpoint),
+                told.get_state_display(),
+                console.whole(told.attempts),
+                told.last_error or "–",
+                console.moment(told.created_at),
+            ]
+            for told in deliveries
+        ],
+    )
+
+
+console.add_sections(Transaction, _entries, _refunds, _told, _order, _asked)
 console.add_sections(Card, _of_card)
+console.add_sections(Member, _of_member)
 console.add_sections(Merchant, _of_merchant)
+
+
+# --- acts on payments ----------------------------------------------------------------------------
+
+
+class RefundForm(console.ActForm):
+    """How much to give back, and why."""
+
+    amount = console.MoneyField(label=_("Amount"))
+    reason = forms.CharField(label=_("Reason"), max_length=200)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for payment in self.targets[:1]:
+            self.fields["amount"].initial = payment.final_amount - payment.refunded_total
+
+
+def _refund(payment: Transaction, values: dict[str, Any], staff: Any) -> Done:
+    answer = services.refund_for_shop(
+        tx_no=payment.tx_no,
+        merchant_id=payment.merchant_id,
+        amount=values["amount"],
+        idempotency_key=f"staff:{values['token']}",
+        reason=values["reason"],
+    )
+    if answer.refused:
+        title = problems.in_readers_language(answer.body)["title"]
+        return Done(text=f"{payment}: {title}", refused=True)
+    return Done(
+        text=_("%(payment)s: %(amount)s given back as %(number)s.")
+        % {
+            "payment": payment,
+            "amount": console.amount(values["amount"]),
+            "number": answer.body["tx_no"],
+        }
+    )
+
+
+console.add_acts(
+    Transaction,
+    Act(
+        name="refund",
+        label=_("Refund"),
+        explanation=_(
+            "Gives this money back at once, in the shop's name and at its expense, and takes the"
+            " points back that it earned. What was paid outside the till gives back by hand:"
+        ),
+        run=_refund,
+        four_eyes=console.above_amount,
+        form=RefundForm,
+        offered=lambda payment: (
+            payment.type == Transaction.Type.PAYMENT
+            and payment.status == Transaction.Status.COMPLETED
+            and payment.merchant_id is not None
+        ),
+        replays=True,
+        icon="undo",
+        variant=ActionVariant.DANGER,
+    ),
+)
 
 
 # --- members' top-ups ----------------------------------------------------------------------------
@@ -534,7 +640,8 @@ def _top_up(card: Card, values: dict[str, Any], staff: Any) -> Done:
         reason=values["reason"],
     )
     if answer.refused:
-        return Done(text=f"{card}: {answer.body['title']}", refused=True)
+        title = problems.in_readers_language(answer.body)["title"]
+        return Done(text=f"{card}: {title}", refused=True)
     return Done(
         text=_("%(card)s: %(amount)s credited as %(number)s.")
         % {"card": card, "amount": answer.body["amount"], "number": answer.body["tx_no"]}
@@ -608,57 +715,225 @@ console.add_acts(
 
 # --- the first page ------------------------------------------------------------------------------
 
+_REASONS_SHOWN = 4
+
 
 def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add today's figures and the latest transactions, for whoever may see transactions."""
-    if not request.user.has_perm("payments.view_transaction"):
-        return context
-    today = timezone.localdate()
-    midnight = timezone.make_aware(datetime.combine(today, time.min))
-    todays = Transaction.objects.filter(
-        id__gte=console.smallest_id(midnight), created_at__gte=midnight
-    )
-    paid = Q(type=Transaction.Type.PAYMENT) & ~Q(status=Transaction.Status.FAILED)
-    given = Q(type=Transaction.Type.REFUND)
-    topped = Q(type=Transaction.Type.RECHARGE, status=Transaction.Status.COMPLETED)
-    sums = todays.aggregate(
-        paid=Count("id", filter=paid),
-        paid_sum=Sum("final_amount", filter=paid),
-        refunds=Count("id", filter=given),
-        refund_sum=Sum("final_amount", filter=given),
-        top_ups=Count("id", filter=topped),
-        top_up_sum=Sum("final_amount", filter=topped),
-        failed=Count("id", filter=Q(status=Transaction.Status.FAILED)),
-    )
-    url = reverse("admin:payments_transaction_changelist")
-    day = f"created_at_from={today}&created_at_to={today}"
-
-    def figure(title: Any, value: str, note: Any, query: str) -> dict[str, Any]:
-        return {"title": title, "value": value, "note": note, "href": f"{url}?{query}&{day}"}
-
-    def money(name: str) -> str:
-        return f"{settings.MPS_CURRENCY} {console.amount(sums[name] or Decimal(0))}"
-
-    context["figures"] = [
-        figure(
-            _("Payments today"), money("paid_sum"), _counted(sums["paid"]), "type__exact=payment"
-        ),
-        figure(
-            _("Refunds today"), money("refund_sum"), _counted(sums["refunds"]), "type__exact=refund"
-        ),
-        figure(
-            _("Top-ups today"),
-            money("top_up_sum"),
-            _counted(sums["top_ups"]),
-            "type__exact=recharge",
-        ),
-        figure(
-            _("Failed today"), console.whole(sums["failed"]), _("declined"), "status__exact=failed"
-        ),
+    """Add what somebody may see of today: figures, what waits, a chart, the latest transactions."""
+    can: Callable[[str], bool] = request.user.has_perm
+    groups: list[tuple[Any, list[Figure]]] = []
+    now = dashboard.read_now()
+    if can("payments.view_transaction"):
+        today, then = dashboard.today_and_then(now)
+        groups.append((_("Payments"), _of_payments(now, today, then)))
+        others = _of_people(now, today, then) if can("members.view_member") else []
+        context.update(_chart(request, now, today))
+        context["sections"] = [_latest(Transaction.objects.all())]
+    else:
+        others = []
+    if can("ledger.view_account"):
+        others.append(_owed())
+    if can("cards.view_codehistory"):
+        others.append(_of_codes(now))
+    groups.append((_("Members and cards"), others))
+    groups.append((_("What waits"), console.figures_for(request.user)))
+    context["groups"] = [
+        {"title": title, "figures": figures} for title, figures in groups if figures
     ]
-    context["sections"] = [_latest(Transaction.objects.all())]
     return context
 
 
-def _counted(number: int) -> Any:
-    return _("%(number)s transactions") % {"number": number}
+def _of_payments(now: dashboard.Now, today: dashboard.Span, then: dashboard.Span) -> list[Figure]:
+    """The day's payments; each number leads to the day's rows."""
+
+    def rows(**filters: Any) -> str:
+        return console.rows_url(
+            Transaction, **filters, created_at_from=now.day, created_at_to=now.day
+        )
+
+    paid = rows(type__exact="payment")
+    return [
+        Figure(
+            title=_("Charges"),
+            value=console.whole(today.charges),
+            href=paid,
+            note=_then(console.whole(then.charges)),
+            **_moved(Decimal(today.charges), Decimal(then.charges)),
+        ),
+        Figure(
+            title=_("Volume"),
+            value=_money(today.volume),
+            href=paid,
+            note=_then(_money(then.volume)),
+            **_moved(today.volume, then.volume),
+            parts=[
+                (
+                    _("Refunds: %(sum)s") % {"sum": _money(today.refunded)},
+                    rows(type__exact="refund"),
+                ),
+                (
+                    _("Top-ups: %(sum)s") % {"sum": _money(today.topped_up)},
+                    rows(type__exact="recharge"),
+                ),
+            ],
+        ),
+        Figure(
+            title=_("Success rate"),
+            value=_percent(today.success_rate),
+            href=rows(type__exact="payment", status__exact="failed"),
+            note=_then(_percent(then.success_rate)),
+            **_points(today.success_rate, then.success_rate, good=1),
+            parts=_reasons(now.day, today, rows),
+        ),
+        Figure(
+            title=_("Average discount"),
+            value=_percent(today.discount_rate),
+            href=paid,
+            note=_then(_percent(then.discount_rate)),
+            **_points(today.discount_rate, then.discount_rate, good=0),
+        ),
+    ]
+
+
+def _reasons(day: date, today: dashboard.Span, rows: Callable[..., str]) -> list[tuple[Any, str]]:
+    """Why payments failed, most frequent first. What left no transaction is in the audit log."""
+    found = sorted(today.failures.items(), key=lambda each: (-each[1], each[0]))
+    logged = console.rows_url(
+        Event, action__exact="PAYMENT_FAILED", happened_at_from=day, happened_at_to=day
+    )
+    return [
+        (
+            f"{error}: {count:,}",
+            rows(type__exact="payment", failure_code__exact=error) if is_transaction else logged,
+        )
+        for (error, is_transaction), count in found[:_REASONS_SHOWN]
+    ]
+
+
+def _of_people(now: dashboard.Now, today: dashboard.Span, then: dashboard.Span) -> list[Figure]:
+    return [
+        Figure(
+            title=_("New members"),
+            value=console.whole(today.members),
+            href=console.rows_url(Member, created_at_from=now.day, created_at_to=now.day),
+            note=_then(console.whole(then.members)),
+            **_moved(Decimal(today.members), Decimal(then.members)),
+        )
+    ]
+
+
+def _owed() -> Figure:
+    owed = dashboard.liability()
+    return Figure(
+        title=_("Outstanding balances"),
+        value=_money(owed.balances),
+        href=console.rows_url(Account, kind__exact="card_money"),
+        note=_("owed to the holders of %(count)s cards") % {"count": console.whole(owed.cards)},
+        parts=[
+            (
+                _("Unclaimed refunds: %(sum)s") % {"sum": _money(owed.unclaimed)},
+                console.rows_url(Account, kind__exact="unclaimed"),
+            )
+        ]
+        if owed.unclaimed
+        else (),
+    )
+
+
+def _of_codes(now: dashboard.Now) -> Figure:
+    today, then = dashboard.codes(now)
+    days = f"?from={now.day}&to={now.day}"
+    return Figure(
+        title=_("Payment codes issued"),
+        value=console.whole(today.issued),
+        href=reverse("report-code-usage") + days,
+        note=_("%(number)s on that whole day last week") % {"number": console.whole(then.issued)},
+        parts=[
+            (
+                _("Used: %(number)s") % {"number": console.whole(today.used)},
+                console.rows_url(
+                    Transaction,
+                    type__exact="payment",
+                    created_at_from=now.day,
+                    created_at_to=now.day,
+                ),
+            ),
+            (
+                _("Expired: %(number)s") % {"number": console.whole(today.expired)},
+                console.rows_url(
+                    CodeHistory,
+                    outcome__exact="expired",
+                    ended_at_from=now.day,
+                    ended_at_to=now.day,
+                ),
+            ),
+        ],
+    )
+
+
+def _chart(request: HttpRequest, now: dashboard.Now, today: dashboard.Span) -> dict[str, Any]:
+    """The last days as the page draws them."""
+    asked = request.GET.get("days", "")
+    days = next((each for each in dashboard.RANGES if str(each) == asked), dashboard.RANGES[0])
+    lines = dashboard.history(now, today, days=days)
+    labels = [f"{each.day:%m-%d}" for each in lines]
+
+    def drawn(title: Any, values: list[Any], colour: str) -> dict[str, Any]:
+        return {
+            "label": str(title),
+            "data": values,
+            "borderColor": f"var(--color-{colour})",
+            "backgroundColor": f"var(--color-{colour})",
+            "displayYAxis": True,
+            "maxTicksXLimit": 10,
+            "maxBarThickness": 24,
+        }
+
+    volume = drawn(_("Volume"), [float(each.volume) for each in lines], "primary-600")
+    charges = drawn(_("Charges"), [each.charges for each in lines], "primary-600")
+    declined = drawn(_("Declined"), [each.declined for each in lines], "red-500")
+    return {
+        "ranges": [(each, each == days) for each in dashboard.RANGES],
+        "charts": [
+            {
+                "title": _("Volume a day, %(currency)s") % {"currency": settings.MPS_CURRENCY},
+                "type": "bar",
+                "data": json.dumps({"labels": labels, "datasets": [volume]}),
+            },
+            {
+                "title": _("Charges and declined payments a day"),
+                "type": "line",
+                "data": json.dumps({"labels": labels, "datasets": [charges, declined]}),
+            },
+        ],
+        "chart_rows": f"{reverse('report-daily')}?from={lines[0].day}&to={lines[-1].day}",
+    }
+
+
+def _money(value: Decimal) -> str:
+    return f"{settings.MPS_CURRENCY} {console.amount(value)}"
+
+
+def _percent(part: Decimal | None) -> str:
+    return "–" if part is None else f"{part * 100:.1f} %"
+
+
+def _then(value: str) -> Any:
+    return _("%(value)s at this hour last week") % {"value": value}
+
+
+def _moved(today: Decimal, then: Decimal) -> dict[str, Any]:
+    """How a number that should grow has moved."""
+    if not then or today == then:
+        return {}
+    change = (today - then) / then * 100
+    return {"change": f"{change:+,.0f} %", "tone": "good" if change > 0 else "bad"}
+
+
+def _points(today: Decimal | None, then: Decimal | None, *, good: int) -> dict[str, Any]:
+    """How a rate has moved, in percentage points; `good`: 1 if more is better, 0 if neither is."""
+    if today is None or then is None or today == then:
+        return {}
+    change = (today - then) * 100
+    tone = "" if not good else "good" if change * good > 0 else "bad"
+    return {"change": f"{change:+.1f} pp", "tone": tone}
