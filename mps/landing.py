@@ -1,12 +1,16 @@
-"""The page at `/`: where everything is."""
+"""The page at `/`: where everything is. It names the demonstration, so it is above `mps.pages`."""
 
+from csp.decorators import csp_replace
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from mps.pages.views import POLICY
+
 
 @require_safe
+@csp_replace(POLICY)
 def landing(request: HttpRequest) -> HttpResponse:
     """Show where everything is and, where the demonstration is loaded, who may sign in.
 
@@ -24,4 +28,4 @@ def landing(request: HttpRequest) -> HttpResponse:
             "staff_password": demo.STAFF_PASSWORD,
             "file": demo.CREDENTIALS_FILE,
         }
-    return render(request, "landing.html", context)
+    return render(request, "pages/landing.html", context)

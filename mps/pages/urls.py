@@ -6,6 +6,8 @@ from mps.pages import views
 
 urlpatterns = [
     path("wallet/", views.wallet, name="wallet"),
+    path("wallet/sw.js", views.wallet_worker, name="wallet-worker"),
+    path("wallet/manifest.webmanifest", views.wallet_manifest, name="wallet-manifest"),
     path("pos/", views.till, name="till"),
     path("i18n/", include("django.conf.urls.i18n")),
 ]

@@ -3,8 +3,10 @@
 from typing import Any
 
 from csp.decorators import csp_replace
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 # No inline script or style, no foreign host, nothing evaluated.
@@ -25,7 +27,27 @@ SCANNER_POLICY = {**POLICY, "script-src": ["'self'", "'wasm-unsafe-eval'"]}
 @csp_replace(POLICY)
 def wallet(request: HttpRequest) -> HttpResponse:
     """Show the wallet: a small app over the member API."""
-    return _page(request, "pages/wallet/wallet.html")
+    return _page(request, "pages/wallet/wallet.html", currency=settings.MPS_CURRENCY)
+
+
+@require_safe
+@never_cache
+def wallet_worker(request: HttpRequest) -> HttpResponse:
+    """Hand out the wallet's service worker; its address is its scope."""
+    names = ("access", "approvals", "cards", "dom", "history", "passkey", "pay", "session")
+    modules = [f"pages/wallet/{name}.js" for name in (*names, "wallet")]
+    context = {"modules": modules}
+    return render(request, "pages/wallet/sw.js", context, content_type="text/javascript")
+
+
+@require_safe
+def wallet_manifest(request: HttpRequest) -> HttpResponse:
+    """Say how the wallet is installed."""
+    return render(
+        request,
+        "pages/wallet/manifest.webmanifest",
+        content_type="application/manifest+json",
+    )
 
 
 @require_safe

@@ -20,6 +20,10 @@ let currency = "";
 let digits = "";
 let found = null;
 let busy = false;
+let wantsUndo = false;
+let said = "";
+// What the code on the screen is good for, as the server said.
+let seen = null;
 
 const pos = (method, path, options = {}) => call(method, API + path, { token: key, ...options });
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -43,10 +47,11 @@ function fill(list, pairs) {
 }
 
 function cells(row, values) {
-  values.forEach(([text, isNumber]) => {
+  values.forEach(([text, isNumber, isOptional]) => {
     const cell = row.insertCell();
     cell.textContent = text;
-    if (isNumber) cell.className = "number";
+    cell.classList.toggle("number", Boolean(isNumber));
+    cell.classList.toggle("optional", Boolean(isOptional));
   });
 }
 
@@ -60,15 +65,12 @@ function readAmount(text) {
 
 async function pair(candidate) {
   key = candidate.trim();
-  const today = (await pos("GET", `/summary?date=${localDay()}`)).body;
+  // Without a day it is the shop's own today, wherever this device believes it is.
+  const today = (await pos("GET", "/summary")).body;
   currency = today.currency;
+  $("day").value = today.date;
   $("currency").textContent = currency;
   localStorage.setItem(KEY, key);
-}
-
-function localDay() {
-  const now = new Date();
-  return `${now.getFullYear()}-${String(now.getMonth() + 1).padStart(2, "0")}-${String(now.getDate()).padStart(2, "0")}`;
 }
 
 function showPairing(text = "") {
@@ -110,6 +112,7 @@ function refusedKey(error) {
 // --- the amount
 
 function showAmount() {
+  fail("charge-error", "");
   $("amount-shown").textContent = showMoney(fromCents(BigInt(digits || "0")));
   $("amount").value = digits ? fromCents(BigInt(digits)) : "";
 }
@@ -118,6 +121,7 @@ function press(what) {
   if (what === "back") digits = digits.slice(0, -1);
   else if ((digits + what).length <= 9) digits = (digits + what).replace(/^0+/, "");
   showAmount();
+  showPrice();
 }
 
 // --- the charge
@@ -150,6 +154,8 @@ async function take(event) {
   const amount = readAmount(digits ? fromCents(BigInt(digits)) : "");
   if (!amount) return fail("charge-error", t("enter-amount"));
   if (busy) return;
+  // One at a time: writing down another would forget this one.
+  if (remind()) return fail("charge-error", t("settle-first"));
   const order = $("order").value.trim() || `T${Date.now().toString(36)}-${newKey().slice(0, 8)}`.toUpperCase();
   const attempt = {
     key: newKey(),
@@ -170,6 +176,7 @@ async function take(event) {
 // Send a charge, again and again with the same key, until its outcome is known or patience ends.
 async function finish(attempt) {
   busy = true;
+  wantsUndo = false;
   $("take").disabled = true;
   showResult("", "…", t("working"), "", [], {});
   try {
@@ -178,8 +185,9 @@ async function finish(attempt) {
         const answer = await pos("POST", "/charges", { body: attempt.body, idempotencyKey: attempt.key });
         if (answer.status !== 202) return succeed(answer.body);
         await wait(answer.body);
+        if (wantsUndo) return await reverseOrder(attempt);
       } catch (error) {
-        if (error instanceof Refusal && error.status !== 503 && error.status !== 429) return refuse(error);
+        if (isAnswer(error)) return refuse(error);
         if (++tries >= RETRIES) return doubt();
         await pause((error.retryAfter || tries) * 1000);
       }
@@ -190,10 +198,16 @@ async function finish(attempt) {
   }
 }
 
+// Whether the server has said no. A failure of its own, or of something between, is no answer.
+function isAnswer(error) {
+  return error instanceof Refusal && error.status < 500 && error.status !== 429;
+}
+
+// The member is asked; the clerk need not wait for it.
 async function wait(asked) {
   const seconds = Math.max(0, Math.round((new Date(asked.expires_at) - Date.now()) / 1000));
-  showResult("", "⏳", t("waiting"), t("waiting-text", { seconds }), [[t("to-pay"), showMoney(asked.final_amount, currency)]], {});
-  await pause(2000);
+  showResult("", "⏳", t("waiting"), t("waiting-text", { seconds }), [[t("to-pay"), showMoney(asked.final_amount, currency)]], { canUndo: true });
+  for (let waited = 0; waited < 2000 && !wantsUndo; waited += 100) await pause(100);
 }
 
 function succeed(paid) {
@@ -202,8 +216,15 @@ function succeed(paid) {
   showResult("good-result", "✓", t("paid"), showMoney(paid.final_amount, paid.currency), describe(paid), {});
   digits = "";
   showAmount();
-  ["code", "voucher", "order"].forEach((id) => ($(id).value = ""));
-  $("preview").textContent = "";
+  $("order").value = "";
+  clearCode();
+}
+
+// A code that was shown is burnt, whatever came of it: the next attempt wants a new one.
+function clearCode() {
+  $("code").value = $("voucher").value = "";
+  seen = null;
+  showPrice();
 }
 
 function describe(paid) {
@@ -222,48 +243,62 @@ function describe(paid) {
 }
 
 function refuse(error) {
-  forget();
+  // A key that is refused now says nothing of the request that was lost before: it stays written down.
   if (refusedKey(error)) return $("result").close();
+  forget();
   beep(false);
-  // Its code is burnt: the next attempt wants a new one.
-  $("code").value = "";
-  $("preview").textContent = "";
+  clearCode();
   showResult("bad-result", "✕", t("failed"), explain(error), [], { isBad: true });
 }
 
 function doubt() {
   beep(false);
-  showResult("bad-result", "?", t("unknown"), t("unknown-text"), [], { isBad: true, isOpen: true });
+  showResult("bad-result", "?", t("unknown"), t("unknown-text"), [], { isBad: true, canAsk: true, canUndo: true });
   remind();
 }
 
 async function undo() {
   const attempt = remind();
-  if (!attempt || busy) return;
+  if (busy || !attempt) {
+    wantsUndo = busy;
+    return;
+  }
   busy = true;
   try {
-    await pos("POST", `/orders/${encodeURIComponent(attempt.body.external_order_id)}/reverse`, { body: {} });
-    forget();
-    showResult("good-result", "↩", t("undone"), t("undone-text"), [], {});
-  } catch (error) {
-    if (!refusedKey(error)) showResult("bad-result", "?", t("unknown"), explain(error), [], { isBad: true, isOpen: true });
+    await reverseOrder(attempt);
   } finally {
     busy = false;
   }
 }
 
-function showResult(kind, sign, title, text, lines, { isBad = false, isOpen = false }) {
+async function reverseOrder(attempt) {
+  try {
+    await pos("POST", `/orders/${encodeURIComponent(attempt.body.external_order_id)}/reverse`, { body: {} });
+    forget();
+    clearCode();
+    showResult("good-result", "↩", t("undone"), t("undone-text"), [], {});
+  } catch (error) {
+    if (refusedKey(error)) return $("result").close();
+    showResult("bad-result", "?", t("unknown"), explain(error), [], { isBad: true, canAsk: true, canUndo: true });
+    remind();
+  }
+}
+
+function showResult(kind, sign, title, text, lines, { isBad = false, canAsk = false, canUndo = false }) {
   const dialog = $("result");
   dialog.className = kind;
   $("result-sign").textContent = sign;
   $("result-title").textContent = title;
   $("result-text").textContent = text;
   fill($("result-lines"), lines);
-  $("result-again").hidden = !isOpen;
-  $("result-undo").hidden = !isOpen;
+  $("result-again").hidden = !canAsk;
+  $("result-undo").hidden = !canUndo;
   $("result-close").hidden = !kind;
   $("result-close").textContent = isBad ? t("close-bad") : t("close-ok");
   if (!dialog.open) dialog.showModal();
+  // Said once: a countdown that is read out every two seconds helps nobody.
+  if (said === kind + title) return;
+  said = kind + title;
   $("result-title").focus();
   $("live").textContent = `${title}. ${text}`;
 }
@@ -271,23 +306,39 @@ function showResult(kind, sign, title, text, lines, { isBad = false, isOpen = fa
 // What a code would bring, before it is charged. Does not burn it.
 async function preview() {
   const code = $("code").value.replace(/\D/g, "");
-  if (code.length !== 20) return ($("preview").textContent = "");
+  seen = null;
+  showPrice();
+  if (code.length !== 20) return;
   try {
-    const seen = (await pos("POST", "/codes/validate", { body: { code } })).body;
-    const cents = digits ? BigInt(digits) : 0n;
-    const basis = BigInt(Math.round(Number(seen.discount_rate) * 10000));
-    const text = t(basis < 10000n ? "preview" : "preview-none", {
-      card: seen.card_no,
-      tier: named(seen.tier),
-      off: showPercentOff(seen.discount_rate),
-    });
-    $("preview").textContent = cents ? `${text} → ${showMoney(fromCents((cents * basis + 5000n) / 10000n), currency)}` : text;
-    if (seen.card_type === "STD" && document.querySelector("[name=method]:checked").value === "balance") {
-      document.querySelector("[name=method][value=cash]").checked = true;
-    }
+    const card = (await pos("POST", "/codes/validate", { body: { code } })).body;
+    // Another code may stand there by now.
+    if (code !== $("code").value.replace(/\D/g, "")) return;
+    seen = card;
+    const method = document.querySelector("[name=method]:checked").value;
+    if (["STD", "VCH"].includes(card.card_type) && method === "balance") choose("cash");
+    if (["PPD", "COR"].includes(card.card_type)) choose("balance");
+    showPrice();
   } catch (error) {
     if (!refusedKey(error)) $("preview").textContent = explain(error);
   }
+}
+
+function choose(method) {
+  document.querySelector(`[name=method][value=${method}]`).checked = true;
+}
+
+function showPrice() {
+  if (!seen) return ($("preview").textContent = "");
+  if (seen.card_type === "VCH") return ($("preview").textContent = t("preview-voucher", { card: seen.card_no }));
+  const cents = BigInt(digits || "0");
+  const basis = BigInt(Math.round(Number(seen.discount_rate) * 10000));
+  const text = t(basis < 10000n ? "preview" : "preview-none", {
+    card: seen.card_no,
+    tier: named(seen.tier),
+    off: showPercentOff(seen.discount_rate),
+  });
+  const price = showMoney(fromCents((cents * basis + 5000n) / 10000n), currency);
+  $("preview").textContent = cents ? `${text} → ${price}` : text;
 }
 
 // --- the camera
@@ -344,7 +395,7 @@ function showFound() {
     [t("remaining"), found.status === "completed" ? showMoney(remaining, found.currency) : ""],
   ]);
   $("found-details").replaceChildren(list);
-  $("refund-form").hidden = found.status !== "completed";
+  $("refund-form").hidden = found.status !== "completed" || toCents(remaining) === 0n;
   $("refund-amount").value = remaining;
   $("reverse").hidden = !found.external_order_id;
   $("found").hidden = false;
@@ -377,6 +428,8 @@ async function refund(event) {
     $("refund-reason").value = "";
     await find();
   } catch (error) {
+    // Refused: the next press is another refund. Lost: it is the same one, and has the same key.
+    if (isAnswer(error)) $("refund-form").dataset.key = newKey();
     if (!refusedKey(error)) fail("refund-error", explain(error));
   } finally {
     busy = false;
@@ -384,7 +437,7 @@ async function refund(event) {
 }
 
 async function reverse() {
-  if (busy) return;
+  if (busy || !(await sure(t("sure-reverse", { order: found.external_order_id })))) return;
   busy = true;
   try {
     await pos("POST", `/orders/${encodeURIComponent(found.external_order_id)}/reverse`, { body: {} });
@@ -419,11 +472,35 @@ async function topUp(event) {
     form.reset();
     delete form.dataset.wish;
   } catch (error) {
-    if (error instanceof Refusal) delete form.dataset.wish;
+    if (isAnswer(error)) delete form.dataset.wish;
     if (!refusedKey(error)) fail("topup-error", explain(error));
   } finally {
     busy = false;
   }
+}
+
+// Cash that was taken by mistake goes back, as long as it is on the card and the day is not over.
+async function undoTopUp(number, amount) {
+  if (busy || !(await sure(t("sure-topup", { amount: showMoney(amount, currency) })))) return;
+  busy = true;
+  try {
+    await pos("POST", `/topups/${number}/reverse`, { body: {} });
+    showResult("good-result", "↩", t("undone"), showMoney(amount, currency), [[t("number"), number]], {});
+    await loadDay();
+  } catch (error) {
+    if (!refusedKey(error)) fail("today-error", explain(error));
+  } finally {
+    busy = false;
+  }
+}
+
+// Ask before what cannot be taken back.
+function sure(text) {
+  const dialog = $("sure");
+  $("sure-text").textContent = text;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 
 // --- takings and settlements
@@ -432,26 +509,37 @@ let nextLines = null;
 
 async function loadDay() {
   fail("today-error", "");
-  const day = $("day").value || localDay();
-  $("day").value = day;
   try {
-    const summary = (await pos("GET", `/summary?date=${day}`)).body;
+    const summary = (await pos("GET", $("day").value ? `/summary?date=${$("day").value}` : "/summary")).body;
+    const day = ($("day").value = summary.date);
     $("summary").replaceChildren();
     for (const line of summary.lines) {
       cells($("summary").insertRow(), [
         [named(line.type)],
         [line.payment_method ? named(line.payment_method) : "–"],
         [showNumber(line.count), true],
-        [showMoney(line.amount), true],
+        [showMoney(line.amount), true, true],
         [showMoney(line.final_amount), true],
       ]);
     }
-    if (!summary.lines.length) cells($("summary").insertRow(), [[t("no-takings")]]);
+    if (!summary.lines.length) {
+      cells($("summary").insertRow(), [[t("no-takings")]]);
+      $("summary").rows[0].cells[0].colSpan = 5;
+    }
+    $("lines-card").hidden = !summary.lines.length;
     $("lines").replaceChildren();
     await loadLines(`${API}/transactions?date=${day}`);
   } catch (error) {
     if (!refusedKey(error)) fail("today-error", explain(error));
   }
+}
+
+function link(text, act) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = text;
+  button.addEventListener("click", act);
+  return button;
 }
 
 async function loadLines(url) {
@@ -460,17 +548,16 @@ async function loadLines(url) {
     const row = $("lines").insertRow();
     const number = row.insertCell();
     if (line.type === "payment") {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = line.tx_no;
-      button.addEventListener("click", () => {
+      number.append(link(line.tx_no, () => {
         $("find-text").value = line.tx_no;
         show("find");
         find();
-      });
-      number.append(button);
+      }));
     } else number.textContent = line.tx_no;
-    cells(row, [[showTime(line.created_at, { timeStyle: "short" })], [named(line.type)], [named(line.status)], [showMoney(line.final_amount), true]]);
+    if (line.type === "recharge" && line.status === "completed") {
+      number.append(" ", link(t("undo"), () => undoTopUp(line.tx_no, line.final_amount)));
+    }
+    cells(row, [[showTime(line.created_at, { timeStyle: "short" })], [named(line.type), false, true], [named(line.status)], [showMoney(line.final_amount), true]]);
   }
   nextLines = page.next ? new URL(page.next).pathname + new URL(page.next).search : null;
   $("more").hidden = !nextLines;
@@ -528,7 +615,7 @@ async function download(id, form) {
     link.href = URL.createObjectURL(await response.blob());
     link.download = `statement-${id}.${form}`;
     link.click();
-    URL.revokeObjectURL(link.href);
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   } catch (error) {
     if (!refusedKey(error)) fail("settlements-error", explain(error instanceof Refusal ? error : new Lost()));
   }
@@ -547,7 +634,8 @@ $("pair-form").addEventListener("submit", async (event) => {
     fail("pair-error", error instanceof Refusal && error.status === 401 ? t("wrong-key") : explain(error));
   }
 });
-$("unpair").addEventListener("click", () => {
+$("unpair").addEventListener("click", async () => {
+  if (!(await sure(t("sure-unpair")))) return;
   localStorage.removeItem(KEY);
   key = "";
   showPairing();
@@ -558,9 +646,11 @@ $("keypad").addEventListener("click", (event) => {
   if (what) press(what);
 });
 $("amount").addEventListener("input", () => {
-  digits = $("amount").value.replace(/\D/g, "").slice(0, 9).replace(/^0+/, "");
+  digits = $("amount").value.replace(/\D/g, "").replace(/^0+/, "").slice(0, 9);
   showAmount();
+  showPrice();
 });
+$("amount-shown").addEventListener("click", () => $("amount").focus());
 $("amount").addEventListener("keydown", (event) => event.key === "Enter" && ($("code").focus(), event.preventDefault()));
 $("code").addEventListener("input", preview);
 $("charge-form").addEventListener("submit", take);
@@ -577,8 +667,10 @@ $("result-close").addEventListener("click", () => {
   $("result").close();
   if (!$("charge").hidden) $("code").focus({ preventScroll: true });
 });
-// Escape does not make a payment under way disappear.
+// Escape does not make a payment under way disappear; Chromium lets it, the second time.
 $("result").addEventListener("cancel", (event) => $("result-close").hidden && event.preventDefault());
+$("result").addEventListener("keydown", (event) => event.key === "Escape" && $("result-close").hidden && event.preventDefault());
+$("result").addEventListener("close", () => (said = ""));
 for (const id of ["result-again", "unfinished-retry"]) {
   $(id).addEventListener("click", () => {
     const attempt = remind();

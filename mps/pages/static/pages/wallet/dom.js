@@ -1,0 +1,81 @@
+// Small helpers: elements, lists, forms, a question.
+
+import { Refusal } from "../common/api.js";
+import { explain } from "../common/i18n.js";
+
+export const $ = (id) => document.getElementById(id);
+
+export function make(tag, className = "", text = "", ...children) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text) element.textContent = text;
+  element.append(...children);
+  return element;
+}
+
+export function fill(list, pairs) {
+  list.replaceChildren();
+  for (const [name, value] of pairs) {
+    if (value === null || value === undefined || value === "") continue;
+    list.append(make("dt", "", name), make("dd", "", value));
+  }
+}
+
+export function say(element, text) {
+  element.textContent = text;
+  element.hidden = !text;
+}
+
+// What the page itself refuses, before anything is sent.
+export const wrong = (text) => new Refusal(0, { code: "WRONG_HERE", title: text }, 0);
+
+export function announce(text) {
+  $("live").textContent = "";
+  $("live").textContent = text;
+}
+
+// A form that calls `act` once at a time, and shows what it throws; what it returns is shown as done.
+export function onSubmit(id, act) {
+  const form = $(id);
+  const error = form.querySelector("[data-error]");
+  const done = form.querySelector("[data-done]");
+  const button = form.querySelector("[type=submit]");
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (button.getAttribute("aria-busy") === "true") return;
+    if (error) say(error, "");
+    if (done) say(done, "");
+    button.setAttribute("aria-busy", "true");
+    try {
+      const text = await act(form);
+      if (done && text) say(done, text);
+    } catch (problem) {
+      const details = Object.values(problem.errors || {}).flat().join(" ");
+      say(error, [explain(problem), details].filter(Boolean).join(" "));
+    } finally {
+      button.removeAttribute("aria-busy");
+    }
+  });
+}
+
+export function ask(text) {
+  $("question-text").textContent = text;
+  $("question").showModal();
+  $("question-no").focus();
+  return new Promise((resolve) => {
+    const answer = (yes) => {
+      $("question").onclose = null;
+      $("question").close();
+      resolve(yes);
+    };
+    $("question-yes").onclick = () => answer(true);
+    $("question-no").onclick = () => answer(false);
+    $("question").onclose = () => resolve(false);
+  });
+}
+
+export function clearForm(id) {
+  const form = $(id);
+  form.reset();
+  form.querySelectorAll("[data-error], [data-done]").forEach((each) => say(each, ""));
+}

@@ -1,0 +1,320 @@
+"""The wallet in a real browser, against a real server."""
+
+import os
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import factories
+from tests.browser.conftest import check_accessibility, check_width
+
+MAX_WEIGHT = 200_000
+PIN = "4711"
+OpenPage = Callable[..., Any]
+
+
+def enter(page: Any, member: Any, path: str = "") -> None:
+    """Open a part of the wallet as a member who is signed in."""
+    page.evaluate(
+        "token => localStorage.setItem('mps.wallet.token', token)", factories.member_token(member)
+    )
+    page.goto(f"/wallet/{path}")
+    page.reload()
+
+
+def charge(page: Any, key: str, code: str, amount: str, attempt: str = "") -> Any:
+    """Charge a code as a till does."""
+    return page.request.post(
+        "/api/v1/pos/charges",
+        headers={
+            "Authorization": f"Bearer {key}",
+            "Idempotency-Key": attempt or factories.new_key(),
+        },
+        data={"code": code, "amount": amount, "payment_method": "balance"},
+    )
+
+
+def shown_code(page: Any) -> str:
+    """Return the digits on the screen."""
+    expect(page.locator("#pay-code")).to_be_visible()
+    code = re.sub(r"\D", "", page.locator("#pay-digits").inner_text())
+    assert len(code) == 20
+    return code
+
+
+@pytest.fixture
+def member(site: str) -> tuple[Any, Any]:
+    """A member with 3,000.00 on a prepaid card."""
+    found, _standard = factories.make_member()
+    return found, factories.make_prepaid(found, "3000.00", name="Family")
+
+
+def test_somebody_registers_signs_out_and_in_again(open_page: OpenPage) -> None:
+    page = open_page("/wallet/")
+    page.get_by_role("link", name="Become a member").click()
+    page.locator("#register-name").fill("Chen")
+    page.locator("#register-phone").fill("0955000111")
+    page.locator("#register-password").fill(factories.PASSWORD)
+    page.get_by_role("button", name="Become a member").click()
+    expect(page.locator("#card-list li")).to_have_count(1)
+
+    page.get_by_role("link", name="Me", exact=True).click()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert page.evaluate("localStorage.length") == 0
+
+    page.locator("#sign-in-name").fill("0955000111")
+    page.locator("#sign-in-password").fill("wrong")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.locator("#sign-in-form [data-error]")).to_have_text("That is not right.")
+    page.locator("#sign-in-password").fill(factories.PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.locator("#card-list li")).to_have_count(1)
+
+
+def test_the_code_renews_itself_and_becomes_a_receipt(
+    open_page: OpenPage, member: tuple[Any, Any]
+) -> None:
+    _till, key = factories.make_till_and_key(name="Corner shop")
+    page = open_page("/wallet/")
+    page.clock.install()
+    enter(page, member[0])
+    page.get_by_role("link", name="Family").click()
+    first = shown_code(page)
+    for picture in ("#pay-qr", "#pay-barcode"):
+        page.wait_for_function(f"document.querySelector('{picture}').naturalWidth > 0")
+    expect(page.locator("#pay-left")).to_contain_text("14:")
+
+    page.clock.fast_forward("14:50")
+    page.wait_for_function(
+        "first => document.querySelector('#pay-digits').textContent !== first", arg=first
+    )
+    second = shown_code(page)
+    assert charge(page, key, first, "10.00").json()["code"] == "QR_EXPIRED_OR_INVALID"
+    assert charge(page, key, second, "100.00").status == 201
+    receipt = page.locator("#pay-receipt")
+    expect(receipt).to_contain_text("Paid")
+    expect(receipt).to_contain_text("Corner shop")
+    expect(page.locator("#pay-code")).to_be_hidden()
+    page.get_by_role("button", name="New code").click()
+    assert shown_code(page) not in {first, second}
+
+
+def test_a_payment_above_the_threshold_is_approved_with_the_pin(
+    open_page: OpenPage, member: tuple[Any, Any]
+) -> None:
+    _till, key = factories.make_till_and_key(name="Jeweller")
+    page = open_page("/wallet/")
+    enter(page, member[0], f"#/card/{member[1].number}")
+    code, attempt = shown_code(page), factories.new_key()
+
+    assert charge(page, key, code, "2000.00", attempt).status == 202
+    dialog = page.locator("#approval")
+    expect(dialog).to_be_visible()
+    expect(dialog).to_contain_text("Jeweller")
+    check_accessibility(page)
+    check_width(page)
+    dialog.locator("#approval-pin").fill(PIN)
+    dialog.get_by_role("button", name="Approve").click()
+    dialog.locator("#approval-password").fill(factories.PASSWORD)
+    dialog.locator("#approval-new-pin").fill(PIN)
+    dialog.get_by_role("button", name="Set the PIN").click()
+    dialog.locator("#approval-pin").fill("0000")
+    dialog.get_by_role("button", name="Approve").click()
+    expect(dialog.locator("#approval-error")).to_be_visible()
+    dialog.locator("#approval-pin").fill(PIN)
+    dialog.get_by_role("button", name="Approve").click()
+
+    expect(page.locator("#pay-receipt")).to_contain_text("Jeweller")
+    expect(dialog).to_be_hidden()
+    paid = charge(page, key, code, "2000.00", attempt)
+    assert (paid.status, Decimal(paid.json()["final_amount"])) == (201, Decimal("1900.00"))
+
+
+def test_a_declined_payment_is_not_paid(open_page: OpenPage, member: tuple[Any, Any]) -> None:
+    _till, key = factories.make_till_and_key()
+    page = open_page("/wallet/")
+    enter(page, member[0], f"#/card/{member[1].number}")
+    code, attempt = shown_code(page), factories.new_key()
+
+    assert charge(page, key, code, "2000.00", attempt).status == 202
+    page.locator("#approval").get_by_role("button", name="Decline").click()
+
+    expect(page.locator("#pay-receipt")).to_contain_text("Not paid")
+    assert charge(page, key, code, "2000.00", attempt).json()["code"] == "APPROVAL_DECLINED"
+
+
+def test_a_card_is_topped_up_through_the_sandbox(
+    open_page: OpenPage, member: tuple[Any, Any]
+) -> None:
+    page = open_page("/wallet/")
+    enter(page, member[0], f"#/card/{member[1].number}/topup")
+    page.locator("#topup-amount").fill("12,345")
+    page.get_by_role("button", name="Go on to pay").click()
+    expect(page.locator("#topup-form [data-error]")).to_contain_text("two decimals")
+    page.get_by_role("button", name="500").click()
+    page.get_by_role("button", name="Go on to pay").click()
+
+    page.get_by_role("button", name="Pay", exact=True).click()
+
+    expect(page.locator("#topup-state")).to_contain_text("Topped up")
+    page.get_by_role("link", name="Cards", exact=True).click()
+    expect(page.get_by_role("link", name="Family")).to_contain_text("$3,500.00")
+
+
+def test_two_members_share_a_card(open_page: OpenPage, member: tuple[Any, Any]) -> None:
+    owner, card = member
+    joiner, _ = factories.make_member(name="Lin")
+    invited, _ = factories.make_member(name="Wang")
+    owners = open_page("/wallet/")
+    enter(owners, owner, f"#/card/{card.number}/share")
+    owners.locator("#share-secret").fill("our family 7")
+    owners.get_by_role("button", name="Set it").click()
+    expect(owners.locator("#share-password [data-done]")).to_have_text("Saved.")
+    owners.locator("#share-member").fill(invited.number)
+    owners.locator("#share-day").fill("200")
+    owners.get_by_role("button", name="Invite").click()
+    expect(owners.locator("#share-list")).to_contain_text("$200.00 per day")
+
+    joins = open_page("/wallet/")
+    enter(joins, joiner, "#/join")
+    joins.locator("#join-card").fill(card.number)
+    joins.locator("#join-password").fill("wrong")
+    joins.get_by_role("button", name="Join").click()
+    expect(joins.locator("#join-form [data-error]")).to_contain_text("password is wrong")
+    joins.locator("#join-password").fill("our family 7")
+    joins.get_by_role("button", name="Join").click()
+    shown_code(joins)
+
+    owners.reload()
+    expect(owners.locator("#share-list li")).to_have_count(3)
+    owners.get_by_role("button", name="Change: Lin").click()
+    owners.locator("#share-change-role").select_option("viewer")
+    owners.get_by_role("button", name="Save").click()
+    expect(owners.locator("#share-list")).to_contain_text("Only looks")
+    owners.get_by_role("button", name="Remove: Wang").click()
+    owners.get_by_role("button", name="Yes").click()
+    expect(owners.locator("#share-list li")).to_have_count(2)
+    joins.get_by_role("link", name="Share").click()
+    joins.get_by_role("button", name="Leave this card").click()
+    joins.get_by_role("button", name="Yes").click()
+    expect(joins.locator("#card-list li")).to_have_count(1)
+
+
+def test_a_card_is_locked_and_unlocked(open_page: OpenPage, member: tuple[Any, Any]) -> None:
+    page = open_page("/wallet/")
+    enter(page, member[0], f"#/card/{member[1].number}")
+    shown_code(page)
+    page.get_by_role("button", name="Lock the card").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator("#pay-error")).to_have_text("Locked")
+    expect(page.locator("#pay-code")).to_be_hidden()
+    page.get_by_role("button", name="Unlock the card").click()
+    shown_code(page)
+
+
+def test_the_code_is_readable_offline_until_it_expires(
+    open_page: OpenPage, member: tuple[Any, Any]
+) -> None:
+    page = open_page("/wallet/")
+    page.clock.install()
+    enter(page, member[0], f"#/card/{member[1].number}")
+    code = shown_code(page)
+    page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
+    page.context.set_offline(True)
+    page.reload()
+
+    assert shown_code(page) == code
+    expect(page.locator("#pay-offline")).to_be_visible()
+    expect(page.locator("#pay-left")).to_contain_text("Valid for 14:")
+    page.wait_for_function("document.querySelector('#pay-qr').naturalWidth > 0")
+    kept = page.evaluate(
+        "() => caches.open('mps-wallet-1').then(c => c.keys()).then(k => k.map(r => r.url))"
+    )
+    assert kept
+    assert not [url for url in kept if "/api/" in url]
+    page.get_by_role("link", name="Cards", exact=True).click()
+    expect(page.get_by_role("link", name="Family")).to_be_visible()
+    page.get_by_role("link", name="Family").click()
+
+    page.clock.fast_forward("15:01")
+    expect(page.locator("#pay-code")).to_be_hidden()
+    expect(page.locator("#pay-error")).to_contain_text("no code that is still valid")
+    assert page.evaluate("localStorage.getItem('mps.wallet.codes')") is None
+    page.context.set_offline(False)
+    assert shown_code(page) != code
+
+
+def test_the_history_is_searched_and_paged(open_page: OpenPage, member: tuple[Any, Any]) -> None:
+    till, _key = factories.make_till_and_key(name="Bakery")
+    for _ in range(35):
+        factories.charge(till, factories.make_code(member[1], member[0]), "10.00")
+    page = open_page("/wallet/")
+    enter(page, member[0], "#/history")
+    page.locator("#history-list li").nth(29).scroll_into_view_if_needed()
+    expect(page.locator("#history-list > li")).to_have_count(36)
+    page.get_by_label("Search").fill("no such shop")
+    expect(page.locator("#history-text")).to_have_text("Nothing found.")
+    page.get_by_label("Search").fill("bakery")
+    expect(page.locator("#history-list > li:visible")).to_have_count(35)
+    page.get_by_label("Search").fill("")
+    page.get_by_label("What").select_option("recharge")
+    expect(page.locator("#history-list > li")).to_have_count(1)
+
+
+SCREENS = {
+    "cards": "#/",
+    "pay": "#/card/{card}",
+    "topup": "#/card/{card}/topup",
+    "share": "#/card/{card}/share",
+    "join": "#/join",
+    "history": "#/history",
+    "me": "#/me",
+}
+DOORS = {"sign-in": "#/", "register": "#/register", "code": "#/code", "reset": "#/reset"}
+
+
+def look(page: Any, name: str) -> None:
+    """Check a screen as it is; keep a picture where one is asked for."""
+    expect(page.locator(f"[data-view={name}]")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    check_width(page)
+    check_accessibility(page)
+    folder = os.environ.get("MPS_SCREENSHOTS")
+    if folder:
+        scheme = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : ''")
+        width = page.viewport_size["width"]
+        page.screenshot(path=Path(folder) / f"{name}-{width}-{scheme}.png", full_page=True)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_screen_is_narrow_light_and_accessible(
+    open_page: OpenPage, member: tuple[Any, Any], scheme: str
+) -> None:
+    owner, card = member
+    till, _key = factories.make_till_and_key(name="Corner shop")
+    factories.charge(till, factories.make_code(card, owner), "299.00")
+    page = open_page("/wallet/", color_scheme=scheme, service_workers="block")
+    look(page, "sign-in")
+    weight = page.evaluate(
+        "() => ['navigation', 'resource'].flatMap(each => performance.getEntriesByType(each))"
+        ".reduce((sum, each) => sum + each.decodedBodySize, 0)"
+    )
+    assert 0 < weight <= MAX_WEIGHT
+    for name, path in DOORS.items():
+        page.goto(f"/wallet/{path}")
+        look(page, name)
+    enter(page, owner)
+    for name, path in SCREENS.items():
+        page.goto(f"/wallet/{path.format(card=card.number)}")
+        if name == "pay":
+            shown_code(page)
+        look(page, name)
+    page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
+    look(page, "me")
