@@ -14,11 +14,11 @@ from mps.core.management.commands.ensure_partitions import ensure_partitions
 
 
 class Command(BaseCommand):
-    """Bootstrap (with a superuser's URL), migrate, make partitions, load the demonstration."""
+    """Bootstrap (with a superuser's URL), migrate, make what is needed, load the demonstration."""
 
     help = (
         "Make the database fit to serve: roles (if DATABASE_SUPERUSER_URL is set), migrations,"
-        " partitions, and the demonstration data if MPS_DEMO=1. Safe to repeat."
+        " partitions, the groups of staff, and the demonstration if MPS_DEMO=1. Safe to repeat."
     )
     requires_system_checks: list[str] = []
 
@@ -34,5 +34,6 @@ class Command(BaseCommand):
             self.stdout.write("Creating or changing tables ...")
             call_command("migrate", verbosity=0, interactive=False)
         ensure_partitions()
+        call_command("make_groups", verbosity=0)
         if settings.MPS_DEMO:
             call_command("load_demo")

@@ -1,16 +1,13 @@
 """`manage.py write_error_docs`: every error code in one table, `docs/errors.md`."""
 
 import inspect
-from argparse import ArgumentParser
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import override
 
+from mps.core.documents import WriteDocument
 from mps.core.errors import MpsError
 
 FILE = "docs/errors.md"
@@ -46,28 +43,16 @@ The RPC facade answers the same codes in PostgREST's form: `{"code": "P0001", "m
 """
 
 
-class Command(BaseCommand):
+class Command(WriteDocument):
     """Write the table, or check that it is current."""
 
     help = f"Write every error code with its status and title into {FILE}."
+    file = FILE
+    command = "write_error_docs"
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take whether to check only."""
-        parser.add_argument(
-            "--check", action="store_true", help="change nothing; exit 1 if the file is stale"
-        )
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Do it."""
-        file: Path = settings.BASE_DIR / FILE
-        text = render()
-        if not options["check"]:
-            file.write_text(text, encoding="utf-8")
-            self.stdout.write(f"Wrote {FILE}.")
-        elif not file.exists() or file.read_text(encoding="utf-8") != text:
-            raise CommandError(f"{FILE} is stale: run manage.py write_error_docs.")
-        else:
-            self.stdout.write(f"{FILE} is current.")
+    def render(self) -> str:
+        """Return the document."""
+        return render()
 
 
 def render() -> str:
@@ -77,7 +62,7 @@ def render() -> str:
     import_module(settings.ROOT_URLCONF)
     rows = set()
     with override("en"):
-        for error in _errors(MpsError):
+        for error in every_error(MpsError):
             meaning = " ".join((inspect.getdoc(error) or "").split())
             rows.add(
                 f"| `{error.code}` | {error.status} | {_cell(error.title)} | {_cell(meaning)} |"
@@ -85,10 +70,11 @@ def render() -> str:
     return _INTRODUCTION + "\n".join(sorted(rows)) + "\n"
 
 
-def _errors(base: type[MpsError]) -> list[type[MpsError]]:
+def every_error(base: type[MpsError]) -> list[type[MpsError]]:
+    """Return the classes below this one, those of tests aside."""
     found = []
     for error in base.__subclasses__():
-        found += [error, *_errors(error)]
+        found += [error, *every_error(error)]
     # Those of a test are no part of the product.
     return [error for error in found if not error.__module__.startswith("tests.")]
 

@@ -1,0 +1,256 @@
+"""`manage.py write_api_examples`: every operation with an example, `docs/api-reference.md`."""
+
+import json
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from django.utils.translation import override
+from drf_spectacular.generators import SchemaGenerator
+
+from mps.core.documents import WriteDocument
+
+FILE = "docs/api-reference.md"
+_INTRODUCTION = """\
+# API reference
+
+<!-- Written by `manage.py write_api_examples`; a test fails when it is stale. -->
+
+Every operation, with a request and its answer. How they go together: [api.md](api.md).
+
+The examples go into a shell with these variables:
+
+```bash
+MPS=http://127.0.0.1:8000   # where MPS is
+MEMBER_TOKEN=mps.m…         # from `login`
+TERMINAL_KEY=mps.t…         # from `manage.py create_merchant`, or the console
+SERVICE_KEY=mps.s…          # from `manage.py create_service_key`
+```
+
+What refusals look like, and what each code means: [errors.md](errors.md). These may come from every
+operation and are not repeated below:
+
+- `INVALID_REQUEST`, and where there is an amount `INVALID_AMOUNT`;
+- with a body `PAYLOAD_TOO_LARGE` and `UNSUPPORTED_MEDIA_TYPE`;
+- where somebody must be known `NOT_AUTHENTICATED`, and `PERMISSION_DENIED` for a wrong kind of key;
+- `NOT_ACCEPTABLE`, `METHOD_NOT_ALLOWED`, `RATE_LIMITED`, `UNAVAILABLE`;
+- with an `Idempotency-Key`, `IDEMPOTENCY_KEY_REQUIRED` and `IDEMPOTENCY_KEY_REUSED`;
+- with something named in the path, `NOT_FOUND`, and for a card `CARD_NOT_FOUND`.
+"""
+_TITLES = {
+    "Members": "Members",
+    "POS": "Tills",
+    "Reports": "Reports",
+    "RPC": "RPC",
+}
+_WHO = {
+    "memberToken": ("a member", '-H "Authorization: Bearer $MEMBER_TOKEN"'),
+    "terminalKey": ("a terminal", '-H "Authorization: Bearer $TERMINAL_KEY"'),
+    "serviceKey": ("a trusted backend", '-H "Authorization: Bearer $SERVICE_KEY"'),
+    "rpcKey": ("", '-H "apikey: $SERVICE_KEY"'),
+}
+_METHODS = ("get", "post", "put", "patch", "delete")
+_QUERY_EXAMPLES = {
+    "card_no": "PPD00000001",
+    "date": "2025-09-29",
+    "external_order_id": "WX20250929001",
+    "start_date": "2025-09-01",
+    "end_date": "2025-09-30",
+}
+_CHARGE = (
+    "MERCHANT_SUSPENDED MEMBER_SUSPENDED INVALID_CODE QR_EXPIRED_OR_INVALID PERMISSION_DENIED "
+    "CARD_NOT_ACTIVE CARD_EXPIRED UNSUPPORTED_CARD_TYPE_FOR_PAYMENT VOUCHER_NOT_APPLICABLE "
+    "INSUFFICIENT_BALANCE LIMIT_EXCEEDED ALREADY_EXISTS ORDER_AMOUNT_MISMATCH ORDER_REVERSED "
+)
+_REFUND = (
+    "MERCHANT_SUSPENDED ORIGINAL_TX_NOT_FOUND ONLY_COMPLETED_PAYMENT_REFUNDABLE "
+    "REFUND_EXCEEDS_REMAINING"
+)
+_TOP_UP = "CARD_NOT_ACTIVE CARD_NOT_FOUND LIMIT_EXCEEDED UNSUPPORTED_CARD_TYPE_FOR_RECHARGE "
+_BIND = "ALREADY_EXISTS CARD_NOT_ACTIVE CARD_TYPE_NOT_SHAREABLE INVALID_BINDING_PASSWORD NOT_FOUND "
+_UNBIND = "CANNOT_REMOVE_LAST_OWNER NOT_FOUND MEMBER_SUSPENDED PERMISSION_DENIED"
+_WAITING = "AWAITING_MEMBER APPROVAL_DECLINED APPROVAL_EXPIRED"
+# Why an operation of this name may refuse, beside what the introduction names.
+REFUSALS = {
+    "add_my_identity": "EXTERNAL_ID_ALREADY_BOUND INVALID_CREDENTIALS MEMBER_SUSPENDED",
+    "approve_payment": f"{_CHARGE}APPROVAL_EXPIRED INVALID_CREDENTIALS",
+    "change_binding": _UNBIND,
+    "change_me": "ALREADY_EXISTS MEMBER_SUSPENDED",
+    "change_my_password": "INVALID_CREDENTIALS",
+    "change_webhook_endpoint": "PERMISSION_DENIED",
+    "charge": f"{_CHARGE}{_WAITING}",
+    "create_webhook_endpoint": "PERMISSION_DENIED",
+    "erase_me": "CANNOT_REMOVE_LAST_OWNER CARD_NOT_EMPTY INVALID_CREDENTIALS",
+    "get_statement_csv": "SETTLEMENT_STATE_CONFLICT",
+    "get_statement_xlsx": "SETTLEMENT_STATE_CONFLICT",
+    "join_card": f"{_BIND}MEMBER_SUSPENDED PERMISSION_DENIED",
+    "list_my_points": "CARD_NOT_FOUND",
+    "list_my_transactions": "CARD_NOT_FOUND",
+    "lock_my_card": "CARD_NOT_ACTIVE PERMISSION_DENIED",
+    "login": "INVALID_CREDENTIALS",
+    "login_by_code": "INVALID_CREDENTIALS",
+    "login_by_provider": "INVALID_CREDENTIALS",
+    "make_code": "CARD_EXPIRED CARD_NOT_ACTIVE MEMBER_SUSPENDED PERMISSION_DENIED",
+    "refund": _REFUND,
+    "register": "ALREADY_EXISTS EXTERNAL_ID_ALREADY_BOUND INVALID_CREDENTIALS",
+    "remove_binding_password": "CARD_TYPE_NOT_SHAREABLE MEMBER_SUSPENDED PERMISSION_DENIED",
+    "remove_my_identity": "MEMBER_SUSPENDED",
+    "request_verification": "MEMBER_SUSPENDED",
+    "reset_password": "INVALID_CREDENTIALS",
+    "reverse_top_up": "CARD_NOT_ACTIVE INSUFFICIENT_BALANCE MERCHANT_SUSPENDED PERMISSION_DENIED",
+    "rpc_admin_activate_member": "NOT_FOUND",
+    "rpc_admin_activate_merchant": "NOT_FOUND",
+    "rpc_admin_suspend_member": "NOT_FOUND",
+    "rpc_admin_suspend_merchant": "NOT_FOUND",
+    "rpc_bind_member_to_card": f"{_BIND}CARD_NOT_FOUND MEMBER_SUSPENDED",
+    "rpc_create_corporate_card": "NOT_FOUND",
+    "rpc_create_member_profile": "ALREADY_EXISTS EXTERNAL_ID_ALREADY_BOUND",
+    "rpc_create_merchant": "ALREADY_EXISTS",
+    "rpc_create_prepaid_card": "NOT_FOUND",
+    "rpc_create_terminal": "NOT_FOUND",
+    "rpc_create_voucher_card": "NOT_FOUND",
+    "rpc_freeze_card": "CARD_NOT_ACTIVE CARD_NOT_FOUND",
+    "rpc_generate_settlement": "NOT_FOUND NO_TRANSACTIONS_IN_PERIOD",
+    "rpc_get_card_detail": "CARD_NOT_FOUND",
+    "rpc_get_member_cards": "NOT_FOUND",
+    "rpc_get_member_transactions": "NOT_FOUND",
+    "rpc_get_merchant_transactions": "NOT_FOUND",
+    "rpc_get_transaction_detail": "NOT_FOUND",
+    "rpc_list_settlements": "NOT_FOUND",
+    "rpc_merchant_charge_by_qr": f"{_CHARGE}{_WAITING} NOT_FOUND IDEMPOTENCY_KEY_REUSED",
+    "rpc_merchant_refund_tx": f"{_REFUND} NOT_FOUND IDEMPOTENCY_KEY_REUSED",
+    "rpc_revoke_card_qr": "CARD_NOT_FOUND",
+    "rpc_rotate_card_qr": "CARD_EXPIRED CARD_NOT_ACTIVE CARD_NOT_FOUND MEMBER_SUSPENDED",
+    "rpc_set_card_binding_password": "CARD_NOT_FOUND CARD_TYPE_NOT_SHAREABLE MEMBER_SUSPENDED",
+    "rpc_unbind_member_from_card": f"{_UNBIND} CARD_NOT_FOUND",
+    "rpc_unfreeze_card": "CARD_NOT_ACTIVE CARD_NOT_FOUND",
+    "rpc_update_points_and_level": (
+        "CARD_NOT_FOUND INSUFFICIENT_BALANCE UNSUPPORTED_CARD_TYPE_FOR_POINTS"
+    ),
+    "rpc_user_recharge_card": f"{_TOP_UP}ALREADY_EXISTS IDEMPOTENCY_KEY_REUSED",
+    "rpc_validate_qr_plain": "INVALID_CODE MERCHANT_SUSPENDED QR_EXPIRED_OR_INVALID",
+    "set_binding_password": "CARD_TYPE_NOT_SHAREABLE MEMBER_SUSPENDED PERMISSION_DENIED",
+    "set_pin": "INVALID_CREDENTIALS",
+    "start_top_up": f"{_TOP_UP}CARD_EXPIRED MEMBER_SUSPENDED PERMISSION_DENIED",
+    "top_up": f"{_TOP_UP}INVALID_CODE QR_EXPIRED_OR_INVALID MERCHANT_SUSPENDED PERMISSION_DENIED",
+    "unbind": _UNBIND,
+    "unlock_my_card": "CARD_NOT_ACTIVE PERMISSION_DENIED",
+    "validate_code": "INVALID_CODE MERCHANT_SUSPENDED QR_EXPIRED_OR_INVALID",
+    "verify_contact": "ALREADY_EXISTS INVALID_CREDENTIALS MEMBER_SUSPENDED",
+}
+
+
+class Command(WriteDocument):
+    """Write the reference, or check that it is current."""
+
+    help = f"Write every operation of the API with an example into {FILE}."
+    file = FILE
+    command = "write_api_examples"
+
+    def render(self) -> str:
+        """Return the document."""
+        return render()
+
+
+def render() -> str:
+    """Return the document."""
+    found: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+    for path, method, operation in operations():
+        found.setdefault(operation["tags"][0], []).append((path, method, operation))
+    parts = [_INTRODUCTION]
+    for tag in [*_TITLES, *sorted(found.keys() - _TITLES.keys())]:
+        listed = found.get(tag, [])
+        parts.append(f"## {_TITLES.get(tag, tag)}\n\n| operation | |\n|---|---|\n")
+        parts += [
+            f"| [{each['operationId']}](#{each['operationId']}) | `{method.upper()} {path}` |\n"
+            for path, method, each in listed
+        ]
+        parts += [_operation(path, method, each) for path, method, each in listed]
+    return "\n".join("".join(parts).replace("\n## ", "\n\n## ").splitlines()) + "\n"
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield path, method and description of every operation, by path."""
+    with override("en"):
+        schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    for path, methods in schema["paths"].items():
+        for method in _METHODS:
+            if method in methods:
+                yield path, method, methods[method]
+
+
+def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
+    name = operation["operationId"]
+    who = _who(operation)
+    text = operation.get("description", "").strip()
+    summary = operation.get("summary", "").strip()
+    parts = [f"\n### {name}\n", f"`{method.upper()} {path}`{f', by {who}' if who else ''}\n"]
+    parts += [f"{each}\n" for each in (summary, text) if each]
+    if query := _parameters(operation, "query"):
+        parts.append("In the query: " + ", ".join(f"`{each['name']}`" for each in query) + "\n")
+    parts += list(_requests(path, method, operation))
+    parts += list(_answers(operation))
+    if codes := REFUSALS.get(name, "").split():
+        parts.append("Refusals: " + ", ".join(f"`{code}`" for code in sorted(codes)) + "\n")
+    return "\n".join(parts)
+
+
+def _who(operation: dict[str, Any]) -> str:
+    schemes = [scheme for each in operation.get("security", ()) for scheme in each]
+    return " or ".join(_WHO[scheme][0] for scheme in schemes)
+
+
+def _parameters(operation: dict[str, Any], place: str) -> list[dict[str, Any]]:
+    return [each for each in operation.get("parameters", ()) if each["in"] == place]
+
+
+def _requests(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
+    """Yield a call of curl for each example of the body, or one for none."""
+    for each in _parameters(operation, "path"):
+        path = path.replace(f"{{{each['name']}}}", str(each.get("example", f"<{each['name']}>")))
+    required = {
+        each["name"]: each.get("example") or _QUERY_EXAMPLES.get(each["name"], "…")
+        for each in _parameters(operation, "query")
+        if each.get("required")
+    }
+    address = f'"$MPS{path}{"?" if required else ""}{urlencode(required)}"'
+    options = [_WHO[name][1] for scheme in operation.get("security", ()) for name in scheme][:1]
+    if any(each["name"] == "Idempotency-Key" for each in _parameters(operation, "header")):
+        options.append(f"-H 'Idempotency-Key: {operation['operationId']}-0001'")
+    examples = list(_examples(operation.get("requestBody", {})))
+    verb = "" if method == "get" or (method == "post" and examples) else f"-X {method.upper()} "
+    for label, value in examples or [("", None)]:
+        body = []
+        if value is not None:
+            shown = json.dumps(value, ensure_ascii=False).replace("'", "'\\''")
+            body = ["-H 'Content-Type: application/json'", f"-d '{shown}'"]
+        lines = " \\\n  ".join([f"curl -sS {verb}{address}", *options, *body])
+        yield (f"{label}:\n\n" if label and len(examples) > 1 else "") + f"```bash\n{lines}\n```\n"
+
+
+def _answers(operation: dict[str, Any]) -> Iterator[str]:
+    """Yield what it answers when it succeeds."""
+    for status, response in sorted(operation["responses"].items()):
+        if int(status) >= HTTPStatus.MULTIPLE_CHOICES:
+            continue
+        kind = next(iter(response.get("content", {})), "")
+        if not kind:
+            yield f"{status}, without a body.\n"
+            continue
+        is_json = kind == "application/json"
+        headline = status if is_json else f"{status}, `{kind}`"
+        shown = [_shown(value) if is_json else str(value) for _label, value in _examples(response)]
+        yield headline + (":\n" if shown else ".\n")
+        for text in shown:
+            yield f"```{'json' if is_json else 'text'}\n{text.rstrip()}\n```\n"
+
+
+def _examples(message: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for media in message.get("content", {}).values():
+        for each in media.get("examples", {}).values():
+            yield each.get("summary", ""), each["value"]
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
