@@ -13,14 +13,15 @@ from django.core.management.base import CommandError
 from django.test import Client
 from django.urls import include, path
 
-from mps.core.management.commands import write_error_docs
+from mps.core.errors import MpsError
+from mps.core.management.commands import write_api_examples, write_error_docs
 from mps.launcher import embedded
 from mps.rpc import demo
 from tests.conftest import url_for
 from tests.servers import ROOT
 from tests.servers_http import serve
 
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def test_quick_start_works_as_pasted(database: str, settings, tmp_path: Path, monkeypatch) -> None:
@@ -120,6 +121,44 @@ def test_a_stale_error_table_is_told_and_written_anew(settings, tmp_path: Path) 
     assert "| `INSUFFICIENT_BALANCE` | 402 |" in write_error_docs.render()
 
 
+def test_api_reference_is_current() -> None:
+    said = StringIO()
+    call_command("write_api_examples", "--check", stdout=said)
+    assert "is current" in said.getvalue()
+
+
+def test_api_reference_shows_a_request_and_an_answer_of_every_operation() -> None:
+    text = write_api_examples.render()
+    operations = {
+        each["operationId"]: each for _path, _method, each in write_api_examples.operations()
+    }
+    assert len(operations) > 90
+    for name, operation in operations.items():
+        _before, heading, rest = text.partition(f"\n### {name}\n")
+        section = rest.partition("\n### ")[0].partition("\n## ")[0]
+        assert heading
+        assert "curl -sS " in section, name
+        assert re.search(r"^20\d(:|, )", section, re.MULTILINE), name
+        # What takes a body shows one; whoever has to be known shows a key.
+        assert ("-d '" in section) >= bool(operation.get("requestBody")), name
+        assert ("_TOKEN" in section or "_KEY" in section) == bool(operation.get("security")), name
+        assert "api.example.org" not in section
+        assert "<" not in section, name
+
+
+def test_api_reference_names_only_what_there_is() -> None:
+    operations = {
+        each["operationId"]: each for _path, _method, each in write_api_examples.operations()
+    }
+    assert write_api_examples.REFUSALS.keys() <= operations.keys()
+    status = {error.code: error.status for error in write_error_docs.every_error(MpsError)}
+    for name, codes in write_api_examples.REFUSALS.items():
+        for code in codes.split():
+            documented = {int(each) for each in operations[name]["responses"]}
+            # A function has fewer statuses than codes: `docs/api.md` says so.
+            assert name.startswith("rpc_") or status[code] in documented | {202}, (name, code)
+
+
 def test_every_variable_is_documented() -> None:
     sources = (ROOT / "mps").rglob("*.py")
     # Read by env.…("X"), _required("X", os.environ.get("X"), _number("X".
@@ -169,6 +208,7 @@ def test_operations_in_the_guide_exist() -> None:
     missing = []
     for each in sorted(paths):
         concrete = re.sub(r"\{card_no\}", "PPD00000001", each)
+        concrete = re.sub(r"\{\w+_id\}", "01a203df-035c-785c-b315-f36ee95e4ad1", concrete)
         concrete = re.sub(r"\{\w+\}", "x", concrete)
         try:
             resolve(f"/api/v1{concrete}")
@@ -188,7 +228,7 @@ def test_landing_page_leads_everywhere(settings) -> None:
 
     text = answer.content.decode()
     assert answer.status_code == 200
-    for target in ("/admin/", "/api/docs/", "/api/schema/", "/healthz"):
+    for target in ("/admin/", "/wallet/", "/pos/", "/api/docs/", "/api/schema/", "/healthz"):
         assert f'href="{target}"' in text
     assert demo.STAFF_PASSWORD not in text
     # No assets from anywhere else, no scripts.
