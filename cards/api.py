@@ -175,7 +175,7 @@ class Members(api.ApiView):
         tags=["Members"],
         auth=[],
         request=Input,
-        responses={201: Output},
+        responses={201: Output, 401: None},
         examples=[
             OpenApiExample(
                 "By phone",

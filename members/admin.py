@@ -20,6 +20,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from members import services
 from members.models import ExternalIdentity, Member, MemberToken
+from mps.audit.models import Event
 from mps.core import console
 from mps.core.console import Act, Section
 
@@ -196,7 +197,24 @@ def _tokens(member: Member) -> Section:
     )
 
 
-console.add_sections(Member, _identities, _tokens)
+def _trail(member: Member) -> Section:
+    events = Event.objects.filter(object_id__in=[member.number, str(member.pk)])
+    return Section(
+        _("Audit trail"),
+        [_("When"), _("What"), _("Who"), _("About")],
+        [
+            [
+                console.moment(each.happened_at),
+                console.link(each, each.action),
+                f"{each.actor_type} {each.actor}".strip(),
+                each.object_type,
+            ]
+            for each in events.order_by("-id")[: console.ROWS_SHOWN]
+        ],
+    )
+
+
+console.add_sections(Member, _identities, _tokens, _trail)
 
 
 @admin.register(ExternalIdentity)

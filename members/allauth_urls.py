@@ -85,12 +85,12 @@ class _Ceremony(base.APIView):
     allauth and fido2 take it apart as if it were well formed; anything may come.
     """
 
-    def handle_input(self, data: Any) -> HttpResponse | None:
+    def handle_input(self, data: Any) -> ErrorResponse | None:
         """Check it; what cannot be taken apart is wrong."""
         try:
-            response: HttpResponse | None = super().handle_input(data)
+            response: ErrorResponse | None = super().handle_input(data)
         except _ODD_CREDENTIAL as error:
-            _logger.info("odd passkey", extra={"error": type(error).__name__})
+            _logger.info("odd passkey: %s", type(error).__name__)
             return ErrorResponse(
                 self.request, exception=get_mfa_adapter().validation_error("incorrect_code")
             )

@@ -8,15 +8,16 @@ costs the same for somebody unknown: everything is done but the sending.
 import hmac
 import logging
 import secrets
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import celery
 import kombu.exceptions
 import redis
+from django.conf import settings
 from django.db import connection
 from django.utils.crypto import salted_hmac
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext, override
 
 from members import limits, messages, selectors
 from members.errors import InvalidCredentialsError
@@ -27,6 +28,15 @@ TTL_SECONDS = 600
 TRIES = 5
 SEND_TASK = "members.send_code"
 _NO_BROKER = (kombu.exceptions.KombuError, redis.RedisError, OSError)
+# A queue that does not answer must not hang a request.
+_AT_ONCE = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+    "socket_connect_timeout": 1,
+    "socket_timeout": 1,
+}
 _logger = logging.getLogger(__name__)
 
 
@@ -45,10 +55,12 @@ def request_code(purpose: Purpose, *, destination: str, member_id: UUID | None) 
             [purpose, destination, member_id, secrets.token_bytes(32), TTL_SECONDS],
         )
         code_id: UUID = cursor.fetchone()[0]
+    app: Any = celery.current_app
     try:
-        celery.current_app.send_task(SEND_TASK, [str(code_id)], retry=False)
+        with app.connection_for_write(transport_options=_AT_ONCE) as queue:
+            app.send_task(SEND_TASK, [str(code_id), get_language()], retry=False, connection=queue)
     except _NO_BROKER as error:
-        _logger.warning("a code is not sent", extra={"error": type(error).__name__})
+        _logger.warning("a code is not sent: %s", type(error).__name__)
         raise errors.UnavailableError from None
 
 
@@ -80,9 +92,10 @@ def redeem_code(
     return found
 
 
-def deliver_code(code_id: UUID) -> None:
+def deliver_code(code_id: UUID, *, language: str | None = None) -> None:
     """Send a code that was asked for, if it lives and is anybody's.
 
+    :param language: of whoever asked; None: the platform's.
     :raises NotSentError: the message was not taken; try again.
     """
     with connection.cursor() as cursor:
@@ -94,12 +107,14 @@ def deliver_code(code_id: UUID) -> None:
     if row is None:
         return
     destination, nonce = row
-    text = gettext(
-        "%(code)s is your code. It works once, for %(minutes)s minutes. Tell it to nobody: we never"
-        " ask for it."
-    ) % {"code": _digits(nonce).decode(), "minutes": TTL_SECONDS // 60}
-    messages.send(to=destination, subject=gettext("Your code"), text=text)
-    _logger.info("code sent", extra={"to": selectors.mask_identifier(destination)})
+    with override(language or settings.LANGUAGE_CODE):
+        subject = gettext("Your code")
+        text = gettext(
+            "%(code)s is your code. It works once, for %(minutes)s minutes. Tell it to nobody: we"
+            " never ask for it."
+        ) % {"code": _digits(nonce).decode(), "minutes": TTL_SECONDS // 60}
+    messages.send(to=destination, subject=subject, text=text)
+    _logger.info("code sent to %s", selectors.mask_identifier(destination))
 
 
 def _digits(nonce: bytes) -> bytes:

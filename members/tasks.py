@@ -23,7 +23,7 @@ def purge_tokens() -> int:
     retry_backoff=2,
     expires=onetime.TTL_SECONDS,
 )
-def send_code(code_id: str) -> None:
+def send_code(code_id: str, language: str | None = None) -> None:
     """Send a one-time code; which, the worker works out itself."""
     with context.acting("system", onetime.SEND_TASK):
-        onetime.deliver_code(UUID(code_id))
+        onetime.deliver_code(UUID(code_id), language=language)

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
-from mps.core import logs
+from mps.core import logs, production
 from mps.launcher import state as embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -94,6 +94,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "mps.core.middleware.ConsolePolicyMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "mps.urls"
@@ -266,20 +267,22 @@ ACCOUNT_RATE_LIMITS = False
 # Providers whose tokens prove who somebody is; one without an id is not offered.
 SOCIALACCOUNT_ADAPTER = "members.provider.SocialAccountAdapter"
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
-    provider: {
-        "APPS": [
-            {
-                "client_id": env.str(f"MPS_{name}_ID"),
-                "secret": env.str(f"MPS_{name}_SECRET", default=""),
-            }
-        ],
-        "URL": env.str(f"MPS_{provider.upper()}_URL", default=url),
-    }
-    for provider, name, url in (
-        ("line", "LINE_CHANNEL", "https://api.line.me"),
-        ("weixin", "WEIXIN_APP", "https://api.weixin.qq.com"),
+    name: {"APPS": [{"client_id": client_id, "secret": secret}], "URL": url}
+    for name, client_id, secret, url in (
+        (
+            "line",
+            env.str("MPS_LINE_CHANNEL_ID", default=""),
+            env.str("MPS_LINE_CHANNEL_SECRET", default=""),
+            env.str("MPS_LINE_URL", default="https://api.line.me"),
+        ),
+        (
+            "weixin",
+            env.str("MPS_WEIXIN_APP_ID", default=""),
+            env.str("MPS_WEIXIN_APP_SECRET", default=""),
+            env.str("MPS_WEIXIN_URL", default="https://api.weixin.qq.com"),
+        ),
     )
-    if env.str(f"MPS_{name}_ID", default="")
+    if client_id
 }
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 # A member may sign in by a passkey alone.
@@ -347,6 +350,16 @@ MPS_WEBHOOK_ALLOW_PRIVATE = env.bool("MPS_WEBHOOK_ALLOW_PRIVATE", default=MPS_DE
 MPS_AUDIT_KEY = env.str("MPS_AUDIT_KEY", default="")
 MPS_CODE_TTL_SECONDS = env.int("MPS_CODE_TTL_SECONDS", default=900)
 MPS_TRUSTED_PROXIES = frozenset(env.list("MPS_TRUSTED_PROXIES", default=[]))
+# The embedded servers' secrets are made at random, once, in MPS_DATA_DIR.
+if not DEBUG and not MPS_DEMO and _embedded is None:
+    production.require_secrets(
+        key_rings={
+            "MPS_CODE_KEYS": MPS_CODE_KEYS,
+            "MPS_WEBHOOK_KEYS": env.str("MPS_WEBHOOK_KEYS", default=""),
+        },
+        secrets={"SECRET_KEY": SECRET_KEY, "MPS_AUDIT_KEY": MPS_AUDIT_KEY},
+    )
+    production.require_hosts(env.list("ALLOWED_HOSTS", default=[]))
 for _name, _value, _choices in (
     ("MPS_POINTS_BASIS", MPS_POINTS_BASIS, ("list", "paid")),
     ("MPS_REFUND_POINTS", MPS_REFUND_POINTS, ("reverse", "keep")),
@@ -370,9 +383,7 @@ if _unknown := set(MPS_TOPUP_PROVIDERS) - {"sandbox", "stripe"}:
         f"MPS_TOPUP_PROVIDERS names {', '.join(sorted(_unknown))}; there are sandbox and stripe."
     )
 if "stripe" in MPS_TOPUP_PROVIDERS and not (MPS_STRIPE_SECRET_KEY and MPS_STRIPE_WEBHOOK_SECRET):
-    raise ImproperlyConfigured(
-        "Stripe needs MPS_STRIPE_SECRET_KEY and MPS_STRIPE_WEBHOOK_SECRET."
-    )
+    raise ImproperlyConfigured("Stripe needs MPS_STRIPE_SECRET_KEY and MPS_STRIPE_WEBHOOK_SECRET.")
 # Stripe keeps a page to pay on for half an hour at least and a day at most.
 if not 2700 <= MPS_TOPUP_TTL_SECONDS <= 23 * 3600:
     raise ImproperlyConfigured("MPS_TOPUP_TTL_SECONDS is from 2700 to 82800.")
@@ -429,17 +440,21 @@ SECURE_SSL_REDIRECT = _https
 SECURE_REDIRECT_EXEMPT = ["^metrics$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MPS_TRUSTED_PROXIES else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
-CONTENT_SECURITY_POLICY = {
+# Of every page but the console's, which has MPS_CONSOLE_POLICY.
+CONTENT_SECURITY_POLICY: dict[str, Any] = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
-        # The console's own scripts and styles are inline and evaluated (Alpine).
-        "script-src": ["'self'", "'unsafe-inline'", "'unsafe-eval'"],
-        "style-src": ["'self'", "'unsafe-inline'"],
         "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
         "frame-ancestors": ["'none'"],
-        "base-uri": ["'self'"],
+        "base-uri": ["'none'"],
         "form-action": ["'self'"],
     }
+}
+# Its library evaluates expressions written in its templates, and styles elements in place.
+MPS_CONSOLE_POLICY = {
+    "script-src": ["'self'", "'unsafe-eval'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
 }
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -456,6 +471,8 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         "django.server": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},
+        # At DEBUG it writes addresses with their queries: providers take codes and secrets there.
+        "urllib3": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
@@ -564,9 +581,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _report(_("Daily"), "calendar_month", "daily", "payments.view_transaction"),
-                    _report(
-                        _("Failures"), "error", "failure-reasons", "payments.view_transaction"
-                    ),
+                    _report(_("Failures"), "error", "failure-reasons", "payments.view_transaction"),
                     _report(_("Code usage"), "qr_code", "code-usage", "cards.view_codehistory"),
                 ],
             },

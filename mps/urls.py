@@ -7,7 +7,7 @@ from drf_spectacular.renderers import (
     OpenApiJsonRenderer2,
     OpenApiYamlRenderer,
 )
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from mps.core import pages
 from mps.landing import landing
@@ -27,7 +27,7 @@ urlpatterns = [
     path(
         "api/schema/", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), name="schema"
     ),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("rest/v1/", include("mps.rpc.urls")),
     path("_allauth/", include("members.allauth_urls")),
     path("sandbox/pay/<str:order_id>", sandbox_pages.pay, name="sandbox-pay"),

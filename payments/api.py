@@ -109,7 +109,7 @@ def idempotency_key(request: Request) -> str:
 def respond(answer: Answer) -> Response:
     """Render an answer, first or repeated; a refusal is a problem document."""
     return Response(
-        answer.body,
+        problems.in_readers_language(answer.body),
         status=answer.status,
         headers={"Idempotent-Replayed": "true"} if answer.replayed else None,
         content_type=problems.CONTENT_TYPE if answer.refused else None,

@@ -64,20 +64,18 @@ class ApprovalsView(MemberView):
         examples=[
             OpenApiExample(
                 "One waits",
-                [
-                    {
-                        "id": _ID,
-                        "merchant_code": "SHOP001",
-                        "merchant_name": "Corner shop",
-                        "card_no": "PPD00000001",
-                        "amount": "5000.00",
-                        "final_amount": "4750.00",
-                        "currency": "TWD",
-                        "payment_method": "balance",
-                        "external_order_id": None,
-                        "expires_at": "2025-09-29T04:00:45.000000Z",
-                    }
-                ],
+                {
+                    "id": _ID,
+                    "merchant_code": "SHOP001",
+                    "merchant_name": "Corner shop",
+                    "card_no": "PPD00000001",
+                    "amount": "5000.00",
+                    "final_amount": "4750.00",
+                    "currency": "TWD",
+                    "payment_method": "balance",
+                    "external_order_id": None,
+                    "expires_at": "2025-09-29T04:00:45.000000Z",
+                },
                 response_only=True,
             )
         ],
@@ -98,7 +96,7 @@ class ApproveView(MemberView):
         operation_id="approve_payment",
         tags=["Members"],
         request=Input,
-        responses={201: ChargeOut},
+        responses={201: ChargeOut, 402: None},
         examples=[
             OpenApiExample("With the PIN", {"pin": "4711"}, request_only=True),
             OpenApiExample("Paid", CHARGE_EXAMPLE, response_only=True, status_codes=["201"]),

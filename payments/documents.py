@@ -11,6 +11,7 @@ from django.conf import settings
 
 from cards import pricing
 from merchants import selectors as merchants
+from mps.core import problems
 from mps.core.money import show_money, show_rate
 from payments.charging import BALANCE, ChargeRequest
 from payments.errors import AwaitingMemberError
@@ -76,7 +77,7 @@ def awaiting_answer(
     return {
         "code": AwaitingMemberError.code,
         "status": Transaction.Status.PENDING.value,
-        "title": str(AwaitingMemberError.title),
+        "title": problems.problem(AwaitingMemberError())["title"],
         "detail": "The member has been asked.",
         "external_order_id": request.external_order_id or None,
         "amount": show_money(price.amount),

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -223,6 +224,29 @@ def _of_merchant(merchant: Merchant) -> Section:
 
 console.add_sections(Settlement, _debts, _entries, _lines)
 console.add_sections(Merchant, _of_merchant)
+
+
+def _due() -> console.Figure:
+    pending, settled, net = selectors.unpaid_settlements()
+    states = {"pending": pending, "settled": settled}
+    parts = [
+        (f"{Settlement.Status(state).label}: {count:,}", _rows_of(state))
+        for state, count in states.items()
+    ]
+    return console.Figure(
+        title=_("Settlements due"),
+        value=console.whole(pending + settled),
+        href=_rows_of("pending" if pending or not settled else "settled"),
+        note=f"{settings.MPS_CURRENCY} {console.amount(net)}",
+        parts=parts,
+    )
+
+
+def _rows_of(state: str) -> str:
+    return console.rows_url(Settlement, status__exact=state)
+
+
+console.add_figure("settlements.view_settlement", _due)
 
 
 # --- acts ----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 
 from merchants.models import Merchant
 from mps.core.errors import NotFoundError
@@ -55,6 +55,17 @@ def list_settlements(*, merchant_id: UUID | None = None) -> QuerySet[Settlement]
     """Return settlements, newest first; of one shop, or of all the scope may see."""
     found = Settlement.objects.select_related("merchant").order_by("-id")
     return found if merchant_id is None else found.filter(merchant_id=merchant_id)
+
+
+def unpaid_settlements() -> tuple[int, int, Decimal]:
+    """Return how many settlements wait for approval, how many for the payout, and their net."""
+    states = Settlement.Status
+    found = Settlement.objects.filter(status__in=[states.PENDING, states.SETTLED]).aggregate(
+        pending=Count("id", filter=Q(status=states.PENDING)),
+        settled=Count("id", filter=Q(status=states.SETTLED)),
+        owed=Sum("net"),
+    )
+    return found["pending"], found["settled"], found["owed"] or Decimal(0)
 
 
 def get_settlement(*, settlement_id: UUID, merchant_id: UUID | None = None) -> Settlement:

@@ -1,13 +1,19 @@
 """Settings of tests and checks: cheap hashing, and secrets that are none."""
 
+import base64
 import os
 
 os.environ.setdefault("DATABASE_URL", "postgresql://mps_web:unused@127.0.0.1:1/mps")
 os.environ.setdefault("DATABASE_OWNER_URL", "postgresql://mps_owner:unused@127.0.0.1:1/mps")
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:1/0")
 os.environ["SECRET_KEY"] = "a-key-for-tests-only-0123456789-0123456789-0123456789"
-os.environ["MPS_CODE_KEYS"] = "t2:" + "Ag" * 21 + "A=,t1:" + "AQ" * 21 + "A="
-os.environ["MPS_AUDIT_KEY"] = "an-audit-key-for-tests-only"
+os.environ["MPS_CODE_KEYS"] = ",".join(
+    f"{name}:{base64.b64encode(bytes(range(start, start + 32))).decode()}"
+    for name, start in (("t2", 2), ("t1", 1))
+)
+os.environ["MPS_WEBHOOK_KEYS"] = os.environ["MPS_CODE_KEYS"]
+os.environ["MPS_AUDIT_KEY"] = "an-audit-key-for-tests-only-0123456789"
+os.environ["ALLOWED_HOSTS"] = "127.0.0.1,localhost,[::1]"
 os.environ["MPS_WEBHOOK_ALLOW_PRIVATE"] = "1"
 os.environ["MPS_FOUR_EYES"] = "0"  # where it is on, the test says so
 os.environ["MPS_BCRYPT_COST"] = "4"

@@ -8,6 +8,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
 $$;
 GRANT EXECUTE ON FUNCTION members_next_number() TO member_app, platform_admin;
 
+-- Who joined lately, for the console.
+CREATE INDEX members_member_joined ON members_member (created_at);
+
 CREATE TRIGGER members_member_fact BEFORE UPDATE ON members_member
     FOR EACH ROW EXECUTE FUNCTION core_change_fact();
 
@@ -72,6 +75,45 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
         ELSE '' END
 $$;
 GRANT EXECUTE ON FUNCTION members_taken(text, text, text, text) TO member_app, platform_admin;
+
+-- Forget who the asking member is: what names them, what they sign in with, where they signed in from. Their number
+-- stays, and with it what money they moved. In plpgsql, as tables of later migrations are named.
+CREATE FUNCTION members_erase() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+DECLARE
+    me uuid := core_principal_id();
+    login integer;
+BEGIN
+    UPDATE members_member
+    SET name = 'Erased member', phone = NULL, email = NULL, phone_verified_at = NULL, email_verified_at = NULL,
+        status = 'suspended', status_reason = 'erased'
+    WHERE id = me RETURNING user_id INTO login;
+    DELETE FROM members_externalidentity WHERE member_id = me;
+    DELETE FROM members_pin WHERE member_id = me;
+    DELETE FROM members_membertoken WHERE member_id = me;
+    DELETE FROM members_onetimecode WHERE member_id = me;
+    DELETE FROM mfa_authenticator WHERE user_id = login;
+    DELETE FROM account_emailconfirmation WHERE email_address_id IN (SELECT id FROM account_emailaddress WHERE user_id = login);
+    DELETE FROM account_emailaddress WHERE user_id = login;
+    DELETE FROM socialaccount_socialtoken WHERE account_id IN (SELECT id FROM socialaccount_socialaccount WHERE user_id = login);
+    DELETE FROM socialaccount_socialaccount WHERE user_id = login;
+    UPDATE auth_user SET is_active = false, password = '!', first_name = '', last_name = '', email = '', last_login = NULL
+    WHERE id = login;
+END $$;
+GRANT EXECUTE ON FUNCTION members_erase() TO member_app;
+
+-- What the log holds about the asking member, newest first: what they did and what was done to them, and from where if
+-- it was them. Not who else did it, nor why.
+CREATE FUNCTION members_own_events(p_most integer) RETURNS TABLE (happened_at timestamptz, action text, address text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+BEGIN
+    RETURN QUERY
+    SELECT e.happened_at, e.action::text, CASE WHEN e.actor_type = 'member' THEN e.address::text ELSE '' END
+    FROM audit_event e JOIN members_member m ON m.id = core_principal_id()
+    WHERE e.object_id IN (m.number, m.id::text) AND e.object_type = 'member'
+    ORDER BY e.id DESC LIMIT p_most;
+END $$;
+GRANT EXECUTE ON FUNCTION members_own_events(integer) TO member_app;
 
 -- Forget tokens that ran out more than 30 days ago, at most p_most of them. Answers how many.
 CREATE FUNCTION members_purge_tokens(p_most integer) RETURNS bigint

@@ -1,3 +1,5 @@
+DROP FUNCTION members_own_events(integer);
+DROP FUNCTION members_erase();
 DROP FUNCTION members_count_old_tokens();
 DROP FUNCTION members_purge_tokens(integer);
 DROP FUNCTION members_taken(text, text, text, text);
@@ -6,6 +8,7 @@ DROP FUNCTION members_token_lives(uuid);
 DROP FUNCTION members_find_by_identity(text, text);
 DROP FUNCTION members_find_sign_in(text, boolean);
 DROP FUNCTION members_authenticate_token(uuid, bytea);
+DROP INDEX members_member_joined;
 DROP TRIGGER members_member_fact ON members_member;
 DROP FUNCTION members_next_number();
 DROP SEQUENCE members_member_number_seq;

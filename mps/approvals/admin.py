@@ -16,6 +16,8 @@ from mps.approvals.models import Approval
 from mps.core import console
 from mps.core.console import Act, Done, Section
 
+# Beyond that many it is enough to know that they are many.
+_COUNTED = 1000
 STATE_COLOURS = {
     "requested": "warning",
     "approved": "info",
@@ -133,3 +135,19 @@ def _what(approval: Approval) -> Section:
 
 
 console.add_sections(Approval, _what)
+
+
+def _waiting() -> console.Figure:
+    state = Approval.State.REQUESTED
+    oldest = list(Approval.objects.filter(state=state).order_by("id")[:_COUNTED])
+    more = "+" if len(oldest) == _COUNTED else ""
+    return console.Figure(
+        title=_("Waiting for a second pair of eyes"),
+        value=f"{len(oldest)}{more}",
+        href=console.rows_url(Approval, state__exact=state),
+        note=_("nothing waits") if not oldest else "",
+        parts=[(f"{each.act} {each.subject}", console.url_of(each)) for each in oldest[:3]],
+    )
+
+
+console.add_figure("approvals.view_approval", _waiting)

@@ -79,7 +79,7 @@ class ApiView(APIView):
         if error is None:
             raise exc
         return Response(
-            problems.problem(error, instance=self.request.path),
+            problems.in_readers_language(problems.problem(error, instance=self.request.path)),
             status=error.status,
             headers=problems.problem_headers(error),
             content_type=problems.CONTENT_TYPE,

@@ -28,7 +28,7 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DataError
 from django.db.models import Func, Model, Q, QuerySet, UUIDField, Value
 from django.forms.widgets import Input
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -338,6 +338,49 @@ def find_act(model: type[Model], name: str) -> Act | None:
 def add_sections(model: type[Model], *sections: Callable[[Any], Section | None]) -> None:
     """Show tables on a model's page. Each is called inside the platform's scope."""
     _sections[model].extend(sections)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A number of the first page.
+
+    :param href: the rows behind it.
+    :param change: how it moved, such as `+12 %`. :param tone: whether that is good: `good`, `bad`.
+    :param parts: what it is made of, each with the rows behind it.
+    """
+
+    title: Any
+    value: Any
+    href: str
+    note: Any = ""
+    change: str = ""
+    tone: str = ""
+    parts: Sequence[tuple[Any, str]] = ()
+
+
+_figures: list[tuple[str, Callable[[], Figure]]] = []
+
+
+def add_figure(permission: str, make: Callable[[], Figure]) -> None:
+    """Show a number of what waits on the first page, to those who have a permission.
+
+    It is made inside the platform's scope.
+    """
+    _figures.append((permission, make))
+
+
+def figures_for(user: Any) -> list[Figure]:
+    """Return the numbers of what waits that somebody may see."""
+    return [make() for permission, make in _figures if user.has_perm(permission)]
+
+
+def rows_url(model: type[Model], **filters: Any) -> str:
+    """Return the address of a model's list, filtered."""
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+    query = QueryDict(mutable=True)
+    for key, value in filters.items():
+        query[key] = str(value)
+    return f"{reverse(name)}?{query.urlencode()}" if filters else reverse(name)
 
 
 # --- pages ---------------------------------------------------------------------------------------

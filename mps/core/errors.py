@@ -23,10 +23,20 @@ class MpsError(Exception):
         errors: Mapping[str, list[str]] | None = None,
         retry_after_seconds: int | None = None,
     ) -> None:
-        super().__init__(detail or str(self.title))
-        self.detail = detail or str(self.title)
+        super().__init__(detail)
+        self._detail = detail
         self.errors = errors
         self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def detail(self) -> str:
+        """What is to be said beyond the title, else the title: in the language of whoever reads it,
+        not of whoever raised it.
+        """
+        return str(self._detail or self.title)
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 class InvalidRequestError(MpsError):

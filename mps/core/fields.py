@@ -144,7 +144,9 @@ class Flag(serializers.BooleanField):
 
 
 class Choice(serializers.ChoiceField):
-    """One of a few JSON strings."""
+    """One of a few JSON strings. What was sent instead is not repeated: it may be a secret."""
+
+    default_error_messages = {"invalid_choice": "Not one of the choices."}
 
     def to_internal_value(self, data: Any) -> str:
         """Take a JSON string that is one of the choices."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse_lazy
 
 from mps.core import context, problems
 
@@ -56,3 +57,21 @@ def client_address(request: HttpRequest) -> str:
         return str(ipaddress.ip_address(address))
     except ValueError:
         return ""
+
+
+class ConsolePolicyMiddleware:
+    """Give the console's pages their own content security policy; every other has the strict one.
+
+    Behind `CSPMiddleware` in the list, which writes the header when this has had its say.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self.console = reverse_lazy("admin:index")
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request."""
+        response = self.get_response(request)
+        if request.path_info.startswith(str(self.console)):
+            response._csp_update = settings.MPS_CONSOLE_POLICY  # type: ignore[attr-defined]
+        return response

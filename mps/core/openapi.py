@@ -37,6 +37,7 @@ PROBLEM: dict[str, Any] = {
     },
 }
 PATH_EXAMPLES = {
+    "approval_id": "01a203df-035c-785c-b315-f36ee95e4ad3",
     "card_no": "PPD00000001",
     "endpoint_id": "01a203df-035c-785c-b315-f36ee95e4ad2",
     "external_order_id": "WX20250929001",
@@ -71,6 +72,7 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
         for method, operation in operations.items():
             _add_path_examples(operation)
             _add_empty_body_example(operation)
+            _correct_page_examples(path, operation)
             if path.startswith("/api/"):
                 _add_problems(method, operation)
             else:
@@ -116,6 +118,19 @@ def _add_empty_body_example(operation: dict[str, Any]) -> None:
     for media in operation.get("requestBody", {}).get("content", {}).values():
         if media["schema"] == {"type": "object"}:
             media.setdefault("examples", {"Empty": {"value": {}}})
+
+
+def _correct_page_examples(path: str, operation: dict[str, Any]) -> None:
+    """Show the first of two pages, at this operation's own address."""
+    for response in operation["responses"].values():
+        for media in response.get("content", {}).values():
+            for example in media.get("examples", {}).values():
+                value = example["value"]
+                if isinstance(value, dict) and {"next", "previous"} <= value.keys():
+                    value |= {
+                        "next": f"https://mps.example.com{path}?cursor=cD0xMDA",
+                        "previous": None,
+                    }
 
 
 def _forget_enum_ids(node: Any) -> None:

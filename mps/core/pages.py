@@ -6,6 +6,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils.translation import gettext_lazy as _
 from django.views import defaults
 
 from mps.core import errors, middleware, problems
@@ -18,7 +19,7 @@ class InternalError(errors.MpsError):
 
     code = "INTERNAL_ERROR"
     status = 500
-    title = "Something went wrong on our side; it has been logged."
+    title = _("Something went wrong on our side; it has been logged.")
 
 
 def healthz(request: HttpRequest) -> HttpResponse:

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.translation import override
+from django.utils.translation import gettext, override
 from rest_framework import exceptions
 
 from mps.core import context, errors
@@ -100,6 +100,16 @@ def problem(error: errors.MpsError, *, instance: str = "") -> dict[str, Any]:
     return document
 
 
+def in_readers_language(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a problem document, which may have been stored, as the reader of now reads it.
+
+    What it says is the catalogue's own key; what the catalogue does not know stays English. Its
+    code never changes.
+    """
+    said = {name: text for name in ("title", "detail") if (text := document.get(name))}
+    return {**document, **{name: gettext(text) for name, text in said.items()}}
+
+
 def problem_headers(error: errors.MpsError) -> dict[str, str]:
     """Return the headers that go with an error."""
     headers = {}
@@ -113,7 +123,7 @@ def problem_headers(error: errors.MpsError) -> dict[str, str]:
 def problem_response(request: HttpRequest, error: errors.MpsError) -> HttpResponse:
     """Return an error as a response outside DRF: unknown paths, middleware, defects."""
     return HttpResponse(
-        orjson.dumps(problem(error, instance=request.path)),
+        orjson.dumps(in_readers_language(problem(error, instance=request.path))),
         status=error.status,
         content_type=CONTENT_TYPE,
         headers=problem_headers(error),

@@ -169,9 +169,7 @@ def _with_redis(work: Any) -> int | None:
         answer: int = work(_client())
     except _NO_REDIS as exception:
         _Away.until = time.monotonic() + _REDIS_AWAY_SECONDS
-        _logger.warning(
-            "Redis is away: the database counts guesses", extra={"error": type(exception).__name__}
-        )
+        _logger.warning("Redis is away, the database counts guesses: %s", type(exception).__name__)
         return None
     return answer
 

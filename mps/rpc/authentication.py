@@ -6,7 +6,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from members.selectors import MemberPrincipal, find_member_by_token
-from merchants.selectors import Till, find_till_by_key
+from merchants import authentication as terminals
+from merchants.selectors import Till
 from mps.core import context
 from mps.core.errors import NotAuthenticatedError
 from mps.core.keys import PresentedKey, parse_key
@@ -32,7 +33,11 @@ class RpcAuthentication(BaseAuthentication):
             return None
         scheme, _, bearer = header.partition(" ")
         key = (parse_key(bearer) if scheme.lower() == "bearer" else None) or parse_key(apikey)
-        caller = _find(key) if key else None
+        caller: Caller | None
+        if terminals.is_signature(header):
+            caller = terminals.authenticate_signature(request)
+        else:
+            caller = _find(key) if key else None
         if caller is None:
             raise NotAuthenticatedError
         match caller:
@@ -62,7 +67,7 @@ class ServiceAuthentication(RpcAuthentication):
 def _find(key: PresentedKey) -> Caller | None:
     match key.kind:
         case "t":
-            return find_till_by_key(key)
+            return terminals.authenticate_bearer(key)
         case "m":
             return find_member_by_token(key)
     return selectors.find_service_by_key(key)

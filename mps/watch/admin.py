@@ -43,6 +43,21 @@ class IncidentAdmin(console.LogAdmin):
         return console.badge("closed", _("over"), {"closed": "success"})
 
 
+def _open() -> console.Figure:
+    kinds = list(Incident.objects.open().order_by("opened_at"))
+    return console.Figure(
+        title=_("Open alerts"),
+        value=console.whole(len(kinds)),
+        href=console.rows_url(Incident, closed_at__isnull=True),
+        note=_("nothing is wrong") if not kinds else "",
+        tone="bad" if kinds else "",
+        parts=[(each.get_kind_display(), console.url_of(each)) for each in kinds[:4]],
+    )
+
+
+console.add_figure("watch.view_incident", _open)
+
+
 def _close(incident: Incident, values: dict[str, Any], staff: Any) -> Done:
     services.close_incident(incident_id=incident.id, reason=values["reason"])
     return Done(text=_("The incident is closed: %(name)s.") % {"name": incident})

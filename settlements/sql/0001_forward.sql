@@ -43,6 +43,8 @@ CREATE TABLE settlements_settlement (
 CREATE INDEX settlements_settlement_merchant ON settlements_settlement (merchant_id, id);
 CREATE INDEX settlements_settlement_debt ON settlements_settlement (merchant_id)
     WHERE net < 0 AND carried_to_id IS NULL AND status <> 'failed';
+-- What is not paid yet, for the console.
+CREATE INDEX settlements_settlement_unpaid ON settlements_settlement (status) WHERE status IN ('pending', 'settled');
 CREATE INDEX settlements_settlement_carried_to ON settlements_settlement (carried_to_id) WHERE carried_to_id IS NOT NULL;
 
 -- The claim of one transaction: there is one at most. Written by settlements_generate() only, so the

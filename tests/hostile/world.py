@@ -47,6 +47,7 @@ CODES = {
     "LIMIT_EXCEEDED",
     "QR_EXPIRED_OR_INVALID",
     "CARD_NOT_ACTIVE",
+    "CARD_NOT_EMPTY",
     "CARD_EXPIRED",
     "CARD_TYPE_NOT_SHAREABLE",
     "UNSUPPORTED_CARD_TYPE_FOR_RECHARGE",
@@ -75,6 +76,8 @@ BINDING_PASSWORD = "open sesame 7"
 PIN = "4711"
 # What takes a one-time code, and for what it is.
 _ONE_TIME = {"login_by_code": "sign_in", "reset_password": "reset", "verify_contact": "verify"}
+# Who asks for what the owner of the card cannot.
+_CALLERS = {"join_card": "outsider", "erase_me": "leaver"}
 _numbers = itertools.count(1)
 
 
@@ -169,7 +172,7 @@ class World:
         """Return the headers of a caller who may."""
         headers = {}
         for scheme in operation.schemes:
-            key = self.keys["outsider" if operation.id == "join_card" else scheme]
+            key = self.keys[_CALLERS.get(operation.id, scheme)]
             headers["Authorization"] = f"Bearer {key}"
         if operation.needs_key:
             headers["Idempotency-Key"] = factories.new_key()
@@ -259,6 +262,7 @@ def make_world() -> World:
             "rpcKey": service_key,
             "serviceKey": service_key,
             "outsider": factories.member_token(outsider),
+            "leaver": factories.member_token(factories.make_member()[0]),
         },
     )
 

@@ -49,6 +49,8 @@ def test_me(client):
         "name": "林小美",
         "phone": "0912000222",
         "email": "mei@example.com",
+        "phone_verified": True,
+        "email_verified": True,
         "status": "active",
     }
 

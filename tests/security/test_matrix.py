@@ -66,7 +66,9 @@ def test_who_shows_nothing_or_the_key_of_another_kind_is_refused(
                 name: key
                 for name, key in world.keys.items()
                 # The facade takes all three kinds of key and says itself who may call what.
-                if name not in operation.schemes and name != "outsider" and not operation.is_rpc
+                if name not in operation.schemes
+                and name not in ("outsider", "leaver")
+                and not operation.is_rpc
             },
         }
         if operation.schemes & {"serviceKey", "rpcKey"}:
@@ -188,7 +190,7 @@ def test_what_is_not_asked_for_is_not_taken(database: str) -> None:
         if operation.is_rpc or operation.body is None:
             continue
         (scheme,) = operation.schemes
-        key = world.keys["outsider" if operation.id == "join_card" else scheme]
+        key = world.keys["outsider" if operation.id in ("join_card", "erase_me") else scheme]
         body = {
             **{k: v for k, v in more.items() if k not in operation.fields},
             **world.body(operation),
