@@ -1041,6 +1041,11 @@ def _give_back(
 
     :param status: what the payment becomes when all of it is given back.
     """
+    # Daily limits before accounts, as a charge locks them.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT payments_give_room(%s, %s, %s)", [payment.id, amount, settings.MPS_TIME_ZONE]
+        )
     share = _plan_refund(payment, amount, till)
     refund = _write_transaction(
         now,
@@ -1067,10 +1072,6 @@ def _give_back(
         if payment.voucher_card_id is not None:
             cards.give_voucher_back(card_id=payment.voucher_card_id, tx_id=payment.id)
     payment.save(update_fields=["status", "refunded_total", "refunded_points", "refunded_fee"])
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT payments_give_room(%s, %s, %s)", [payment.id, amount, settings.MPS_TIME_ZONE]
-        )
     audit.record(
         "REFUND_COMPLETED",
         object_type="transaction",

@@ -230,3 +230,23 @@ def test_control_without_the_counters_lock_racing_payments_pass_the_limit(
     )
 
     assert sum(answer.status == 201 for answer in answers) > 3
+
+
+def test_charges_and_refunds_at_once_lock_limits_and_accounts_in_one_order(database: str) -> None:
+    members = [factories.make_member()[0] for _ in range(8)]
+    card = factories.make_prepaid(members[0], "1000.00", fixed_discount=Decimal(1))
+    for member in members[1:]:
+        cards.bind_member(card_id=card.id, member_id=member.id)
+    till = factories.make_till()
+    set_limit(Card, card.id, limit_per_day=Decimal("900.00"))
+    paid = [pay(till, card, member, "20.00") for member in members]
+
+    for _ in range(3):
+        coded = [factories.make_code(card, member) for member in members]
+        answers = run_together(
+            [lambda code=code: factories.charge(till, code, "20.00") for code in coded]
+            + [lambda each=each: refund(till, each, "5.00") for each in paid]
+        )
+        assert {answer.status for answer in answers} == {201}
+
+    assert spent(card.id) == Decimal("20.00") * 8 * 4 - Decimal("5.00") * 8 * 3
