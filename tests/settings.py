@@ -3,7 +3,7 @@
 import base64
 import os
 
-# The browser tests' driver keeps a loop running in the test's thread to the end of the session; what
+# The browser tests' driver keeps a loop running in its thread to the end of the session; what
 # the other tests do in that thread afterwards is not asynchronous for it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 os.environ.setdefault("DATABASE_URL", "postgresql://mps_web:unused@127.0.0.1:1/mps")

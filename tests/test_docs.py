@@ -228,7 +228,8 @@ def test_landing_page_leads_everywhere(settings) -> None:
 
     text = answer.content.decode()
     assert answer.status_code == 200
-    for target in ("/admin/", "/wallet/", "/pos/", "/api/docs/", "/api/schema/", "/healthz"):
+    pages = ("/admin/", "/wallet/", "/pos/", "/shop/", "/api/docs/", "/api/schema/", "/healthz")
+    for target in pages:
         assert f'href="{target}"' in text
     assert demo.STAFF_PASSWORD not in text
     # No assets from anywhere else, no scripts.

@@ -10,7 +10,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Literal
 
-ActorType = Literal["anonymous", "member", "terminal", "service", "staff", "system"]
+ActorType = Literal[
+    "anonymous", "member", "terminal", "service", "staff", "merchant_user", "system"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,5 +9,6 @@ urlpatterns = [
     path("wallet/sw.js", views.wallet_worker, name="wallet-worker"),
     path("wallet/manifest.webmanifest", views.wallet_manifest, name="wallet-manifest"),
     path("pos/", views.till, name="till"),
+    path("shop/", include("mps.pages.shop_urls")),
     path("i18n/", include("django.conf.urls.i18n")),
 ]

@@ -13,7 +13,7 @@ CREATE TABLE audit_event (
     address varchar(45) NOT NULL,
     PRIMARY KEY (id),
     CONSTRAINT audit_event_actor_type_valid CHECK (
-        actor_type IN ('anonymous', 'member', 'terminal', 'service', 'staff', 'system')),
+        actor_type IN ('anonymous', 'member', 'terminal', 'service', 'staff', 'merchant_user', 'system')),
     CONSTRAINT audit_event_action_named CHECK (action ~ '^[A-Z][A-Z_]+$')
 ) PARTITION BY RANGE (id);
 CREATE INDEX audit_event_object ON audit_event (object_id, id);

@@ -30,8 +30,10 @@ Every refusal is a problem document (RFC 9457) of type `application/problem+json
 }
 ```
 
-`code` is what a program looks at: it never changes and is never translated. `request_id` is also in
-the answer's `X-Request-ID` and in the log. Where fields are wrong, `errors` maps each to what is
+`code` is what a program looks at: it never changes and is never translated. `title` is for people,
+in the language of `Accept-Language`: `en`, or `zh-hant` for Traditional Chinese; a stored refusal,
+too, is read in the language of whoever repeats the request. `request_id` is also in the answer's
+`X-Request-ID` and in the log. Where fields are wrong, `errors` maps each to what is
 wrong with it. `instance` is empty in a refusal that is stored under an `Idempotency-Key`, to be
 given again. 429 and 503 come with `Retry-After`.
 

@@ -157,7 +157,7 @@ async function loadSessions() {
 
 function sessionRow(session) {
   const since = t("signed-in-at", { time: showTime(session.created_at) });
-  const row = make("li", "", "", make("span", "row-main", "", make("strong", "", session.current ? `${session.address} (${t("this-device")})` : session.address), make("span", "muted", since)));
+  const row = make("li", "", "", make("span", "row-main", "", make("strong", "", [session.address, session.current ? t("this-device") : ""].filter(Boolean).join(" · ")), make("span", "muted", since)));
   if (!session.current) {
     const end = make("button", "small secondary", t("end-session"));
     end.type = "button";
