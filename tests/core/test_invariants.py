@@ -84,6 +84,20 @@ CORRUPTIONS = {
         "UPDATE payments_transaction SET external_order_id = 'O-1', status = 'completed',"
         " failure_code = '' WHERE type = 'payment'"
     ],
+    "each webhook event belongs to a shop": [
+        "INSERT INTO merchants_webhookevent (merchant_id, type, payload)"
+        " VALUES (uuidv7(), 'ping', '{}')"
+    ],
+    "each webhook delivery has its event and an endpoint of the same shop": [
+        "INSERT INTO merchants_webhookdelivery (event_id, endpoint_id) VALUES (uuidv7(), uuidv7())"
+    ],
+    "a completed top-up is credited, as it was asked for and paid": [
+        "INSERT INTO payments_topup (order_id, provider, card_id, member_id, amount, currency,"
+        " idempotency_key, request_hash, status, tx_id, expires_at, closed_at, payment_id,"
+        " paid_amount, paid_currency) SELECT 'T-1', 'sandbox', id, owner_id, 1, 'TWD', 'k', 'h',"
+        " 'completed', uuidv7(), now(), now(), 'P-1', 1, 'TWD' FROM cards_card"
+        " WHERE card_type = 'PPD'"
+    ],
     "what a limit has counted is what was paid that day, less refunds": [
         "UPDATE payments_spending SET spent = spent + 1"
     ],
