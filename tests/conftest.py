@@ -36,6 +36,15 @@ def django_db_setup() -> None:
     """Nothing of pytest-django's: the template is migrated before Django starts."""
 
 
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Whatever language the test before read, this one reads English."""
+    from django.utils import translation
+
+    with translation.override("en"):
+        yield
+
+
 @pytest.fixture
 def database(unchecked_database: str) -> Iterator[str]:
     """The name of a fresh database; after the test all invariants hold, or the test fails."""
