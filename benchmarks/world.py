@@ -195,8 +195,8 @@ def load_merchants(connection: psycopg.Connection, number: int) -> list[uuid.UUI
         )
         _copy(
             cursor,
-            "merchants_terminalkey (id, terminal_id, secret_hash, sealed_signing_key)",
-            ((uuid.uuid4(), terminal, uuid.uuid4().bytes, b"") for terminal in terminals),
+            "merchants_terminalkey (id, terminal_id, secret_hash, sealed_signing_key, sealed_by)",
+            ((uuid.uuid4(), terminal, uuid.uuid4().bytes, b"", "none") for terminal in terminals),
         )
     return merchants
 
