@@ -11,7 +11,6 @@ from django.db import connection
 from django.db.models import (
     Case,
     CharField,
-    DateTimeField,
     F,
     Func,
     Min,
@@ -27,19 +26,12 @@ from cards import codes, pricing
 from cards.errors import CardNotFoundError
 from cards.models import Binding, Card, CardType, PaymentCode, Tier
 from members.models import Member
+from mps.core.database import DatabaseNow
 from mps.core.errors import NotFoundError
 from mps.core.principals import principal_scope
 
 _NUMBER = re.compile(r"(STD|PPD|COR|VCH)[0-9]{8,11}", re.ASCII)
 _MEMBER_NUMBER = re.compile(r"M[0-9]{8,11}", re.ASCII)
-
-
-class DatabaseNow(Func):
-    """The database's time, which every rule about time asks."""
-
-    function = "core_now"
-    arity = 0
-    output_field = DateTimeField()
 
 
 @dataclass(frozen=True, slots=True)

@@ -499,14 +499,6 @@ def set_binding_password(
         audit.record("BINDING_PASSWORD_SET", object_type="card", object_id=card.number)
 
 
-def may_top_up(*, card_no: str, member_id: UUID) -> bool:
-    """Return whether the member's role on a card lets them top it up. Inside the member's scope.
-
-    :raises CardNotFoundError: there is no such card, or the member has no part in it.
-    """
-    return _require_bound(_which(None, card_no), member_id).role in MAY_TOP_UP
-
-
 # --- payment codes -------------------------------------------------------------------------------
 
 

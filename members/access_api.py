@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from members import access, onetime, selectors, services
-from members.api import MEMBER_EXAMPLE, PROOF_EXAMPLES, MemberOut, MemberView, Moment, ProofInput
+from members.api import MEMBER_EXAMPLE, PROOF_EXAMPLES, MemberOut, MemberView, ProofInput
 from members.models import MemberToken
 from mps.core import api, fields
 
@@ -25,6 +25,12 @@ _SENT = OpenApiExample(
     response_only=True,
     status_codes=["202"],
 )
+_ASKED_FOR_A_CODE = [
+    OpenApiExample(
+        "To a verified phone or e-mail", {"identifier": "0912345678"}, request_only=True
+    ),
+    _SENT,
+]
 
 
 class OneTimeCode(fields.Text):
@@ -41,11 +47,17 @@ class Identifier(fields.Text):
         super().__init__(max_length=selectors.MAX_IDENTIFIER_LENGTH, **kwargs)
 
 
+class WhoInput(serializers.Serializer[Any]):
+    """Whom to send a code to."""
+
+    identifier = Identifier()
+
+
 class TokenOut(serializers.Serializer[services.IssuedToken]):
     """A member token."""
 
     token = serializers.CharField()
-    expires_at = Moment()
+    expires_at = fields.Moment()
 
 
 class SentOut(serializers.Serializer[Any]):
@@ -91,25 +103,17 @@ class ProviderLoginView(Door):
 class LoginCodeView(Door):
     """Ask for a code to sign in with."""
 
-    class Input(serializers.Serializer[Any]):
-        identifier = Identifier()
-
     @extend_schema(
         operation_id="request_login_code",
         tags=["Members"],
         auth=[],
-        request=Input,
+        request=WhoInput,
         responses={202: SentOut},
-        examples=[
-            OpenApiExample(
-                "To a verified phone or e-mail", {"identifier": "0912345678"}, request_only=True
-            ),
-            _SENT,
-        ],
+        examples=_ASKED_FOR_A_CODE,
     )
     def post(self, request: Request) -> Response:
         """Send a code to a verified phone or e-mail. The answer is the same for everybody."""
-        access.request_sign_in_code(**api.read_body(self.Input, request))
+        access.request_sign_in_code(**api.read_body(WhoInput, request))
         return sent()
 
 
@@ -143,25 +147,17 @@ class CodeLoginView(Door):
 class PasswordResetView(Door):
     """Ask for a code to set another password with."""
 
-    class Input(serializers.Serializer[Any]):
-        identifier = Identifier()
-
     @extend_schema(
         operation_id="request_password_reset",
         tags=["Members"],
         auth=[],
-        request=Input,
+        request=WhoInput,
         responses={202: SentOut},
-        examples=[
-            OpenApiExample(
-                "To a verified phone or e-mail", {"identifier": "0912345678"}, request_only=True
-            ),
-            _SENT,
-        ],
+        examples=_ASKED_FOR_A_CODE,
     )
     def post(self, request: Request) -> Response:
         """Send a code to a verified phone or e-mail. The answer is the same for everybody."""
-        access.request_password_reset(**api.read_body(self.Input, request))
+        access.request_password_reset(**api.read_body(WhoInput, request))
         return sent()
 
 
@@ -278,8 +274,8 @@ class SessionsView(MemberView):
     class Output(serializers.Serializer[Any]):
         class Session(serializers.Serializer[MemberToken]):
             id = serializers.UUIDField()
-            created_at = Moment()
-            expires_at = Moment()
+            created_at = fields.Moment()
+            expires_at = fields.Moment()
             address = serializers.CharField()
             current = serializers.BooleanField()
 

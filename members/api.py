@@ -1,6 +1,5 @@
 """What members' apps call: sign in and out, profile, external identities."""
 
-from datetime import UTC
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -27,13 +26,6 @@ MEMBER_EXAMPLE = {
 }
 
 
-class Moment(serializers.DateTimeField):
-    """A time as the API writes it: RFC 3339, UTC, microseconds."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(format="%Y-%m-%dT%H:%M:%S.%fZ", default_timezone=UTC, **kwargs)
-
-
 class MemberOut(serializers.Serializer[Member]):
     """A member as they see themselves."""
 
@@ -44,7 +36,7 @@ class MemberOut(serializers.Serializer[Member]):
     phone_verified = serializers.SerializerMethodField()
     email_verified = serializers.SerializerMethodField()
     status = serializers.ChoiceField(choices=Member.Status.choices)
-    created_at = Moment()
+    created_at = fields.Moment()
 
     def get_phone_verified(self, member: Member) -> bool:
         """Return whether the phone was proved to be theirs."""
@@ -108,7 +100,7 @@ class LoginView(ApiView):
 
     class Output(serializers.Serializer[services.IssuedToken]):
         token = serializers.CharField()
-        expires_at = Moment()
+        expires_at = fields.Moment()
 
     @extend_schema(
         operation_id="login",
@@ -213,7 +205,7 @@ class IdentityOut(serializers.Serializer[Any]):
 
     provider = serializers.CharField()
     external_id = serializers.CharField()
-    created_at = Moment()
+    created_at = fields.Moment()
 
 
 class IdentitiesView(MemberView):

@@ -17,6 +17,7 @@ from merchants.api import PosView
 from merchants.selectors import Till
 from mps.core import fields, money, problems
 from mps.core.api import NewestFirst, read_body
+from mps.core.days import show_time
 from mps.core.errors import InvalidRequestError, NotFoundError
 from payments import charging, documents, selectors, services
 from payments.errors import IdempotencyKeyRequiredError
@@ -357,7 +358,7 @@ class ValidateView(PosView):
                 "card_no": selectors.mask_card_number(card.card_no),
                 "tier": card.tier,
                 "discount_rate": money.show_rate(rate),
-                "expires_at": documents.show_time(card.code_expires_at),
+                "expires_at": show_time(card.code_expires_at),
             }
         )
 

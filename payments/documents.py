@@ -4,7 +4,7 @@ The bodies of answers, built in one place.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +12,7 @@ from django.conf import settings
 from cards import pricing
 from merchants import selectors as merchants
 from mps.core import problems
+from mps.core.days import show_time
 from mps.core.money import show_money, show_rate
 from payments.charging import BALANCE, ChargeRequest
 from payments.errors import AwaitingMemberError
@@ -35,11 +36,6 @@ CHARGE_FIELDS = (
     "balance_after",
     "created_at",
 )
-
-
-def show_time(moment: datetime) -> str:
-    """Write a time as the API does: RFC 3339, UTC, microseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def charge_answer(

@@ -38,6 +38,7 @@ from members.models import Member
 from mps.audit import services as audit
 from mps.core import context, principals, problems
 from mps.core.database import DatabaseNow
+from mps.core.days import show_time
 from mps.core.errors import (
     AlreadyExistsError,
     InvalidAmountError,
@@ -49,7 +50,6 @@ from mps.core.errors import (
 )
 from mps.core.money import show_money
 from payments import idempotency, providers, services
-from payments.documents import show_time
 from payments.errors import LimitExceededError
 from payments.idempotency import Answer
 from payments.models import TopUp, Transaction
@@ -58,7 +58,6 @@ from payments.providers.base import NewOrder, OpenedOrder, Outcome, Provider, Re
 
 logger = logging.getLogger(__name__)
 
-MAY_TOP_UP = {Binding.Role.OWNER, Binding.Role.ADMIN}
 TOPPED_UP = {CardType.PREPAID, CardType.CORPORATE}
 # What a provider did not take, and what it was paid otherwise than asked.
 REFUSED_BY_PROVIDER = "REFUSED_BY_PROVIDER"
@@ -196,7 +195,7 @@ def _require_may_top_up(binding: Binding, amount: Decimal) -> None:
     asking = Member.objects.get(id=binding.member_id)
     if asking.status == Member.Status.SUSPENDED or not owner_is_active(card.id):
         raise MemberSuspendedError
-    if binding.role not in MAY_TOP_UP:
+    if binding.role not in cards.MAY_TOP_UP:
         raise PermissionDeniedError
     if (
         card.status == Card.Status.EXPIRED

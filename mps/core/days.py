@@ -1,9 +1,9 @@
-"""A span of days, as reports take it."""
+"""How times are written, and spans of days read."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,11 @@ from mps.core.errors import InvalidRequestError
 MAX_DAYS = 92
 _YEARS = range(2000, 2101)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def show_time(moment: datetime) -> str:
+    """Write a time as the API does: RFC 3339, UTC, microseconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ it.
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from mps.core import errors, money
+from mps.core import days, errors, money
 
 _ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
@@ -105,7 +105,7 @@ class Moment(serializers.Field):  # type: ignore[type-arg]
 
     def to_representation(self, value: datetime) -> str:
         """Write a time."""
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return days.show_time(value)
 
 
 @extend_schema_field(

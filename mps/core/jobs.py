@@ -24,7 +24,7 @@ from uuid import UUID
 
 from celery import shared_task
 from django.db import DatabaseError, connection
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from mps.core import context, principals
 from mps.core.database import DatabaseNow
@@ -35,8 +35,9 @@ logger = logging.getLogger(__name__)
 # How long a run is believed to live without a sign of life, and how often it gives one.
 LEASE_SECONDS = 60
 RENEW_SECONDS = 15
-# As core_purge_job_runs() has it.
+# As core_purge_job_runs() has it, which keeps the newest run of each job, too.
 KEEP_RUNS = timedelta(days=90)
+KEEP_GOOD_RUNS = timedelta(days=7)
 ALREADY_RUNNING = "already running"
 _MAX_RESULT = 2000
 
@@ -92,15 +93,16 @@ def job(name: str) -> Callable[[Callable[[], Result]], Any]:
 
 
 def purge_runs() -> int:
-    """Forget runs older than 90 days; return how many."""
+    """Forget runs of a week ago that went well, others after 90 days; return how many."""
     return int(_call("SELECT core_purge_job_runs()"))
 
 
 def old_runs() -> QuerySet[JobRun]:
     """Return what `purge_runs` would forget now. Inside a scope."""
-    return JobRun.objects.filter(started_at__lt=DatabaseNow() - KEEP_RUNS).exclude(
-        outcome=JobRun.Outcome.RUNNING
-    )
+    later = JobRun.objects.filter(name=OuterRef("name"), id__gt=OuterRef("id"))
+    good = Q(outcome=JobRun.Outcome.OK, started_at__lt=DatabaseNow() - KEEP_GOOD_RUNS)
+    old = Q(started_at__lt=DatabaseNow() - KEEP_RUNS) & ~Q(outcome=JobRun.Outcome.RUNNING)
+    return JobRun.objects.filter(good | old, Exists(later))
 
 
 # --- inside ---------------------------------------------------------------------------------------

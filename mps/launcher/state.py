@@ -103,10 +103,10 @@ def save(path: Path, state: State) -> None:
     write_private(path / _FILE_NAME, content, owner=path)
 
 
-def generate(*, id_prefix: str = "") -> State:
+def generate() -> State:
     """Make the state of a new data folder: random passwords and secrets, no ports yet."""
     return State(
-        id=id_prefix + secrets.token_hex(8),
+        id=secrets.token_hex(8),
         home=None,
         postgres_port=0,
         redis_port=0,

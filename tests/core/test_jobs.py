@@ -166,18 +166,25 @@ def test_a_job_holds_no_database_transaction(database: str) -> None:
 
 
 def test_only_old_runs_are_purged(database: str) -> None:
-    for name in ("old", "young"):
-        jobs.run(f"test.{name}", lambda: None)
-    execute(
-        "UPDATE core_jobrun SET started_at = now() - interval '91 days' WHERE name = 'test.old'"
-    )
-    execute(
-        "UPDATE core_jobrun SET started_at = now() - interval '89 days' WHERE name = 'test.young'"
-    )
+    ages = {"good": (8, 6), "failed": (91, 89), "newest": (92, 91)}
+    for name, days in ages.items():
+        for age in days:
+            jobs.run(f"test.{name}", lambda: None)
+            execute(
+                "UPDATE core_jobrun SET started_at = now() - make_interval(days => %s), error = %s,"
+                " outcome = CASE name WHEN 'test.failed' THEN 'failed' ELSE outcome END"
+                " WHERE id = (SELECT max(id::text)::uuid FROM core_jobrun)",
+                [age, str(age)],
+            )
+    with principal_scope("platform_admin"):
+        old = {run.error for run in jobs.old_runs()}
 
-    assert jobs.purge_runs() == 1
+    assert jobs.purge_runs() == 3
 
-    assert [row[0] for row in runs()] == ["test.young"]
+    assert old == {"8", "91", "92"}
+    with principal_scope("platform_admin"):
+        left = {run.error for run in JobRun.objects.all()}
+    assert left == {"6", "89", "91"}
 
 
 def test_nobody_writes_runs_past_the_frame(database: str) -> None:

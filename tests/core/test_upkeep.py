@@ -178,14 +178,16 @@ def test_job_purge_forgets_sessions_that_ran_out_and_old_runs(
         session = SessionStore()
         session.set_expiry(seconds)
         session.create()
-    jobs.run("test.old", lambda: None)
+    for _ in range(2):
+        jobs.run("test.old", lambda: None)
     execute("UPDATE core_jobrun SET started_at = now() - interval '91 days'")
     assert run("purge", "--dry-run") == "4 would be deleted.\n"
 
     assert mps.core.tasks.purge() == 4
 
     assert Session.objects.count() == 1
-    assert fetch("SELECT array_agg(name::text) FROM core_jobrun") == ["core.purge"]
+    left = fetch("SELECT array_agg(name::text ORDER BY name) FROM core_jobrun")
+    assert left == ["core.purge", "test.old"]
     assert run("purge") == "0 deleted.\n"
 
 

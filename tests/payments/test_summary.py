@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mps.core import principals
+from mps.core.days import show_time
 from payments import documents, selectors
 from payments import services as payments
 from tests import factories
@@ -111,4 +112,4 @@ def test_an_order_shows_its_payment_rather_than_its_failures(database: str) -> N
     ],
 )
 def test_times_are_shown_in_utc(moment: datetime, shown: str) -> None:
-    assert documents.show_time(moment) == shown
+    assert show_time(moment) == shown
