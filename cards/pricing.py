@@ -58,7 +58,8 @@ def price(
             exact *= 1 - voucher.value / 100
         else:
             exact -= voucher.value
-    return Price(amount, rate, max(round_money(exact), Decimal("0.00")))
+    # Not negative before it is rounded: -0.004 would become -0.00.
+    return Price(amount, rate, round_money(max(exact, Decimal(0))))
 
 
 def card_rate(

@@ -74,6 +74,7 @@ def test_the_best_single_discount_of_a_card(card_type, fixed, tier, corporate, e
         ("100.00", "0.95", ("amount", "15"), "80.00"),
         ("10.00", "0.95", ("amount", "15"), "0.00"),
         ("10.00", "1", ("percent", "100"), "0.00"),
+        ("1.00", "0.9960", ("amount", "1"), "0.00"),  # -0.004: never -0.00
         ("9999999.99", "1", None, "9999999.99"),
     ],
 )

@@ -257,6 +257,7 @@ def test_fresh_start_begins_empty_and_reset_leaves_nothing(tmp_path: Path) -> No
 
 def test_servers_for_tests_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(embedded, "_MEMORY", tmp_path / "none")
     abandoned = tmp_path / "mps-test-abandoned"
     abandoned.mkdir()
     os.utime(abandoned, (0, 0))
@@ -265,7 +266,8 @@ def test_servers_for_tests_leave_nothing(tmp_path: Path, monkeypatch: pytest.Mon
 
     with embedded.servers_for_tests() as current:
         settings = _settings(current)
-        [folder] = [each for each in tmp_path.iterdir() if each != recent]
+        folders = [each for each in tmp_path.iterdir() if each != recent]
+        [folder] = [each for each in folders if not each.name.endswith("-servers")]
         home = embedded.home(folder, current)
         assert home.exists()
 
@@ -273,6 +275,21 @@ def test_servers_for_tests_leave_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     assert (settings["fsync"], settings["synchronous_commit"]) == ("off", "on")
     assert list(tmp_path.iterdir()) == [recent]
     assert not home.exists()
+
+
+@pytest.mark.parametrize("roomy", [True, False])
+def test_servers_for_tests_live_in_memory_if_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, roomy: bool
+) -> None:
+    memory, disk = tmp_path / "memory", tmp_path / "disk"
+    for folder in (memory, disk):
+        folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(disk))
+    monkeypatch.setattr(embedded, "_MEMORY", memory)
+    free = shutil.disk_usage(memory).free
+    monkeypatch.setattr(embedded, "_MEMORY_BYTES", free // 2 if roomy else free * 2)
+
+    assert embedded._scratch() == (memory if roomy else disk)
 
 
 def test_postgres_programs_run(data_dir: Path) -> None:
