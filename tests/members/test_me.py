@@ -82,8 +82,8 @@ def test_change_profile(client):
     [(_, actor, number, context)] = events("PROFILE_CHANGED")
     assert (actor, number) == (member.number, member.number)
     assert json.loads(context) == {
-        "before": {"name": "Mei", "phone": "09…33", "email": None},
-        "after": {"name": "Mei Lin", "phone": "09…21", "email": "n…@example.com"},
+        "before": {"name": "M…", "phone": "09…33", "email": None},
+        "after": {"name": "M…", "phone": "09…21", "email": "n…@example.com"},
     }
     assert log_in(client, "new@example.com", factories.PASSWORD).status_code == 200
     assert log_in(client, "0912000333", factories.PASSWORD).status_code == 401
