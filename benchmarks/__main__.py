@@ -13,14 +13,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from benchmarks import servers
+from benchmarks.servers import ROOT
 from mps.launcher import embedded
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 CONNECTIONS = 16
 WORKERS = 2
@@ -32,53 +32,41 @@ def main() -> None:
     parser.add_argument("--charges", type=int, default=6000, help="charges a measurement")
     parser.add_argument("--codes", type=int, default=100_000, help="live codes of the large run")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mps-bench-") as folder:
-        try:
-            with embedded.servers(Path(folder) / "data") as state:
-                os.environ.update(state.environment())
-                os.environ["DJANGO_SETTINGS_MODULE"] = "mps.settings"
-                _say("preparing the database ...")
-                _manage("prepare")
-                rows = _measure(options.charges, options.codes)
-        finally:
-            embedded.reset(Path(folder) / "data")
+    with servers.prepared_database() as connection:
+        rows = _measure(connection, options.charges, options.codes)
     _print_table(rows)
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     path.write_text(json.dumps(rows, indent=2) + "\n")
-    _say(f"written to {path.relative_to(ROOT)}")
+    servers.say(f"written to {path.relative_to(ROOT)}")
 
 
-def _measure(charges: int, codes: int) -> list[dict[str, Any]]:
-    import django
-
-    django.setup()
+def _measure(connection: psycopg.Connection[Any], charges: int, codes: int) -> list[dict[str, Any]]:
     from benchmarks import rotation, world
     from merchants import services as merchants
 
     shop = merchants.create_merchant(code="BENCH", name="Bench")
     _terminal, key = merchants.create_terminal(merchant_id=shop.id, name="Till")
     warm = charges // 10
-    with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as connection:
-        _say(f"loading {charges + warm:,} cards ...")
-        few = world.load_cards(connection, charges + warm)
-        connection.execute((ROOT / "benchmarks" / "limit.sql").read_text())
-        connection.execute("VACUUM ANALYZE")
-        _say("measuring the limit ...")
-        limit = _run_limit(connection, shop, charges)
-        few = world.renew_codes(connection, few)
-        with _server() as port:
-            _say("measuring charges ...")
-            small = _run_charges(port, key, few.codes, warm)
-        _say(f"loading {codes:,} cards with live codes ...")
-        world.load_cards(connection, codes)
-        few = world.renew_codes(connection, few)
-        connection.execute("VACUUM ANALYZE")
-        with _server() as port:
-            _say("measuring charges again ...")
-            large = _run_charges(port, key, few.codes, warm)
-        _say("measuring the rotation of codes ...")
-        rotated = rotation.measure(connection)
+    servers.say(f"loading {charges + warm:,} cards ...")
+    few = world.load_cards(connection, charges + warm)
+    connection.execute((ROOT / "benchmarks" / "limit.sql").read_text())
+    connection.execute("VACUUM ANALYZE")
+    servers.say("measuring the limit ...")
+    limit = _run_limit(connection, shop, charges)
+    few = world.renew_codes(connection, few)
+    with _server() as port:
+        servers.say("measuring charges ...")
+        small = _run_charges(port, key, few.codes, warm)
+    servers.say(f"loading {codes:,} cards with live codes ...")
+    world.load_cards(connection, codes)
+    few = world.renew_codes(connection, few)
+    connection.execute("VACUUM ANALYZE")
+    with _server() as port:
+        servers.say("measuring charges again ...")
+        large = _run_charges(port, key, few.codes, warm)
+    servers.say("measuring the rotation of codes ...")
+    rotated = rotation.measure(connection)
     return [
         {"what": "limit: one SQL function, 16 connections", "per_second": limit, "ratio": 1.0},
         {**small, "what": "charges over HTTP", "ratio": small["per_second"] / limit},
@@ -172,10 +160,6 @@ def _server() -> Iterator[int]:
         process.wait(30)
 
 
-def _manage(command: str) -> None:
-    subprocess.run([sys.executable, "manage.py", command], cwd=ROOT, check=True)
-
-
 def _print_table(rows: list[dict[str, Any]]) -> None:
     print(f"{'what':<48} {'per s':>8} {'ratio':>6} {'p50 ms':>8} {'p99 ms':>8} {'p99/p50':>8}")
     from benchmarks import rotation
@@ -194,10 +178,6 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         if "against_few_codes" in row:
             print(f"with many live codes against few: {row['against_few_codes']:.2f}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,13 @@ commits batch by batch.
 """
 
 import argparse
-import os
 import statistics
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from mps.launcher import embedded
+from benchmarks import servers
 
 ROUNDS = 3
 BUDGET = 3.0
@@ -26,27 +23,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rotation", description=__doc__)
     parser.add_argument("--cards", type=int, default=100_000, help="shared cards with a live code")
     options = parser.parse_args()
-    from benchmarks.__main__ import _manage, _say
+    with servers.prepared_database() as owner:
+        from benchmarks import world
 
-    with tempfile.TemporaryDirectory(prefix="mps-bench-") as folder:
-        try:
-            with embedded.servers(Path(folder) / "data") as state:
-                os.environ.update(state.environment())
-                os.environ["DJANGO_SETTINGS_MODULE"] = "mps.settings"
-                _say("preparing the database ...")
-                _manage("prepare")
-                import django
-
-                django.setup()
-                from benchmarks import world
-
-                with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as owner:
-                    _say(f"loading {options.cards:,} cards ...")
-                    world.load_cards(owner, options.cards)
-                    _say("measuring ...")
-                    print(line(measure(owner)))
-        finally:
-            embedded.reset(Path(folder) / "data")
+        servers.say(f"loading {options.cards:,} cards ...")
+        world.load_cards(owner, options.cards)
+        servers.say("measuring ...")
+        print(line(measure(owner)))
 
 
 def measure(connection: psycopg.Connection[Any]) -> dict[str, Any]:

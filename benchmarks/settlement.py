@@ -6,16 +6,13 @@ database transaction. What it takes without the claims, adding up alone, is show
 """
 
 import argparse
-import os
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from mps.launcher import embedded
+from benchmarks import servers
 
 BUDGET = 3.0
 # A mix as shops have it: payments with their fee, refunds, cash top-ups, payments in cash.
@@ -76,25 +73,11 @@ def main() -> None:
     parser.add_argument("--transactions", type=int, default=1_000_000)
     parser.add_argument("--shops", type=int, default=50)
     options = parser.parse_args()
-    from benchmarks.__main__ import _manage, _say
-
-    with tempfile.TemporaryDirectory(prefix="mps-bench-") as folder:
-        try:
-            with embedded.servers(Path(folder) / "data") as state:
-                os.environ.update(state.environment())
-                os.environ["DJANGO_SETTINGS_MODULE"] = "mps.settings"
-                _say("preparing the database ...")
-                _manage("prepare")
-                import django
-
-                django.setup()
-                with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as owner:
-                    _say(f"loading {options.transactions:,} transactions ...")
-                    shops = load(owner, options.transactions, options.shops)
-                    _say("measuring ...")
-                    print(line(measure(owner, shops)))
-        finally:
-            embedded.reset(Path(folder) / "data")
+    with servers.prepared_database() as owner:
+        servers.say(f"loading {options.transactions:,} transactions ...")
+        shops = load(owner, options.transactions, options.shops)
+        servers.say("measuring ...")
+        print(line(measure(owner, shops)))
 
 
 def load(connection: psycopg.Connection[Any], number: int, shops: int) -> list[Any]:
