@@ -18,12 +18,13 @@ from payments import sandbox_pages
 SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer]
 
 urlpatterns = [
-    path("", landing),
+    # First: tills ask most.
+    path("api/v1/", include("payments.urls")),
+    path("api/v1/", include("cards.urls")),
     path("api/v1/", include("members.urls")),
     path("api/v1/", include("merchants.urls")),
-    path("api/v1/", include("cards.urls")),
-    path("api/v1/", include("payments.urls")),
     path("api/v1/", include("settlements.urls")),
+    path("", landing),
     path(
         "api/schema/", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), name="schema"
     ),

@@ -68,7 +68,7 @@ class ApiView(APIView):
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
-        """Finish the answer; a content security policy is for pages, and this is data."""
+        """Finish the answer: data, no page; see `ContentPolicyMiddleware`."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response._csp_exempt = True  # type: ignore[attr-defined]
         return response

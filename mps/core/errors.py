@@ -29,6 +29,11 @@ class MpsError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
     @property
+    def says_more(self) -> bool:
+        """Whether there is more to say than the title."""
+        return bool(self._detail)
+
+    @property
     def detail(self) -> str:
         """What is to be said beyond the title, else the title: in the language of whoever reads it,
         not of whoever raised it.

@@ -3,14 +3,18 @@
 import ipaddress
 import re
 from collections.abc import Callable
+from functools import cached_property
 
 import structlog
+from csp.middleware import CSPMiddleware
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse_lazy
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
 
 from mps.core import context, problems
 
+# Data is no page: it loads nothing, and nobody frames it.
+_POLICY_OF_DATA = "default-src 'none'; frame-ancestors 'none'"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 
@@ -59,19 +63,20 @@ def client_address(request: HttpRequest) -> str:
         return ""
 
 
-class ConsolePolicyMiddleware:
-    """Give the console's pages their own content security policy; every other has the strict one.
+class ContentPolicyMiddleware(CSPMiddleware):
+    """Write the content security policy: of data, of the console's pages, of all other pages."""
 
-    Behind `CSPMiddleware` in the list, which writes the header when this has had its say.
-    """
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-        self.console = reverse_lazy("admin:index")
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer the request."""
-        response = self.get_response(request)
-        if request.path_info.startswith(str(self.console)):
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        """Write the header."""
+        if getattr(response, "_csp_exempt", False):
+            response["Content-Security-Policy"] = _POLICY_OF_DATA
+            return response
+        if request.path_info.startswith(self._console):
             response._csp_update = settings.MPS_CONSOLE_POLICY  # type: ignore[attr-defined]
-        return response
+        return super().process_response(request, response)
+
+    @cached_property
+    def _console(self) -> str:
+        return reverse("admin:index")

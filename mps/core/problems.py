@@ -1,5 +1,6 @@
 """One renderer for everything that goes wrong: RFC 9457 problem documents."""
 
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -85,19 +86,31 @@ def problem(error: errors.MpsError, *, instance: str = "") -> dict[str, Any]:
 
     In English, whatever the reader's language: it may be stored.
     """
-    with override("en"):
-        document: dict[str, Any] = {
-            "type": f"urn:mps:error:{error.code}",
-            "title": str(error.title),
-            "status": error.status,
-            "detail": str(error.detail),
-            "instance": instance,
-            "code": error.code,
-            "request_id": context.current().request_id,
-        }
+    kind: Any = type(error)
+    title = _english_title(kind)
+    if error.says_more:
+        with override("en"):
+            detail = error.detail
+    else:
+        detail = title
+    document: dict[str, Any] = {
+        "type": f"urn:mps:error:{error.code}",
+        "title": title,
+        "status": error.status,
+        "detail": detail,
+        "instance": instance,
+        "code": error.code,
+        "request_id": context.current().request_id,
+    }
     if error.errors:
         document["errors"] = error.errors
     return document
+
+
+@cache
+def _english_title(kind: Any) -> str:
+    with override("en"):
+        return str(kind.title)
 
 
 def in_readers_language(document: dict[str, Any]) -> dict[str, Any]:
