@@ -141,6 +141,9 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 if env.str("DATABASE_OWNER_URL", default=""):
     DATABASES["owner"] = _database(env.str("DATABASE_OWNER_URL"))
+# Reports over many days read there, if it is set; see `principals.reporting_cursor()`.
+if env.str("DATABASE_REPLICA_URL", default=""):
+    DATABASES["replica"] = _database(env.str("DATABASE_REPLICA_URL"))
 DATABASE_ROUTERS: list[str] = []
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from django.db import connection
-
+from mps.core import principals
 from mps.core.days import Days
 
 # What took effect. A top-up that was taken back the same day is none; ids are made a little after
@@ -75,13 +74,13 @@ class FailureLine:
 
 def daily(days: Days) -> list[DailyLine]:
     """Return payments, refunds and top-ups by day, shop and method, by day."""
-    with connection.cursor() as cursor:
+    with principals.reporting_cursor() as cursor:
         cursor.execute(_DAILY, days.bounds)
         return [DailyLine(*row) for row in cursor.fetchall()]
 
 
 def failure_reasons(days: Days) -> list[FailureLine]:
     """Return why payments failed, the most frequent reason first."""
-    with connection.cursor() as cursor:
+    with principals.reporting_cursor() as cursor:
         cursor.execute(_FAILURES, days.bounds)
         return [FailureLine(*row) for row in cursor.fetchall()]

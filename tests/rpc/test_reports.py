@@ -4,8 +4,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
@@ -15,6 +17,7 @@ from payments import services as payments
 from tests import factories
 from tests.console.conftest import enter, staff_client
 from tests.rpc.conftest import token_of
+from tests.servers import TEMPLATE
 from tests.settlements import helpers
 from tests.settlements.past import Past, Purse, Shop, owner
 from tests.snapshots import execute
@@ -229,3 +232,23 @@ def test_reports_are_for_staff_who_may_see_what_they_are_about(database: str) ->
     assert clerk.get("/admin/reports/code-usage").status_code == 403
     assert Client().get("/admin/reports/daily").status_code == 302
     assert clerk.get("/admin/reports/other").status_code == 404
+
+
+def test_reports_are_read_on_the_replica(
+    shop: Any, service_key: str, database: str, superuser: psycopg.Connection
+) -> None:
+    """A copy that lags far behind: what is read there is nothing yet."""
+    copy = f"{database}_copy"
+    superuser.execute(f'CREATE DATABASE "{copy}" TEMPLATE {TEMPLATE} STRATEGY file_copy')
+    superuser.execute(f'GRANT CONNECT ON DATABASE "{copy}" TO mps_web')
+    assert all(lines(service_key, report) for report in PATHS)
+    connections.databases["replica"] = {**connections.databases["default"], "NAME": copy}
+    try:
+        assert [lines(service_key, report) for report in PATHS] == [[], [], []]
+        with connections["replica"].cursor() as cursor:
+            cursor.execute("SELECT current_setting('role')")
+            assert cursor.fetchone() == ("none",)
+    finally:
+        connections["replica"].close()
+        del connections["replica"], connections.databases["replica"]
+        superuser.execute(f'DROP DATABASE "{copy}" WITH (FORCE)')
