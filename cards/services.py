@@ -817,7 +817,10 @@ def _issue(
     binding_password: str = "",
     expires_at: datetime | None = None,
 ) -> Card:
-    """Write a card with its accounts and its owner's binding. Inside a scope."""
+    """Write a card with its accounts and its owner's binding. Inside a scope.
+
+    :raises InvalidRequestError: its time would be over already.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT cards_next_number(%s)", [card_type])
         number = cursor.fetchone()[0]
@@ -840,6 +843,8 @@ def _issue(
             else None
         ),
     )
+    if expires_at and Card.objects.filter(id=card.id, expires_at__lte=DatabaseNow()).exists():
+        raise errors.InvalidRequestError(errors={"expires_at": ["In the future."]})
     Binding.objects.create(card=card, member_id=owner_id, role=Binding.Role.OWNER)
     return card
 

@@ -45,15 +45,15 @@ def write_limits(held: Limited, **limits: Decimal | None) -> dict[str, Any]:
 def require_limits(**limits: Decimal | None) -> None:
     """Check limits by the names of their fields; None means none.
 
-    :raises InvalidRequestError: one is negative, too great, or has more than two decimals.
+    :raises InvalidRequestError: one is not above zero, too great, or has more than two decimals.
     """
     wrong = {
-        name: ["From 0.00 up, with at most two decimals; null for no limit."]
+        name: ["Above 0.00, with at most two decimals; null for no limit."]
         for name, value in limits.items()
         if value is not None
         and not (
             value.is_finite()
-            and 0 <= value <= settings.MPS_MAX_AMOUNT
+            and 0 < value <= settings.MPS_MAX_AMOUNT
             and value == value.quantize(CENT)
         )
     }

@@ -1,5 +1,6 @@
 """What cards' services refuse, and that nothing moved then."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import uuid4
 
@@ -57,6 +58,7 @@ def test_a_voucher_has_terms_that_make_sense(database: str) -> None:
         ({"value": Decimal("NaN")}, "value"),
         ({"min_spend": Decimal("-0.01")}, "min_spend"),
         ({"min_spend": Decimal("NaN")}, "min_spend"),
+        ({"expires_at": datetime(2025, 1, 1, tzinfo=UTC)}, "expires_at"),
     ):
         with pytest.raises(errors.InvalidRequestError) as refused:
             services.issue_voucher_card(**{**good, **wrong})

@@ -38,6 +38,7 @@ def test_limits_are_amounts_and_come_with_a_reason(database: str) -> None:
     ):
         for field, value in (
             ("limit_per_payment", Decimal("-0.01")),
+            ("limit_per_payment", Decimal("0.00")),
             ("limit_per_payment", Decimal("0.001")),
             ("limit_per_day", Decimal("NaN")),
             ("limit_per_day", Decimal(10**9)),
