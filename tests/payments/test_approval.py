@@ -1,14 +1,21 @@
 """A payment above the threshold waits for its member (202 AWAITING_MEMBER)."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
+from django.db import connections
 from django.test import Client
 
 from cards import services as cards
 from members import pins
-from payments import approvals
+from mps.core.principals import principal_scope
+from payments import approvals, services
+from payments.errors import ApprovalExpiredError
+from payments.models import Approval
 from tests import factories
 from tests.concurrency.racing import run_together
 from tests.snapshots import execute, fetch
@@ -163,6 +170,63 @@ def test_approving_too_late_is_not_found(shop: Shop) -> None:
 
     assert late.status_code == 404
     assert balance(shop) == Decimal("500.00")
+
+
+def test_time_that_runs_out_while_approving_is_too_late(shop: Shop) -> None:
+    """Between the look at what waits and the charge; the till is told by its next question."""
+    code = shop.code()
+    shop.post_charge(code)
+    with principal_scope("merchant_api", shop.till.merchant_id):
+        approval = Approval.objects.get()
+    pass_time()
+
+    with pytest.raises(ApprovalExpiredError):
+        services.charge_approved(
+            till=shop.till, approval=approval, code=shop.code(), voucher_code=""
+        )
+
+    assert balance(shop) == Decimal("500.00")
+    assert shop.post_charge(code).json()["code"] == "APPROVAL_EXPIRED"
+
+
+def test_questions_that_meet_as_it_closes_get_one_answer(
+    shop: Shop, database: str, superuser: psycopg.Connection
+) -> None:
+    code = shop.code()
+    shop.post_charge(code)
+    pass_time()
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("BEGIN; SELECT id FROM payments_approval FOR UPDATE")
+        with ThreadPoolExecutor(2) as pool:
+            asked = [pool.submit(ask_and_hang_up, shop, code) for _ in range(2)]
+            wait_for_locks(superuser, database, 2)
+            cursor.execute("COMMIT")
+            answers = [each.result() for each in asked]
+
+    assert [each[0] for each in answers] == [409, 409]
+    assert answers[0][1] == answers[1][1]
+    assert answers[0][1]["code"] == "APPROVAL_EXPIRED"
+    closed = "SELECT count(*) FROM payments_transaction WHERE failure_code = 'APPROVAL_EXPIRED'"
+    assert fetch(closed) == 1
+
+
+def ask_and_hang_up(shop: Shop, code: str) -> tuple[int, dict[str, Any]]:
+    try:
+        answer = shop.post_charge(code)
+        return answer.status_code, answer.json()
+    finally:
+        connections["default"].close()
+
+
+def wait_for_locks(superuser: psycopg.Connection, database: str, number: int) -> None:
+    """Wait until so many of a database's sessions wait for a lock."""
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+    )
+    deadline = time.monotonic() + 4
+    while superuser.execute(waiting, [database]).fetchone()[0] < number:
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.02)
 
 
 def test_what_changed_meanwhile_counts(shop: Shop) -> None:
