@@ -5,13 +5,8 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,14 +50,14 @@ def _measure(connection: psycopg.Connection[Any], charges: int, codes: int) -> l
     servers.say("measuring the limit ...")
     limit = _run_limit(connection, shop, charges)
     few = world.renew_codes(connection, few)
-    with _server() as port:
+    with servers.web_server(WORKERS) as port:
         servers.say("measuring charges ...")
         small = _run_charges(port, key, few.codes, warm)
     servers.say(f"loading {codes:,} cards with live codes ...")
     world.load_cards(connection, codes)
     few = world.renew_codes(connection, few)
     connection.execute("VACUUM ANALYZE")
-    with _server() as port:
+    with servers.web_server(WORKERS) as port:
         servers.say("measuring charges again ...")
         large = _run_charges(port, key, few.codes, warm)
     servers.say("measuring the rotation of codes ...")
@@ -135,29 +130,6 @@ def _run_charges(port: int, key: str, codes: list[str], warm: int) -> dict[str, 
         "p99_ms": result.percentile(0.99) * 1000,
         "p99_to_p50": result.percentile(0.99) / result.percentile(0.50),
     }
-
-
-@contextmanager
-def _server() -> Iterator[int]:
-    """Run the web server as `make run` does; yield its port."""
-    port = int(os.environ.get("MPS_PORT", "18765"))
-    command = [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
-        *("--workers", str(WORKERS), "--blocking-threads", "1", "--port", str(port)),
-        "mps.wsgi:application",
-    ]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5)
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

@@ -36,7 +36,7 @@ def send_all(port: int, requests: list[bytes], *, connections: int) -> Result:
         times, statuses = [], Counter[int]()
         with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            start.wait()
+            start.wait(60)
             for request in part:
                 begun = time.perf_counter()
                 sock.sendall(request)
@@ -47,7 +47,7 @@ def send_all(port: int, requests: list[bytes], *, connections: int) -> Result:
     threads = [threading.Thread(target=work, args=(part,)) for part in parts]
     for thread in threads:
         thread.start()
-    start.wait()
+    start.wait(60)
     begun = time.perf_counter()
     for thread in threads:
         thread.join()

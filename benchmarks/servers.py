@@ -1,9 +1,12 @@
 """Servers and a database of a benchmark's own, thrown away afterwards."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from mps.launcher import embedded
+from mps.launcher import embedded, state
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,16 +30,53 @@ def prepared_database() -> Iterator[psycopg.Connection[Any]]:
         os.environ["MPS_DATA_DIR"] = str(data_dir)
         os.environ["DJANGO_SETTINGS_MODULE"] = "mps.settings"
         try:
-            with embedded.servers(data_dir) as state:
+            with embedded.servers(data_dir) as current:
                 say("preparing the database ...")
                 subprocess.run([sys.executable, "manage.py", "prepare"], cwd=ROOT, check=True)
                 import django
 
                 django.setup()
-                with psycopg.connect(state.database_url("owner"), autocommit=True) as owner:
+                with psycopg.connect(current.database_url("owner"), autocommit=True) as owner:
                     yield owner
         finally:
             embedded.reset(data_dir)
+
+
+@contextmanager
+def web_server(workers: int) -> Iterator[int]:
+    """Run the web server on the prepared database, as `make run` does; yield its port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
+        *("--workers", str(workers), "--blocking-threads", "1", "--port", str(port)),
+        "mps.wsgi:application",
+    ]
+    # The settings of this process wrote the addresses down; the server's are to find them, too.
+    known = state.load(Path(os.environ["MPS_DATA_DIR"]))
+    assert known is not None
+    environment = {k: v for k, v in os.environ.items() if k not in known.environment()}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        _wait_until_ready(process, port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+    for _ in range(150):
+        if process.poll() is not None:
+            raise SystemExit("The web server did not start; what it said is above.")
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5)
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise SystemExit("The web server does not answer.")
 
 
 def say(text: str) -> None:
