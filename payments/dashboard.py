@@ -29,6 +29,7 @@ _WEEK = timedelta(days=7)
 # for what commits late.
 _KEPT_SECONDS = 60
 _KEPT_LONG_SECONDS = 3600
+_KEPT_DAYS_SECONDS = 24 * 3600
 _KEEPS_NOTHING = "the dashboard keeps nothing: Redis is not reachable"
 
 # One statement for both days. Ids are made a little before or after the time their row bears. Why
@@ -70,24 +71,24 @@ _LIABILITY = """
            coalesce(sum(balance) FILTER (WHERE kind = 'unclaimed'), 0)
     FROM ledger_account WHERE kind IN ('card_money', 'unclaimed') AND unit = %(currency)s
 """
-# Day by day, so that no row's time has to be turned into a day.
+# One pass over the rows; where a day begins is found out once, not for each row. OFFSET keeps the
+# planner from taking every moment for a group of its own, which it would sort.
 _HISTORY = """
-    SELECT day::date, t.charges, t.volume, t.declined
-    FROM generate_series(%(first)s::timestamp, %(last)s::timestamp, interval '1 day') AS day
-    CROSS JOIN LATERAL (
-        SELECT day AT TIME ZONE %(zone)s AS start,
-               (day + interval '1 day') AT TIME ZONE %(zone)s AS stop
-    ) AS span
-    CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE status <> 'failed') AS charges,
-               coalesce(sum(final_amount) FILTER (WHERE status <> 'failed'), 0) AS volume,
-               count(*) FILTER (WHERE status = 'failed') AS declined
+    SELECT %(first)s::date + place - 1, count(*) FILTER (WHERE NOT declined),
+           coalesce(sum(final_amount) FILTER (WHERE NOT declined), 0),
+           count(*) FILTER (WHERE declined)
+    FROM (
+        SELECT width_bucket(created_at, (
+                   SELECT array_agg(day AT TIME ZONE %(zone)s ORDER BY day)
+                   FROM generate_series(%(first)s::timestamp, %(last)s::timestamp, '1 day') AS day
+               )) AS place, status = 'failed' AS declined, final_amount
         FROM payments_transaction
-        WHERE id >= core_uuid_floor(span.start - interval '1 hour')
-          AND id < core_uuid_floor(span.stop + interval '1 hour')
-          AND created_at >= span.start AND created_at < span.stop AND type = 'payment'
-    ) AS t
-    ORDER BY day
+        WHERE id >= core_uuid_floor(%(start)s - interval '1 hour')
+          AND id < core_uuid_floor(%(end)s + interval '1 hour')
+          AND created_at >= %(start)s AND created_at < %(end)s AND type = 'payment'
+        OFFSET 0
+    ) AS paid
+    GROUP BY place ORDER BY place
 """
 
 
@@ -253,12 +254,14 @@ def _kept_days(days: list[date]) -> dict[date, Day]:
     missing = [day for day in days if day not in found]
     if not missing:
         return found
-    bounds = {"first": missing[0], "last": missing[-1], "zone": settings.MPS_TIME_ZONE}
-    read = {row[0]: Day(*row) for row in _rows(_HISTORY, bounds)}
+    bounds = Days(missing[0], missing[-1]).bounds
+    rows = _rows(_HISTORY, {**bounds, "first": missing[0], "last": missing[-1]})
+    paid = {row[0]: Day(*row) for row in rows}
+    read = {day: paid.get(day) or Day(day, 0, Decimal(0), 0) for day in missing}
     try:
         # Yesterday may still get a payment that was begun before midnight.
         old = {_key(f"day:{day}"): each for day, each in read.items() if day != days[-1]}
-        cache.set_many(old, _KEPT_LONG_SECONDS)
+        cache.set_many(old, _KEPT_DAYS_SECONDS)
         if days[-1] in read:
             cache.set(_key(f"day:{days[-1]}"), read[days[-1]], _KEPT_SECONDS)
     except redis.RedisError:

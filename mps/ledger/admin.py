@@ -30,7 +30,7 @@ class PostingAdmin(console.LogAdmin):
     list_display = ("id", "kind", "reference", "posted_at")
     list_filter = (("posted_at", console.DayByIdFilter),)
     exact_search = ((_UUID, "reference"),)
-    search_fields = ("=kind",)
+    search_fields = ("=reference",)
     search_help_text = _("The id of what it is about")
     fieldsets = ((None, {"fields": ("id", "kind", "reference", "posted_at")}),)
 
@@ -54,7 +54,7 @@ class EntryAdmin(console.Exported, console.LogAdmin):
     list_select_related = ("account", "posting")
     list_filter = (("posting__posted_at", console.DayByIdFilter),)
     exact_search = ((_UUID, "account_id"),)
-    search_fields = ("=account__unit",)
+    search_fields = ("=account_id",)
     search_help_text = _("The account's id")
     fieldsets = (
         (None, {"fields": ("id", "posting", "account", "amount", "balance_after", "posted_at")}),

@@ -4,19 +4,31 @@ import re
 from html import unescape
 
 import pytest
+from django.contrib import admin
 from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from cards.errors import CodeExpiredOrInvalidError
+from merchants.models import WebhookDelivery, WebhookEvent
 from mps.approvals.models import Approval
 from mps.core.principals import principal_scope
+from mps.ledger.models import Entry, Posting
 from payments import dashboard
-from payments.models import Transaction
+from payments.models import TopUp, Transaction
 from tests import factories
 from tests.console.conftest import staff_client
-from tests.console.helpers import act, act_url, count_postings, events, fresh, page_url, texts
+from tests.console.helpers import (
+    act,
+    act_url,
+    count_postings,
+    events,
+    fresh,
+    list_url,
+    page_url,
+    texts,
+)
 
 INDEX = "admin:index"
 ALL_FIGURES = (
@@ -90,6 +102,37 @@ def test_first_page_takes_few_queries(world) -> None:
             page = client.get(reverse(INDEX), {"days": days})
         assert len(page.context["groups"][2]["figures"]) == 3
         assert len(queries) <= 15, [each["sql"][:80] for each in queries]
+
+
+def test_every_list_is_searched_in_few_queries(console: Client, world) -> None:
+    for model, page in admin.site._registry.items():
+        for query in ({"q": "nothing is called so"}, {"q": world.member.number}, {"p": "2"}):
+            with CaptureQueriesContext(connection) as queries:
+                found = console.get(list_url(model), query)
+            assert len(queries) <= 15, (model, query)
+            if "nothing" in query.get("q", "") and (page.search_fields or page.search_help_text):
+                assert not found.context["cl"].result_list, model
+
+
+def test_search_finds_by_what_is_equal(console: Client, world) -> None:
+    payment = payment_of(world)
+    with principal_scope("platform_admin"):
+        top_up = TopUp.objects.get()
+        posting = Posting.objects.get(reference=payment.id)
+        account_id = world.prepaid.money_account_id
+        count_of_card = Entry.objects.filter(account_id=account_id).count()
+    for model, term, count in (
+        (TopUp, top_up.order_id, 1),
+        (TopUp, "ORDER-1", 0),
+        (Transaction, "order-1", 1),
+        (Posting, str(posting.reference), 1),
+        (Posting, "payment", 0),
+        (Entry, str(account_id).upper(), count_of_card),
+        (WebhookDelivery, world.till.merchant_code, 2),
+        (WebhookEvent, "no-webhook-id", 0),
+    ):
+        found = console.get(list_url(model), {"q": term})
+        assert len(found.context["cl"].result_list) == count, (model, term)
 
 
 def test_range_of_the_chart(console: Client, world) -> None:
