@@ -4,8 +4,6 @@ Only what our members have: registration, phone and e-mail have endpoints of our
 """
 
 import io
-import logging
-import struct
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
@@ -17,28 +15,16 @@ from allauth.headless.constants import Client
 from allauth.headless.internal.restkit.response import ErrorResponse
 from allauth.headless.mfa import views as mfa
 from allauth.mfa.adapter import get_adapter as get_mfa_adapter
-from cryptography.exceptions import InvalidSignature
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path
 from redis import RedisError
 
 from members import limits, selectors, services
-from mps.core import errors, problems, throttle
+from mps.core import errors, passkeys, problems, throttle
 from mps.core.parsing import StrictJSONParser
 
 View = Callable[..., HttpResponseBase]
-_logger = logging.getLogger(__name__)
-_ODD_CREDENTIAL = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    InvalidSignature,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 def strict(view: View) -> View:
@@ -80,25 +66,30 @@ class ChangePasswordView(account.ChangePasswordView):
 
 
 class _Ceremony(base.APIView):
-    """An endpoint that takes what a passkey says.
-
-    allauth and fido2 take it apart as if it were well formed; anything may come.
-    """
+    """An endpoint that takes what a passkey says."""
 
     def handle_input(self, data: Any) -> ErrorResponse | None:
         """Check it; what cannot be taken apart is wrong."""
         try:
-            response: ErrorResponse | None = super().handle_input(data)
-        except _ODD_CREDENTIAL as error:
-            _logger.info("odd passkey: %s", type(error).__name__)
-            return ErrorResponse(
-                self.request, exception=get_mfa_adapter().validation_error("incorrect_code")
-            )
+            with passkeys.odd_is_wrong():
+                response: ErrorResponse | None = super().handle_input(data)
+        except ValidationError as error:
+            return ErrorResponse(self.request, exception=error)
         return response
 
 
 class PasskeyLoginView(_Ceremony, mfa.LoginWebAuthnView):
-    """Sign in by a passkey alone."""
+    """Sign in by a passkey alone, as members may; staff have passkeys, too."""
+
+    def handle_input(self, data: Any) -> ErrorResponse | None:
+        """Check whose it is."""
+        response = super().handle_input(data)
+        if response is None and self.request.method == "POST":
+            user = self.input.cleaned_data["credential"].user
+            if selectors.find_sign_in_of_user(user.pk) is None:
+                wrong = get_mfa_adapter().validation_error("incorrect_code")
+                return ErrorResponse(self.request, exception=wrong)
+        return response
 
 
 class PasskeyStepView(_Ceremony, mfa.AuthenticateWebAuthnView):

@@ -7,13 +7,13 @@ from django.http import HttpRequest
 
 from mps.audit import services
 from mps.audit.models import Event
-from mps.audit.sign_in import SignInSite
+from mps.audit.passkey_pages import PasskeySite
 from mps.core.console import HistoryLine
 
 HISTORY_LENGTH = 100
 
 
-class AuditedSite(SignInSite):
+class AuditedSite(PasskeySite):
     """The console's pages; sign-ins, password changes and saved forms leave an audit event."""
 
     def record(

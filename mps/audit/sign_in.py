@@ -15,6 +15,8 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.totp.internal.auth import TOTP, clear_totp_secret
+from allauth.mfa.webauthn.forms import AuthenticateWebAuthnForm
+from allauth.mfa.webauthn.internal import auth as webauthn
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
 from django.core.cache import cache
@@ -27,13 +29,14 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from mps.core import console, context, errors, problems, staff, throttle
+from mps.core import console, context, errors, passkeys, problems, staff, throttle
 from mps.core.console import ConsoleSite, refusal_page
 from mps.core.throttle import Guess
 
 # allauth's and the framework's forms and views are not typed as ours.
 _AuthenticateForm: Any = BaseAuthenticateForm
 _ActivateForm: Any = ActivateTOTPForm
+_WebAuthnForm: Any = AuthenticateWebAuthnForm
 _LoginView: Any = LoginView
 
 _WRONG = "INVALID_CREDENTIALS"
@@ -68,13 +71,37 @@ class EnrolForm(_ActivateForm):  # type: ignore[misc]
         return code
 
 
+class PasskeyForm(_WebAuthnForm):  # type: ignore[misc]
+    """A passkey instead of a code."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["credential"] = passkeys.CredentialField()
+
+    def clean_credential(self) -> Authenticator:
+        """Return whose answer to our challenge this is, if it is right and the first one."""
+        asked = webauthn.get_state() or {}
+        try:
+            with passkeys.said_plainly():
+                found: Authenticator = super().clean_credential()
+                _open_once(f"staff:challenge:{asked['challenge']}", staff.PENDING_SECONDS)
+        finally:
+            webauthn.clear_state()
+        self.authenticator = found
+        return found
+
+
 def _use_up(user: User, code: str) -> None:
     """Let a code of the app count once, as long as it is valid; allauth forgets it too early.
 
     :raises ValidationError: it was used before.
     """
     valid_seconds = app_settings.TOTP_PERIOD * (2 * app_settings.TOTP_TOLERANCE + 1)
-    if not cache.add(f"staff:totp:{user.pk}:{normalize_user_code(code)}", 1, valid_seconds):
+    _open_once(f"staff:totp:{user.pk}:{normalize_user_code(code)}", valid_seconds)
+
+
+def _open_once(key: str, valid_seconds: int) -> None:
+    if not cache.add(key, 1, valid_seconds):
         raise get_adapter().validation_error("incorrect_code")
 
 
@@ -175,8 +202,7 @@ class SignInSite(ConsoleSite):
         user = staff.pending_user(request)
         if user is None:
             return redirect(f"{self.name}:login")
-        known = staff.has_second_factor(user)
-        form_class = CodeForm if known else EnrolForm
+        form_class = _form_of(request, user)
         try:
             if request.method == "POST":
                 throttle.count_guess("staff:code", user.get_username(), 5, 300)
@@ -191,7 +217,7 @@ class SignInSite(ConsoleSite):
         except Exception as exception:
             error = problems.as_mps_error(exception)
             if error is None and isinstance(exception, redis.RedisError):
-                # Nobody remembers which codes were used: no code opens, but a recovery code does.
+                # Nobody remembers what was used: only a recovery code opens.
                 error = errors.UnavailableError()
             if error is None:
                 raise
@@ -200,6 +226,10 @@ class SignInSite(ConsoleSite):
 
     def _second_factor_page(self, request: HttpRequest, user: User, form: Any) -> HttpResponseBase:
         page = {**self.each_context(request), "title": _("Second factor"), "form": form}
+        if isinstance(form, PasskeyForm):
+            page |= {"form": CodeForm(user=user), "passkey_errors": form.errors.get("credential")}
+        if passkeys.of_user(user).exists():
+            page["passkey_options"] = webauthn.begin_authentication(user)
         if isinstance(form, EnrolForm):
             url = get_adapter().build_totp_url(user, form.secret)
             picture = get_adapter().build_totp_svg(url)
@@ -207,16 +237,27 @@ class SignInSite(ConsoleSite):
         return TemplateResponse(request, "console/second_factor.html", page)
 
     def _came_in(self, request: HttpRequest, user: User, form: Any) -> HttpResponseBase:
-        """Sign in whose second factor was right; show who has just set it up the way back in."""
-        if isinstance(form, CodeForm):
+        """Let in whose second factor was right; show who has just set it up the way back in."""
+        if not isinstance(form, EnrolForm):
             form.authenticator.record_usage()
-            return redirect(self._sign_in(request, user, form.authenticator.type))
+            return redirect(self._let_in(request, user, form.authenticator.type))
         TOTP.activate(user, form.secret)
         codes = RecoveryCodes.activate(user).get_unused_codes()
         clear_totp_secret(request)
-        next_url = self._sign_in(request, user, "totp")
+        next_url = self._let_in(request, user, "totp")
         self._changed(user, "SECOND_FACTOR_SET_UP", {"factor": "totp"})
         return self._codes_page(request, codes, next_url)
+
+    def _let_in(self, request: HttpRequest, user: User, factor: str) -> str:
+        """Begin a session, or go on with one that was asked again; return where to go."""
+        if staff.is_asked_again(request):
+            next_url = staff.go_on(request)
+            context.set_actor("staff", user.get_username())
+            self._changed(user, "SECOND_FACTOR_SHOWN", {"factor": factor})
+        else:
+            next_url = self._sign_in(request, user, factor)
+        staff.remember_proof(request)
+        return next_url
 
     def recovery_codes(self, request: HttpRequest) -> HttpResponseBase:
         """Make new recovery codes; the old ones are worth nothing from then on."""
@@ -266,6 +307,13 @@ class SignInSite(ConsoleSite):
 
     def _changed(self, user: User, action: str, details: dict[str, Any]) -> None:
         self.record(action, object_type="user", object_id=user.get_username(), details=details)
+
+
+def _form_of(request: HttpRequest, user: User) -> Any:
+    """Return what somebody answers by: a code, a passkey, or first of all a new app."""
+    if not staff.has_second_factor(user):
+        return EnrolForm
+    return PasskeyForm if "credential" in request.POST else CodeForm
 
 
 def _password_guesses(name: str) -> list[Guess]:

@@ -21,8 +21,10 @@ from django.utils import timezone
 from mps.core.errors import UnavailableError
 
 PENDING_SECONDS = 600
+FRESH_SECONDS = 600
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _PENDING = "mps_staff_pending"
+_PROVED = "mps_staff_proved"
 _SINCE = "mps_staff_since"
 _SEEN = "mps_staff_seen"
 # How often a session says that it is used; to say it each time would write at every page.
@@ -63,19 +65,31 @@ def needs_second_factor(user: User) -> bool:
 
 def begin(request: HttpRequest, user: User, next_url: str) -> None:
     """Remember, for ten minutes, whose password was right. Nobody is signed in by it."""
+    _expect(request, user, next_url, again=False)
+
+
+def ask_again(request: HttpRequest, user: User, next_url: str) -> None:
+    """Expect the second factor once more, within ten minutes, of whose live session it is."""
+    _expect(request, user, next_url, again=True)
+
+
+def _expect(request: HttpRequest, user: User, next_url: str, *, again: bool) -> None:
     request.session.cycle_key()
     request.session[_PENDING] = {
         "user": user.pk,
         "hash": user.get_session_auth_hash(),
         "at": _now(),
         "next": next_url,
+        "again": again,
     }
 
 
 def pending_user(request: HttpRequest) -> User | None:
-    """Return whose password was right in this session; None if nobody's, or too long ago."""
+    """Return whose second factor is due; None if nobody's, or since too long ago."""
     pending: dict[str, Any] | None = request.session.get(_PENDING)
     if pending is None or not 0 <= _now() - pending["at"] <= PENDING_SECONDS:
+        return None
+    if pending.get("again") and not is_live(request):
         return None
     user = User.objects.filter(pk=pending["user"], is_active=True, is_staff=True).first()
     if user is None or user.get_session_auth_hash() != pending["hash"]:
@@ -90,6 +104,29 @@ def sign_in(request: HttpRequest, user: User) -> str:
     request.session.set_expiry(settings.MPS_STAFF_SESSION_SECONDS)
     request.session[_SINCE] = request.session[_SEEN] = _now()
     return next_url
+
+
+def is_asked_again(request: HttpRequest) -> bool:
+    """Return whether the second factor is due of somebody who is signed in already."""
+    return bool(request.session.get(_PENDING, {}).get("again"))
+
+
+def go_on(request: HttpRequest) -> str:
+    """Go on with a live session whose second factor was shown again; return where to go."""
+    next_url: str = request.session.pop(_PENDING)["next"]
+    request.session.cycle_key()
+    return next_url
+
+
+def remember_proof(request: HttpRequest) -> None:
+    """Remember that the second factor was shown just now."""
+    request.session[_PROVED] = _now()
+
+
+def is_fresh(request: HttpRequest) -> bool:
+    """Return whether the second factor was shown in this session a moment ago."""
+    proved = request.session.get(_PROVED)
+    return proved is not None and 0 <= _now() - proved <= FRESH_SECONDS
 
 
 def is_live(request: HttpRequest) -> bool:

@@ -51,6 +51,7 @@ def test_me(client):
         "email": "mei@example.com",
         "phone_verified": True,
         "email_verified": True,
+        "pin_set": False,
         "status": "active",
     }
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests import factories
 from tests.members.helpers import assert_problem, bearer, events, log_in, post
-from tests.members.passkey import Passkey
+from tests.passkey import Passkey
 
 BASE = "/_allauth/app/v1"
 LOGIN = f"{BASE}/auth/login"

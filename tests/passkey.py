@@ -25,6 +25,7 @@ class Passkey:
         self.id = os.urandom(16)
         self.origin = origin
         self.user_handle = ""
+        self.verifies = True  # whose hand it is in
 
     def make(self, options: dict[str, Any]) -> dict[str, Any]:
         """Answer `navigator.credentials.create`."""
@@ -48,7 +49,9 @@ class Passkey:
     def use(self, options: dict[str, Any]) -> dict[str, Any]:
         """Answer `navigator.credentials.get`."""
         asked = options["publicKey"]
-        data = AuthenticatorData.create(_rp_hash(asked["rpId"]), _FLAG.UP | _FLAG.UV, 0)
+        data = AuthenticatorData.create(
+            _rp_hash(asked["rpId"]), _FLAG.UP | (_FLAG.UV if self.verifies else 0), 0
+        )
         client_data = self._client_data("webauthn.get", asked["challenge"])
         signature = self.key.sign(data + client_data.hash, ec.ECDSA(hashes.SHA256()))
         return self._credential(
