@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.db.models import CharField, F, Func, QuerySet
+from django.db.models import CharField, F, Func, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -364,6 +364,7 @@ console.add_acts(
         services.set_card_limits,
         "card_id",
         _("Limits what this card pays, whoever pays with it, from the next payment on:"),
+        _("Risk"),
     ),
     Act(
         name="close",
@@ -373,6 +374,7 @@ console.add_acts(
         offered=lambda card: card.status != Card.Status.CLOSED,
         icon="block",
         variant=ActionVariant.DANGER,
+        group=_("Risk"),
     ),
     Act(
         name="bind",
@@ -530,8 +532,39 @@ def _cards(member: Member) -> Section:
     )
 
 
+def _shared(member: Member) -> Section:
+    """Whom a member shares cards with: on their own cards, and on those of others."""
+    bindings = (
+        Binding.objects.filter(Q(member=member) | Q(card__owner=member))
+        .select_related("card", "member")
+        .order_by("card__created_at", "created_at")
+    )
+    return Section(
+        _("Bindings"),
+        [
+            _("Card"),
+            _("Member"),
+            _("Role"),
+            _("Limit per payment"),
+            _("Limit per day"),
+            _("Bound at"),
+        ],
+        [
+            [
+                console.link(each.card),
+                console.link(each.member),
+                console.link(each, each.get_role_display()),
+                console.amount(each.limit_per_payment),
+                console.amount(each.limit_per_day),
+                console.moment(each.created_at),
+            ]
+            for each in bindings[:100]
+        ],
+    )
+
+
 console.add_sections(Card, _voucher, _bindings)
-console.add_sections(Member, _cards)
+console.add_sections(Member, _cards, _shared)
 
 
 # --- the rest ------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ _CARD_EXAMPLE = {
     "points": 299,
     "tier": "ordinary",
     "level": 0,
+    "next_tier": "silver",
+    "next_tier_points": 1000,
     "discount_rate": "0.95",
     "expires_at": None,
 }
@@ -75,6 +77,12 @@ class CardOut(serializers.Serializer[selectors.OwnCard]):
     points = serializers.IntegerField(allow_null=True)
     tier = serializers.CharField(allow_null=True)
     level = serializers.IntegerField(allow_null=True)
+    next_tier = serializers.CharField(
+        allow_null=True, help_text="The tier above; null at the top and where a card has none."
+    )
+    next_tier_points = serializers.IntegerField(
+        allow_null=True, help_text="From how many points on the card has it."
+    )
     discount_rate = fields.Rate()
     expires_at = fields.Moment(allow_null=True)
 

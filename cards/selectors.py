@@ -38,7 +38,8 @@ _MEMBER_NUMBER = re.compile(r"M[0-9]{8,11}", re.ASCII)
 class OwnCard:
     """A card as a member bound to it sees it. What a card of its type has not, is None.
 
-    `discount_rate` is what it would bring now; a card whose time is over is shown as `expired`.
+    `discount_rate` is what it would bring now; a card whose time is over is shown as `expired`;
+    `next_tier` begins at `next_tier_points` and is None at the top.
     """
 
     card_id: UUID
@@ -51,6 +52,8 @@ class OwnCard:
     points: int | None
     tier: str | None
     level: int | None
+    next_tier: str | None
+    next_tier_points: int | None
     discount_rate: Decimal
     expires_at: datetime | None
 
@@ -69,9 +72,9 @@ def own_cards(member_id: UUID) -> QuerySet[Binding]:
 
     Inside a scope.
     """
-    tiers = Tier.objects.filter(min_points__lte=OuterRef("card__points_account__balance")).order_by(
-        "-min_points"
-    )
+    points = OuterRef("card__points_account__balance")
+    tiers = Tier.objects.filter(min_points__lte=points).order_by("-min_points")
+    above = Tier.objects.filter(min_points__gt=points).order_by("min_points")
     corporate = (
         Binding.objects.filter(
             Q(card__expires_at=None) | Q(card__expires_at__gt=DatabaseNow()),
@@ -91,6 +94,8 @@ def own_cards(member_id: UUID) -> QuerySet[Binding]:
             tier_code=Subquery(tiers.values("code")[:1]),
             tier_level=Subquery(tiers.values("level")[:1]),
             tier_rate=Subquery(tiers.values("rate")[:1]),
+            next_tier=Subquery(above.values("code")[:1]),
+            next_tier_points=Subquery(above.values("min_points")[:1]),
             corporate_rate=Subquery(corporate),
             status_now=Case(
                 When(
@@ -120,6 +125,8 @@ def to_own_card(binding: Any) -> OwnCard:
         points=None if points is None else int(points),
         tier=binding.tier_code,
         level=binding.tier_level,
+        next_tier=binding.next_tier,
+        next_tier_points=binding.next_tier_points,
         discount_rate=pricing.card_rate(
             card.card_type, card.fixed_discount, binding.tier_rate, binding.corporate_rate
         ),

@@ -138,7 +138,7 @@ def verify_contact(*, member_id: UUID, destination: str, code: str) -> Member:
             )
             for number in losers:
                 audit.record("CONTACT_LOST", object_type="member", object_id=number, details=shown)
-            return selectors.get_member(member_id)
+            return selectors.get_own_member(member_id)
 
 
 # --- passwords -----------------------------------------------------------------------------------

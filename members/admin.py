@@ -214,7 +214,7 @@ def _trail(member: Member) -> Section:
     )
 
 
-console.add_sections(Member, _identities, _tokens, _trail)
+console.add_sections(Member, _identities, _tokens, _trail, last=True)
 
 
 @admin.register(ExternalIdentity)

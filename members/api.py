@@ -21,6 +21,7 @@ MEMBER_EXAMPLE = {
     "email": "mei@example.com",
     "phone_verified": True,
     "email_verified": False,
+    "pin_set": True,
     "status": "active",
     "created_at": "2025-09-29T04:00:00.000000Z",
 }
@@ -35,6 +36,7 @@ class MemberOut(serializers.Serializer[Member]):
     email = serializers.CharField(allow_null=True)
     phone_verified = serializers.SerializerMethodField()
     email_verified = serializers.SerializerMethodField()
+    pin_set = serializers.BooleanField(help_text="Whether there is a PIN to approve payments by.")
     status = serializers.ChoiceField(choices=Member.Status.choices)
     created_at = fields.Moment()
 
@@ -168,7 +170,7 @@ class MeView(MemberView):
     )
     def get(self, request: Request) -> Response:
         """Show the member who asks."""
-        return Response(MemberOut(selectors.get_member(self.member.member_id)).data)
+        return Response(MemberOut(selectors.get_own_member(self.member.member_id)).data)
 
     @extend_schema(
         operation_id="change_me",

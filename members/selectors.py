@@ -6,10 +6,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
-from members.models import ExternalIdentity, Member, MemberToken
+from members.models import ExternalIdentity, Member, MemberToken, Pin
 from mps.core import principals
 from mps.core.errors import NotFoundError
 from mps.core.keys import PresentedKey
@@ -154,6 +154,18 @@ def get_member(member_id: UUID) -> Member:
     :raises NotFoundError: there is no such member.
     """
     member = Member.objects.filter(id=member_id).first()
+    if member is None:
+        raise NotFoundError("There is no such member.")
+    return member
+
+
+def get_own_member(member_id: UUID) -> Member:
+    """Return a member as they see themselves, with `pin_set`. Inside a scope of theirs.
+
+    :raises NotFoundError: there is no such member.
+    """
+    own = Member.objects.annotate(pin_set=Exists(Pin.objects.filter(member_id=OuterRef("id"))))
+    member = own.filter(id=member_id).first()
     if member is None:
         raise NotFoundError("There is no such member.")
     return member

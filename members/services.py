@@ -387,7 +387,7 @@ def update_profile(
                         "after": {field: _mask(field, value) for field, value in changes.items()},
                     },
                 )
-            member = selectors.get_member(member_id)
+            member = selectors.get_own_member(member_id)
         for contact in claimed:
             onetime.request_code("verify", destination=contact, member_id=member_id)
         return member

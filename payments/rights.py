@@ -29,7 +29,7 @@ class Export:
 def export_member(*, member_id: UUID) -> Export:
     """Gather what is kept about a member. Inside their scope."""
     return Export(
-        member=members.get_member(member_id),
+        member=members.get_own_member(member_id),
         identities=list(members.identities_of(member_id)),
         cards=[cards.to_own_card(binding) for binding in cards.own_cards(member_id)],
         transactions=_all(history.transactions_of_member, member_id),

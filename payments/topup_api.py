@@ -59,6 +59,23 @@ class TopUpDetailOut(TopUpOut):
     late = serializers.BooleanField()
 
 
+class TopUpProviders(CardView):
+    """Who takes payments for top-ups here."""
+
+    class Output(serializers.Serializer[Any]):
+        providers = serializers.ListField(child=serializers.ChoiceField(choices=providers.NAMES))
+
+    @extend_schema(
+        operation_id="list_top_up_providers",
+        tags=["Members"],
+        responses={200: Output},
+        examples=[OpenApiExample("One", {"providers": ["sandbox"]}, response_only=True)],
+    )
+    def get(self, request: Request) -> Response:
+        """List the payment providers this installation works with, the preferred first."""
+        return Response({"providers": list(providers.offered())})
+
+
 class MyTopUps(CardView):
     """Top-ups of a card."""
 

@@ -22,6 +22,7 @@ urlpatterns = [
     path("me/approvals/<uuid:approval_id>/approve", approval_api.ApproveView.as_view()),
     path("me/approvals/<uuid:approval_id>/decline", approval_api.DeclineView.as_view()),
     path("me/points", member_api.MyPoints.as_view()),
+    path("me/topup-providers", topup_api.TopUpProviders.as_view()),
     path("me/cards/<str:card_no>/topups", topup_api.MyTopUps.as_view()),
     path("me/cards/<str:card_no>/topups/<uuid:topup_id>", topup_api.OneTopUp.as_view()),
     path("callbacks/topups/<str:provider>", topup_api.TopUpCallback.as_view()),

@@ -14,12 +14,17 @@ _ADAPTERS = {
 NAMES = tuple(_ADAPTERS)
 
 
+def offered() -> tuple[str, ...]:
+    """Return the providers this installation works with, in its order."""
+    return tuple(name for name in settings.MPS_TOPUP_PROVIDERS if name in _ADAPTERS)
+
+
 def get_provider(name: str) -> Provider:
     """Return a provider this installation works with.
 
     :raises NotFoundError: it works with none of this name.
     """
-    if name not in settings.MPS_TOPUP_PROVIDERS or name not in _ADAPTERS:
+    if name not in offered():
         raise NotFoundError("There is no such provider here.")
     provider: Provider = import_string(_ADAPTERS[name])()
     return provider

@@ -27,6 +27,8 @@ CARD_FIELDS = [
     "points",
     "tier",
     "level",
+    "next_tier",
+    "next_tier_points",
     "discount_rate",
     "expires_at",
 ]
@@ -63,6 +65,8 @@ def test_registration_makes_a_member_with_a_standard_card(database: str) -> None
             "points": 0,
             "tier": "ordinary",
             "level": 0,
+            "next_tier": "silver",
+            "next_tier_points": 1000,
             "discount_rate": "1.00",
             "expires_at": None,
         },
@@ -195,16 +199,23 @@ def test_cards_show_what_each_type_has(database: str) -> None:
         "VCH": (None, None, None, None, "1.00"),
     }
     assert rows["PPD"]["name"] == "Family"
+    ahead = {kind: (row["next_tier"], row["next_tier_points"]) for kind, row in rows.items()}
+    assert ahead == {
+        "STD": ("gold", 5000),
+        "PPD": ("silver", 1000),
+        "COR": (None, None),
+        "VCH": (None, None),
+    }
 
 
 def test_the_tier_follows_the_points(database: str) -> None:
-    for points, tier, level, rate in (
-        (999, "ordinary", 0, "1.00"),
-        (1000, "silver", 1, "0.95"),
-        (4999, "silver", 1, "0.95"),
-        (5000, "gold", 2, "0.90"),
-        (9999, "gold", 2, "0.90"),
-        (10000, "diamond", 3, "0.85"),
+    for points, tier, level, rate, above, from_points in (
+        (999, "ordinary", 0, "1.00", "silver", 1000),
+        (1000, "silver", 1, "0.95", "gold", 5000),
+        (4999, "silver", 1, "0.95", "gold", 5000),
+        (5000, "gold", 2, "0.90", "diamond", 10000),
+        (9999, "gold", 2, "0.90", "diamond", 10000),
+        (10000, "diamond", 3, "0.85", None, None),
     ):
         member, card = factories.make_member()
         give_points(member, card, points)
@@ -213,6 +224,7 @@ def test_the_tier_follows_the_points(database: str) -> None:
 
         seen = (body["points"], body["tier"], body["level"], body["discount_rate"])
         assert seen == (points, tier, level, rate)
+        assert (body["next_tier"], body["next_tier_points"]) == (above, from_points)
 
 
 def test_a_standard_card_brings_the_best_corporate_discount_it_is_lent(database: str) -> None:

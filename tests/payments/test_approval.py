@@ -291,7 +291,9 @@ def test_without_a_pin_one_is_to_be_set_with_the_password(shop: Shop) -> None:
 
     assert approve().json()["code"] == "PERMISSION_DENIED"
     assert (set_pin("wrong-password-1"), set_pin(factories.PASSWORD, "12a4")) == (401, 400)
+    assert phone.get("/api/v1/me").json()["pin_set"] is False
     assert set_pin(factories.PASSWORD) == 204
+    assert phone.get("/api/v1/me").json()["pin_set"] is True
     assert approve().status_code == 201
 
 

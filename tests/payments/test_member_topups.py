@@ -235,8 +235,11 @@ def test_the_payer_returns_to_this_site_only(owner: Any, card: Card) -> None:
 
 def test_a_provider_that_is_not_offered(owner: Any, card: Card, settings: Any) -> None:
     waiting = begin(card, owner)
+    offered = factories.member_client(owner)
+    assert offered.get("/api/v1/me/topup-providers").json() == {"providers": ["sandbox"]}
     assert outcome(lambda: start(card, owner, provider="stripe")) == "INVALID_REQUEST"
     settings.MPS_TOPUP_PROVIDERS = []
+    assert offered.get("/api/v1/me/topup-providers").json() == {"providers": []}
     assert outcome(lambda: start(card, owner)) == "INVALID_REQUEST"
     assert call_back(report_of(waiting)).status_code == 404
     assert fresh(waiting).status == "pending"

@@ -99,7 +99,13 @@ function showProfile(found) {
   $("me-email").value = found.email ?? "";
   $("me-phone-state").textContent = found.phone ? `(${t(found.phone_verified ? "verified" : "not-verified")})` : "";
   $("me-email-state").textContent = found.email ? `(${t(found.email_verified ? "verified" : "not-verified")})` : "";
+  showPin(found.pin_set);
   $("verify-contact").value = (!found.phone_verified && found.phone) || (!found.email_verified && found.email) || "";
+}
+
+function showPin(isSet) {
+  $("pin-state").textContent = `(${t(isSet ? "pin-set" : "pin-not-set")})`;
+  $("pin-submit").textContent = t(isSet ? "pin-change" : "pin-first");
 }
 
 function startProfile() {
@@ -129,6 +135,8 @@ function startProfile() {
   onSubmit("pin-form", async () => {
     await me("PUT", "/pin", { body: { password: $("pin-password").value, pin: $("pin-new").value } });
     $("pin-form").reset();
+    profile.pin_set = true;
+    showPin(true);
     return t("saved");
   });
   onSubmit("password-form", async () => {

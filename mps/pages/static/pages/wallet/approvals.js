@@ -3,7 +3,7 @@
 import { Lost, Refusal } from "../common/api.js";
 import { explain, t } from "../common/i18n.js";
 import { showMoney, toCents } from "../common/money.js";
-import { $, announce, fill, onSubmit, say } from "./dom.js";
+import { $, announce, clearForm, fill, onSubmit, say } from "./dom.js";
 import { me, token } from "./session.js";
 
 const EVERY = 2000;
@@ -32,7 +32,8 @@ export async function look() {
   if (token() && !document.hidden && navigator.onLine && !waiting) {
     try {
       const [first] = await me("GET", "/approvals");
-      if (first && !waiting) show(first);
+      const hasPin = !first || (await me("GET", "")).pin_set;
+      if (first && !waiting) show(first, hasPin);
     } catch {
       // Whoever shows something says what is wrong; this only looks again.
     }
@@ -41,7 +42,7 @@ export async function look() {
   timer = setTimeout(look, EVERY);
 }
 
-function show(approval) {
+function show(approval, hasPin) {
   waiting = approval;
   const isLess = toCents(approval.final_amount) < toCents(approval.amount);
   $("approval-amount").textContent = showMoney(approval.final_amount, approval.currency);
@@ -52,11 +53,12 @@ function show(approval) {
     [t("order"), approval.external_order_id],
   ]);
   $("approval-form").reset();
+  clearForm("approval-set-pin");
   say($("approval-error"), "");
-  askForPin(true);
   countDown();
+  if (!waiting) return;
   if (!$("approval").open) $("approval").showModal();
-  $("approval-pin").focus();
+  askForPin(hasPin);
   announce($("approval-title").textContent);
 }
 

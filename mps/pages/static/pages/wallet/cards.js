@@ -3,8 +3,8 @@
 import { Lost } from "../common/api.js";
 import { explain, t } from "../common/i18n.js";
 import { showMoney, showNumber, showPercentOff, showTime } from "../common/money.js";
-import { $, ask, clearForm, make, onSubmit, say, wrong } from "./dom.js";
-import { keptCodes } from "./pay.js";
+import { $, ask, clearForm, fillTier, make, onSubmit, say, wrong } from "./dom.js";
+import { keptCodes, tierText } from "./pay.js";
 import { all, currency, me, newKey, readAmount } from "./session.js";
 
 const TOPUP = "mps.wallet.topup";
@@ -13,6 +13,7 @@ let number = "";
 let mine = "";
 let changed = "";
 let topupKey = null;
+let offered = [];
 let topupTimer = 0;
 
 // --- the list
@@ -32,6 +33,9 @@ function tile(card) {
   if (card.role !== "owner") rest.push(named(card.role));
   if (card.expires_at) rest.push(t("until", { time: showTime(card.expires_at, { dateStyle: "medium" }) }));
   link.append(make("span", "tile-rest", rest.join(" · ")));
+  const tier = make("span", "tier");
+  fillTier(tier, tierText(card), card);
+  if (!tier.hidden) link.append(tier);
   return make("li", "", "", link);
 }
 
@@ -48,7 +52,7 @@ export async function openCards() {
     // Without a connection, only the cards with a code that still lives.
     const kept = Object.values(keptCodes());
     if (error instanceof Lost) {
-      $("card-list").replaceChildren(...kept.map((each) => tile({ ...each.card, balance: null, points: null })));
+      $("card-list").replaceChildren(...kept.map((each) => tile({ ...each.card, balance: null, points: null, next_tier: null })));
       $("voucher-part").hidden = true;
     }
     say($("cards-text"), error instanceof Lost && !kept.length ? t("offline-none") : explain(error));
@@ -145,10 +149,38 @@ export async function openTopUp(cardNo) {
   $("topup-state").hidden = true;
   $("topup-past").replaceChildren();
   $("topup-past-title").hidden = true;
+  await offerProviders();
   const begun = JSON.parse(localStorage.getItem(TOPUP) || "null");
   if (begun?.cardNo === number) await followTopUp(begun);
   await loadTopUps();
 }
+
+// Which providers there are is the installation's own choice; where there is one, there is nothing to choose.
+async function offerProviders() {
+  say($("topup-none"), "");
+  try {
+    offered = (await me("GET", "/topup-providers")).providers;
+  } catch (error) {
+    say($("topup-none"), explain(error));
+  }
+  const known = (name) => t(`provider:${name}`).replace(/^provider:/, "");
+  $("topup-form").hidden = !offered.length;
+  $("topup-via").textContent = t("topup-via", { provider: known(offered[0]) });
+  $("topup-via").hidden = $("topup-providers").hidden = true;
+  if (offered.length === 1) $("topup-via").hidden = false;
+  else if (offered.length) {
+    $("topup-providers").hidden = false;
+    $("topup-provider-list").replaceChildren(...offered.map((name, index) => providerChoice(name, known(name), index === 0)));
+  } else if ($("topup-none").hidden) say($("topup-none"), t("topup-none"));
+}
+
+function providerChoice(name, text, isFirst) {
+  const input = make("input");
+  Object.assign(input, { type: "radio", name: "provider", value: name, checked: isFirst });
+  return make("label", "choice", "", input, make("span", "", text));
+}
+
+const provider = () => $("topup-form").querySelector("[name=provider]:checked")?.value ?? offered[0];
 
 export const closeTopUp = () => clearTimeout(topupTimer);
 
@@ -191,9 +223,10 @@ async function loadTopUps() {
 async function startTopUp() {
   const amount = readAmount($("topup-amount").value);
   if (!amount) throw wrong(t("wrong-amount"));
+  const by = provider();
   // The same amount again is the same top-up until an answer came.
-  if (topupKey?.amount !== amount) topupKey = { amount, key: newKey() };
-  const body = { amount, provider: "sandbox", return_path: `/wallet/#/card/${number}/topup` };
+  if (topupKey?.amount !== amount || topupKey.by !== by) topupKey = { amount, by, key: newKey() };
+  const body = { amount, provider: by, return_path: `/wallet/#/card/${number}/topup` };
   const begun = await me("POST", `/cards/${number}/topups`, { body, idempotencyKey: topupKey.key });
   topupKey = null;
   localStorage.setItem(TOPUP, JSON.stringify({ cardNo: number, id: begun.id }));

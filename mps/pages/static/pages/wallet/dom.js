@@ -13,6 +13,19 @@ export function make(tag, className = "", text = "", ...children) {
   return element;
 }
 
+// How far a card's points are from the next tier: words, and a bar that says the same.
+export function fillTier(box, text, card) {
+  const isBelow = card.next_tier !== null && card.next_tier !== undefined;
+  box.hidden = !isBelow;
+  if (!isBelow) return;
+  const bar = make("progress");
+  bar.max = card.next_tier_points;
+  bar.value = Math.max(0, card.points);
+  bar.setAttribute("aria-label", text);
+  box.replaceChildren(bar, make("span", "", text));
+  box.lastChild.setAttribute("aria-hidden", "true");
+}
+
 export function fill(list, pairs) {
   list.replaceChildren();
   for (const [name, value] of pairs) {
@@ -29,9 +42,10 @@ export function say(element, text) {
 // What the page itself refuses, before anything is sent.
 export const wrong = (text) => new Refusal(0, { code: "WRONG_HERE", title: text }, 0);
 
+// Emptied first, so that the same words are read out again.
 export function announce(text) {
   $("live").textContent = "";
-  $("live").textContent = text;
+  setTimeout(() => ($("live").textContent = text), 50);
 }
 
 // A form that calls `act` once at a time, and shows what it throws; what it returns is shown as done.

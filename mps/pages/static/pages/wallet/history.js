@@ -7,6 +7,8 @@ import { describe } from "./pay.js";
 import { all, me, relative } from "./session.js";
 
 const named = (value) => (value ? t(`value:${value}`).replace(/^value:/, "") : "");
+// The year and the rest stand in the details.
+const SHORT = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
 let rows = [];
 let next = "";
 let asked = 0;
@@ -62,7 +64,7 @@ async function more() {
 function line(each) {
   const isIn = each.type === "refund" || each.type === "recharge";
   const state = each.status === "completed" ? "" : named(each.status);
-  const main = make("span", "row-main", "", make("strong", "", each.merchant_name || named(each.type)), make("span", "muted", [showTime(each.created_at), each.merchant_name && each.type !== "payment" ? named(each.type) : "", state].filter(Boolean).join(" · ")));
+  const main = make("span", "row-main", "", make("strong", "", each.merchant_name || named(each.type)), make("span", "muted", [showTime(each.created_at, SHORT), each.merchant_name && each.type !== "payment" ? named(each.type) : "", state].filter(Boolean).join(" · ")));
   const amount = make("span", `row-amount${isIn ? " good" : ""}${each.status === "failed" ? " struck" : ""}`, `${isIn ? "+" : ""}${showMoney(each.final_amount, each.currency)}`);
   const summary = make("summary", "", "", main, amount);
   const list = make("dl");

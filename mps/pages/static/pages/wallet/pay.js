@@ -6,7 +6,7 @@
 import { Lost, Refusal } from "../common/api.js";
 import { explain, t } from "../common/i18n.js";
 import { showMoney, showNumber, showPercentOff, showTime, toCents } from "../common/money.js";
-import { $, announce, ask, fill, make, say } from "./dom.js";
+import { $, announce, ask, fill, fillTier, make, say } from "./dom.js";
 import { currency, me, picture, showOnline } from "./session.js";
 
 const STORE = "mps.wallet.codes";
@@ -104,12 +104,21 @@ async function loadCard(number) {
 
 function showAbout(about) {
   $("pay-title").textContent = about.name || (about.card_type ? t(`type:${about.card_type}`) : about.card_no);
-  const parts = [about.card_no];
-  if (about.balance) parts.push(showMoney(about.balance, currency));
+  document.title = `${$("pay-title").textContent} · MPS`;
+  $("pay-about").textContent = about.balance ? `${about.card_no} · ${showMoney(about.balance, currency)}` : about.card_no;
+  const parts = [];
   if (about.tier) parts.push(named(about.tier));
   if (about.points !== null && about.points !== undefined) parts.push(t("points-count", { count: showNumber(about.points) }));
   if (about.discount_rate && Number(about.discount_rate) < 1) parts.push(t("off", { off: showPercentOff(about.discount_rate) }));
-  $("pay-about").textContent = parts.join(" · ");
+  $("pay-worth").textContent = parts.join(" · ");
+  $("pay-tier-part").hidden = !parts.length;
+  fillTier($("pay-tier"), tierText(about), about);
+}
+
+export function tierText(about) {
+  if (!about.next_tier) return "";
+  const [points, from] = [about.points, about.next_tier_points];
+  return t("to-tier", { points: showNumber(points), from: showNumber(from), left: showNumber(from - points), tier: named(about.next_tier) });
 }
 
 function showActs(about) {

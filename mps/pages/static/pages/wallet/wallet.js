@@ -11,6 +11,7 @@ import { onEnd, showOnline, token } from "./session.js";
 const DOORS = ["code", "reset", "register"];
 let cardOpen = "";
 let isFirst = true;
+const title = document.querySelector(".brand").textContent.trim();
 
 function route() {
   const [, first = "", second = "", third = ""] = decodeURIComponent(location.hash).split("/");
@@ -37,6 +38,7 @@ function go() {
     else each.removeAttribute("aria-current");
   });
   if (door) openDoor(view);
+  document.title = `${document.querySelector(`[data-view="${view}"] h1`).textContent || title} · MPS`;
   open?.();
   scrollTo(0, 0);
   // The heading of the new part is read out; the first one needs no such help.
