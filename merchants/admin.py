@@ -5,12 +5,14 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from merchants import services, webhook_admin  # noqa: F401
+from merchants import people, services, webhook_admin  # noqa: F401
 from merchants.models import Merchant, MerchantUser, Terminal
 from mps.core import console
 from mps.core.console import Act, Done, Section
@@ -250,6 +252,31 @@ console.add_acts(
 )
 
 
+def _withdraw(right: MerchantUser, values: dict[str, Any], staff: Any) -> Done:
+    people.withdraw_user(merchant_user_id=right.pk, reason=values["reason"])
+    return Done(
+        text=_("%(person)s is nobody at %(shop)s any more.")
+        % {"person": right.user.get_username(), "shop": right.merchant},
+        show=right.merchant,
+    )
+
+
+console.add_acts(
+    MerchantUser,
+    Act(
+        name="withdraw",
+        label=_("Withdraw"),
+        explanation=_(
+            "From their next click on, this person sees and does nothing at this shop any more."
+            " Their account, and what they did, remain:"
+        ),
+        run=_withdraw,
+        icon="person_off",
+        variant=ActionVariant.DANGER,
+    ),
+)
+
+
 @console.shown(_("working"), boolean=True)
 def is_working(terminal: Terminal) -> bool:
     """Show whether a till is not shut out."""
@@ -293,6 +320,11 @@ class MerchantUserAdmin(console.ConsoleAdmin):
     editable: ClassVar[tuple[str, ...]] = ("role",)
     fieldsets = ((None, {"fields": ("merchant", "user", "role")}),)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MerchantUser]:
+        """Return them with what an act on them names at hand."""
+        found: QuerySet[MerchantUser] = super().get_queryset(request)
+        return found.select_related("user", "merchant")
+
 
 def _terminals(merchant: Merchant) -> Section:
     newest = merchant.terminals.order_by("-created_at")[: console.ROWS_SHOWN]
@@ -314,9 +346,13 @@ def _terminals(merchant: Merchant) -> Section:
 def _users(merchant: Merchant) -> Section:
     return Section(
         _("People"),
-        [_("User"), _("Role")],
+        [_("User"), _("Role"), _("Since")],
         [
-            [console.link(each, each.user), each.get_role_display()]
+            [
+                console.link(each, each.user),
+                each.get_role_display(),
+                console.moment(each.created_at),
+            ]
             for each in merchant.users.select_related("user").order_by("created_at")
         ],
     )

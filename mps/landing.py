@@ -26,6 +26,9 @@ def landing(request: HttpRequest) -> HttpResponse:
             "member_password": demo.MEMBER_PASSWORD,
             "staff_name": demo.STAFF_NAME,
             "staff_password": demo.STAFF_PASSWORD,
+            "shop_name": demo.SHOPS[0].name,
+            "manager_name": demo.MANAGER_NAME,
+            "manager_password": demo.MANAGER_PASSWORD,
             "file": demo.CREDENTIALS_FILE,
         }
     return render(request, "pages/landing.html", context)

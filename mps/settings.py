@@ -85,7 +85,7 @@ MIDDLEWARE = [
     "mps.watch.middleware.ChargeLatencyMiddleware",
     "mps.core.middleware.RequestContextMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "mps.core.compression.StaticFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -104,13 +104,21 @@ TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "mps" / "templates"],
-        "APP_DIRS": True,
         "OPTIONS": {
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    [
+                        "django.template.loaders.filesystem.Loader",
+                        "mps.core.frame.LighterFrameLoader",
+                    ],
+                )
+            ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
         },
     }
 ]
@@ -291,6 +299,8 @@ SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 MFA_PASSKEY_LOGIN_ENABLED = True
 # There is nothing to guess about a passkey; recovery codes are counted by mps.core.throttle.
 MFA_RATE_LIMITS = False
+# A passkey is a second factor only of whom it knows: by finger, face or PIN.
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG or MPS_DEMO
 # What takes short messages: `console`, `http`, `outbox`, or a class of yours by its dotted path.
 MPS_SMS_BACKEND = env.str("MPS_SMS_BACKEND", default="console" if DEBUG or MPS_DEMO else "")
@@ -521,6 +531,13 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "ENVIRONMENT": "mps.core.console.banner",
     "DASHBOARD_CALLBACK": "payments.admin.first_page",
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+            {"title": _("Passkeys"), "link": reverse_lazy("admin:passkeys")},
+            {"title": _("Recovery codes"), "link": reverse_lazy("admin:recovery_codes")},
+        ]
+    },
     "COLORS": {
         "primary": {
             "50": "oklch(97% .014 254.6)",

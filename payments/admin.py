@@ -108,6 +108,8 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
         "points",
     )
     list_fullwidth = True
+    # Each row is heavy: more would make the page more than a phone should load.
+    list_per_page = 25
     list_select_related = ("card", "member", "merchant")
     list_filter = (
         ("type", ChoicesDropdownFilter),
@@ -370,6 +372,29 @@ def _of_member(member: Member) -> Section:
     return _latest(Transaction.objects.filter(card_id__in=ids, member_id=member.id))
 
 
+def _points_of_member(member: Member) -> Section:
+    cards = {
+        card.points_account_id: card
+        for card in Card.objects.filter(bindings__member_id=member.id)[:_CARDS_READ]
+        if card.points_account_id
+    }
+    entries = Entry.objects.filter(account_id__in=list(cards)).select_related("posting")
+    return Section(
+        _("Points"),
+        [_("Posting"), _("Card"), _("Points"), _("Balance after"), _("When")],
+        [
+            [
+                console.link(entry.posting, entry.posting.kind),
+                console.link(cards[entry.account_id]),
+                console.whole(entry.amount),
+                console.whole(entry.balance_after),
+                console.moment(entry.posting.posted_at),
+            ]
+            for entry in entries.order_by("-id")[: console.ROWS_SHOWN]
+        ],
+    )
+
+
 def _told(each: Transaction) -> Section | None:
     """What the shop was told of this, found by when it was told."""
     if each.merchant_id is None:
@@ -405,7 +430,7 @@ def _told(each: Transaction) -> Section | None:
 
 console.add_sections(Transaction, _entries, _refunds, _told, _order, _asked)
 console.add_sections(Card, _of_card)
-console.add_sections(Member, _of_member)
+console.add_sections(Member, _points_of_member, _of_member)
 console.add_sections(Merchant, _of_merchant)
 
 
@@ -496,6 +521,7 @@ class TopUpAdmin(console.LogAdmin):
         "provider",
         "late",
     )
+    search_fields = ("=order_id",)
     search_help_text = _("Order, the provider's payment, or card number")
     exact_search = (
         (CARD_NUMBER, "card__number"),
@@ -687,7 +713,7 @@ console.add_acts(
         ),
         replays=True,
         icon="add",
-        variant=ActionVariant.PRIMARY,
+        group=_("Money and points"),
     ),
     Act(
         name="cash-out",
@@ -699,6 +725,7 @@ console.add_acts(
         offered=lambda card: card.money_account_id is not None,
         replays=True,
         icon="payments",
+        group=_("Money and points"),
     ),
     Act(
         name="adjust-points",
@@ -709,6 +736,7 @@ console.add_acts(
         form=PointsForm,
         offered=lambda card: card.points_account_id is not None,
         icon="stars",
+        group=_("Money and points"),
     ),
 )
 

@@ -18,7 +18,7 @@ os.environ["MPS_WEBHOOK_KEYS"] = os.environ["MPS_CODE_KEYS"]
 os.environ["MPS_AUDIT_KEY"] = "an-audit-key-for-tests-only-0123456789"
 os.environ["ALLOWED_HOSTS"] = "127.0.0.1,localhost,[::1]"
 os.environ["MPS_WEBHOOK_ALLOW_PRIVATE"] = "1"
-os.environ["MPS_FOUR_EYES"] = "0"  # where it is on, the test says so
+os.environ.setdefault("MPS_FOUR_EYES", "0")  # where it is on, the test says so
 os.environ["MPS_BCRYPT_COST"] = "4"
 os.environ["MPS_TOPUP_PROVIDERS"] = "sandbox"
 

@@ -244,6 +244,7 @@ def test_landing_page_names_the_demonstrations_sign_ins(settings) -> None:
     text = Client().get("/").content.decode()
 
     assert demo.STAFF_PASSWORD in text
+    assert demo.MANAGER_PASSWORD in text
     for name, phone in demo.PEOPLE:
         assert name in text
         assert phone in text

@@ -7,6 +7,7 @@ here, and a model's fields are read-only unless its page names them as editable.
 
 import functools
 import logging
+import operator
 import re
 import uuid
 from collections import defaultdict
@@ -20,11 +21,11 @@ from uuid import UUID
 import redis
 from django import forms
 from django.conf import settings
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.cache import cache
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
 from django.db import DataError
 from django.db.models import Func, Model, Q, QuerySet, UUIDField, Value
 from django.forms.widgets import Input
@@ -36,6 +37,7 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.gzip import gzip_page
 from import_export import resources
 from import_export.admin import ExportMixin
 from import_export.formats import base_formats
@@ -68,6 +70,15 @@ _NEVER_SHOWN = re.compile("password|secret|hash|nonce|token")
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9.]+", re.ASCII)
 _SKEW = timedelta(minutes=1)
+_UNUSED = {
+    "admin/js/urlify.js",
+    "admin/js/prepopulate.js",
+    "admin/js/vendor/xregexp/xregexp.js",
+    "admin/js/vendor/xregexp/xregexp.min.js",
+}
+_SMALLER = {
+    "admin/js/vendor/select2/select2.full.js": "admin/js/vendor/select2/select2.full.min.js",
+}
 
 
 # --- the site ------------------------------------------------------------------------------------
@@ -109,7 +120,7 @@ class ConsoleSite(_Site):  # type: ignore[misc]
                 return self._refuse(request, exception)
 
         guarded: Callable[..., HttpResponseBase] = super().admin_view(acting, cacheable)
-        return guarded
+        return gzip_page(guarded)
 
     def record(
         self, action: str, *, object_type: str, object_id: object, details: dict[str, Any]
@@ -279,7 +290,7 @@ def calling(
     return run
 
 
-def limiting(service: Callable[..., object], target: str, explanation: Any) -> Act:
+def limiting(service: Callable[..., object], target: str, explanation: Any, group: Any = "") -> Act:
     """Return the act that sets the limits of an object of any kind; parameters as of `calling`."""
     return Act(
         name="limits",
@@ -289,6 +300,7 @@ def limiting(service: Callable[..., object], target: str, explanation: Any) -> A
         form=LimitsForm,
         four_eyes=always,
         icon="speed",
+        group=group,
     )
 
 
@@ -304,6 +316,25 @@ class Section:
     def table(self) -> dict[str, Any]:
         """The table as the template wants it."""
         return {"headers": self.headers, "rows": self.rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A section beside an object's fields, by the names the framework's tabs go by."""
+
+    section: Section
+    model_name: str
+    tab: bool = True
+
+    @property
+    def title(self) -> Any:
+        """What the tab says."""
+        return self.section.title
+
+    @property
+    def contents(self) -> str:
+        """The table, shown while its tab is chosen."""
+        return render_to_string("console/tab.html", {"tab": self})
 
 
 # Who has no business here, whatever their user says.
@@ -323,6 +354,7 @@ def may_sign_in(user: Any) -> bool:
 # An app adds what it does to the pages of the apps below it.
 _acts: defaultdict[type[Model], list[Act]] = defaultdict(list)
 _sections: defaultdict[type[Model], list[Callable[[Any], Section | None]]] = defaultdict(list)
+_last_sections: defaultdict[type[Model], list[Callable[[Any], Section | None]]] = defaultdict(list)
 
 
 def add_acts(model: type[Model], *acts: Act) -> None:
@@ -335,9 +367,14 @@ def find_act(model: type[Model], name: str) -> Act | None:
     return next((act for act in _acts[model] if act.name == name), None)
 
 
-def add_sections(model: type[Model], *sections: Callable[[Any], Section | None]) -> None:
-    """Show tables on a model's page. Each is called inside the platform's scope."""
-    _sections[model].extend(sections)
+def add_sections(
+    model: type[Model], *sections: Callable[[Any], Section | None], last: bool = False
+) -> None:
+    """Show tables on a model's page. Each is called inside the platform's scope.
+
+    :param last: after those that other apps add.
+    """
+    (_last_sections if last else _sections)[model].extend(sections)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -518,11 +555,19 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find by an indexed field if the term has the form of one, else by `search_fields`."""
+        """Find by an indexed field if the term has the form of one, else by `search_fields`.
+
+        Where each of these is to be equal to the term (`=`), it is looked up as it is, by index.
+        """
         term = search_term.strip()
         for pattern, lookup in self.exact_search:
             if term and re.fullmatch(pattern, term, re.ASCII | re.IGNORECASE):
                 return queryset.filter(self.exact_match(lookup, term)), False
+        fields = self.get_search_fields(request)
+        if term and fields and all(name.startswith("=") for name in fields):
+            terms = [term, term.upper(), term.lower()]
+            equal = (_equal(self.model, name[1:], terms) for name in fields)
+            return queryset.filter(functools.reduce(operator.or_, equal)), False
         found: tuple[QuerySet[Any], bool] = super().get_search_results(
             request, queryset, search_term
         )
@@ -530,7 +575,7 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
 
     def exact_match(self, lookup: str, term: str) -> Q:
         """Return the condition of an exact search; numbers are written in capitals."""
-        return Q(**{lookup: term.upper()})
+        return _equal(self.model, lookup, [term.upper()])
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -540,6 +585,10 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
         if isinstance(response, TemplateResponse) and response.context_data is not None:
             acts = [act for act in self._allowed_acts(request) if not act.on_object]
             response.context_data["actions_list"] = self._buttons(acts)
+            if "media" in response.context_data:
+                response.context_data["media"] = _lighter(
+                    response.context_data["media"], {"admin/js/admin/RelatedObjectLookups.js"}
+                )
             cl = response.context_data.get("cl")
             if cl is not None and not cl.query and not cl.has_active_filters:
                 # Nothing is filtered out: what was counted is all there is.
@@ -566,8 +615,11 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
                 act for act in self._allowed_acts(request) if act.on_object and act.offered(obj)
             ]
             context["actions_detail"] = self._buttons(acts, obj)
-            found = (section(obj) for section in _sections[self.model])
-            context["sections"] = [section for section in found if section is not None]
+            makers = [*_sections[self.model], *_last_sections[self.model]]
+            context.update(_place([make(obj) for make in makers]))
+        # The framework adds what the list's filters need; here are none.
+        plain: forms.Media = admin.ModelAdmin.media.fget(self)  # type: ignore[attr-defined]
+        context["media"] = _lighter(plain + context["adminform"].media)
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
@@ -842,6 +894,28 @@ class Exported(_ExportMixin):  # type: ignore[misc]
         return super().get_export_data(file_format, request, queryset, **kwargs)
 
 
+def _equal(model: type[Model], path: str, terms: Sequence[str]) -> Q:
+    """Return the condition that a field is equal to one of the terms.
+
+    Of a related object, the keys are looked up first: asked for both at once, the database may
+    walk through a long table to find few rows of a short one.
+    """
+    *relations, name = path.split("__")
+    related: Any = model
+    for each in relations:
+        related = related._meta.get_field(each).related_model
+    column = related._meta.get_field(name)
+    try:
+        values = {column.to_python(term) for term in terms}
+    except ValidationError:
+        return Q(pk__in=[])
+    if not relations:
+        return Q(**{f"{name}__in": values})
+    found = related._base_manager.filter(**{f"{name}__in": values})
+    keys = list(found.values_list("pk", flat=True)[:MAX_BULK])
+    return Q(**{f"{'__'.join(relations)}__in": keys})
+
+
 def _bulk_action(act: Act) -> Callable[..., HttpResponseBase | None]:
     """Return the list's action that asks for an act on the objects chosen."""
 
@@ -865,6 +939,22 @@ def _is_first(request: HttpRequest, token: str) -> bool:
         # A double click is unlikely just while Redis is away; staff must still be able to act.
         logger.warning("console cannot tell a double click: Redis is not reachable")
         return True
+
+
+def _place(sections: Sequence[Section | None]) -> dict[str, Any]:
+    """Return a page's tables: several as tabs, a single one under the fields, seen at once."""
+    there = [(number, section) for number, section in enumerate(sections, 1) if section is not None]
+    if len(there) > 1:
+        return {"datasets": [Tab(section, f"section-{number}") for number, section in there]}
+    return {"sections": [section for _number, section in there]}
+
+
+def _lighter(media: forms.Media, unused: Iterable[str] = ()) -> forms.Media:
+    """Return what a page loads, less what only forms with slugs need, and what it does not use."""
+    named: Any = media
+    without = {*_UNUSED, *unused}
+    scripts = [_SMALLER.get(str(each), each) for each in named._js if str(each) not in without]
+    return forms.Media(css=named._css, js=scripts)
 
 
 def _m2m_names(obj: Model) -> set[str]:
@@ -1062,9 +1152,13 @@ def link(obj: Model | None, text: Any = None) -> Any:
 
 def badge(value: str, text: Any, colours: dict[str, str]) -> Any:
     """Return a state in its colour."""
-    return render_to_string(
-        "unfold/helpers/label.html", {"type": colours.get(value, ""), "text": text}
-    )
+    return _label(colours.get(value, ""), str(text))
+
+
+@functools.lru_cache(maxsize=1000)
+def _label(colour: str, text: str) -> str:
+    """Return a label, made once: a list has one in each row."""
+    return render_to_string("unfold/helpers/label.html", {"type": colour, "text": text})
 
 
 def amount(value: Decimal | None) -> str:

@@ -23,6 +23,7 @@ from cards.models import Card, CardType
 from members.models import Member
 from merchants import selectors as merchant_selectors
 from merchants import services as merchants
+from merchants.models import MerchantUser
 from merchants.selectors import Till
 from mps.audit import services as audit
 from mps.core import context, principals
@@ -38,6 +39,9 @@ STAFF_PASSWORD = "demo-admin-1"
 # What weighs much takes two.
 CHECKER_NAME = "checker"
 CHECKER_PASSWORD = "demo-checker-1"
+# Who manages the first of the shops.
+MANAGER_NAME = "manager"
+MANAGER_PASSWORD = "demo-shop-1"
 MEMBER_PASSWORD = "demo-password-1"
 FAMILY_PASSWORD = "family-1"
 PEOPLE = (
@@ -213,6 +217,7 @@ def _make_world() -> World:
             audit.record("STAFF_CREATED", object_type="user", object_id=name)
         for shop in SHOPS:
             world.tills[shop.code], world.till_keys[shop.code] = _open_shop(shop)
+        _let_manager_in(world.tills[SHOPS[0].code])
         for nickname, (name, phone) in zip(("mei", "ming", "wen"), PEOPLE, strict=True):
             member, standard = cards.register_member(
                 name=name, phone=phone, password=MEMBER_PASSWORD
@@ -237,6 +242,20 @@ def _open_shop(shop: Shop) -> tuple[Till, str]:
     till = merchant_selectors.find_till_by_key(presented) if presented else None
     assert till is not None
     return till, key
+
+
+def _let_manager_in(till: Till) -> None:
+    user = get_user_model().objects.create_user(MANAGER_NAME, password=MANAGER_PASSWORD)
+    with principals.principal_scope("platform_admin"):
+        right = MerchantUser.objects.create(
+            merchant_id=till.merchant_id, user=user, role=MerchantUser.Role.MANAGER
+        )
+        audit.record(
+            "MERCHANT_USER_ADDED",
+            object_type="merchant_user",
+            object_id=right.id,
+            details={"user": MANAGER_NAME, "merchant": till.merchant_code, "role": right.role},
+        )
 
 
 def _issue_cards(world: World) -> None:
@@ -271,6 +290,7 @@ def _write_credentials(world: World) -> None:
         "The demonstration's sign-ins. Their passwords are public: for trying out only.",
         f"staff     {STAFF_NAME} {STAFF_PASSWORD}",
         f"staff     {CHECKER_NAME} {CHECKER_PASSWORD} (agrees to what {STAFF_NAME} asks for)",
+        f"shop      {MANAGER_NAME} {MANAGER_PASSWORD} (manages {SHOPS[0].code})",
         f"{mei}: {numbers['mei']}, {numbers['family']} (shared), {numbers['percent']}",
         f"{ming}: {numbers['ming']}, {numbers['family']}, {numbers['amount']}",
         f"{wen}: {numbers['wen']}, {numbers['company']}",

@@ -48,7 +48,14 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
+def environment() -> dict[str, str]:
+    """What the server of a module is told beside; a module may say otherwise."""
+    return {"MPS_APPROVAL_ABOVE": APPROVAL_ABOVE}
+
+
+@pytest.fixture(scope="module")
 def site(
+    environment: dict[str, str],
     browser_type_launch_args: dict[str, Any],
     superuser: psycopg.Connection,
     django_db_blocker: Any,
@@ -63,7 +70,7 @@ def site(
         with cloned_database(superuser, django_db_blocker) as name:
             log = tmp_path_factory.mktemp("site") / "web.log"
             with (
-                serve(name, log, MPS_APPROVAL_ABOVE=APPROVAL_ABOVE) as url,
+                serve(name, log, **environment) as url,
                 context.acting("system", "mps", request_id=""),
             ):
                 yield url
@@ -84,8 +91,11 @@ class Watcher:
         page.on("request", self._asked)
 
     def _heard(self, message: Any) -> None:
-        # The browser reports every refusal of an API as an error; to the page it is an answer.
-        of_api = "/api/" in message.location["url"] or "/_allauth/" in message.location["url"]
+        # The browser reports every refusal of an API, and of a form of the console, as an error;
+        # to the page it is an answer.
+        url = message.location["url"]
+        refused = "/act/" in url and "the server responded with a status of 403" in message.text
+        of_api = "/api/" in url or "/_allauth/" in url or refused
         offline = "net::ERR_INTERNET_DISCONNECTED" in message.text
         if message.type == "error" and not of_api and not offline:
             self.complaints.append(f"{message.text} {message.location['url']}")

@@ -455,9 +455,7 @@ def test_without_a_camera_the_till_says_so(open_page: OpenPage, shop: tuple[Any,
     look(page, "no-camera")
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(360, "light"), (768, "dark"), (1280, "light")]
-)
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (768, "dark"), (1280, "light")])
 def test_every_screen_is_narrow_and_accessible(
     open_page: OpenPage, shop: tuple[Any, str], member: tuple[Any, Any], width: int, scheme: str
 ) -> None:

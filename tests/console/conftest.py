@@ -59,6 +59,11 @@ def staff_client(*permissions: str) -> Client:
 @pytest.fixture
 def world(database: str) -> SimpleNamespace:
     """A member with cards of each type, a shop, a payment, its refund, a top-up."""
+    return make_world()
+
+
+def make_world() -> SimpleNamespace:
+    """Make a member with cards of each type, a shop, a payment, its refund, a top-up."""
     member, standard = factories.make_member(
         name="Ada <b>", email="ada@example.com", provider="wechat", external_id="openid-1"
     )

@@ -597,6 +597,32 @@ def test_people_of_a_shop(console: Client, world, boss) -> None:
     assert_audited_once("MERCHANT_USER_ADDED")
     assert_audited_once("MERCHANT_USER_CHANGED")
 
+    asked = console.get(act_url(MerchantUser, "withdraw", person)).content.decode()
+    assert "sees and does nothing at this shop any more" in asked
+    done = act(console, MerchantUser, "withdraw", person, reason="left")
+    assert texts(done) == [f"boss is nobody at {shop} any more."]
+    assert done.redirect_chain[-1][0] == page_url(shop)
+    with principal_scope("platform_admin"):
+        assert not MerchantUser.objects.exists()
+    assert_audited_once("MERCHANT_USER_WITHDRAWN")
+    assert events("MERCHANT_USER_WITHDRAWN")[0].context["reason"] == "left"
+
+
+def test_who_may_not_change_people_withdraws_nobody(world, boss) -> None:
+    with principal_scope("platform_admin"):
+        shop = Merchant.objects.get()
+        person = MerchantUser.objects.create(merchant=shop, user=boss)
+    clerk = staff_client("merchants.view_merchantuser", "merchants.change_merchant")
+
+    url = act_url(MerchantUser, "withdraw", person)
+    assert clerk.get(url).status_code == 403
+    assert clerk.post(url, {"token": "0" * 32, "reason": "x"}).status_code == 403
+
+    assert fresh(person).role == "clerk"
+    assert "withdraw" not in clerk.get(page_url(person)).content.decode()
+    assert events("MERCHANT_USER_WITHDRAWN") == []
+    assert len(events("CONSOLE_ACT_REFUSED")) == 2
+
 
 # --- who may -------------------------------------------------------------------------------------
 

@@ -1,7 +1,14 @@
 """Every list, page and form of the console answers, in few queries, and shows no secret."""
 
+import gzip
+import re
+from pathlib import Path
+
+import pytest
 from django.contrib import admin
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
+from django.template import Engine
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -10,7 +17,9 @@ from django.utils import timezone
 from cards.models import Card, CodeHistory, PaymentCode
 from members.models import Member
 from merchants.models import Merchant, TerminalKey
+from mps import core
 from mps.audit.models import Event
+from mps.core import frame
 from mps.core.principals import principal_scope
 from mps.ledger.models import Account, Entry, Posting
 from mps.rpc.models import ServiceKey
@@ -34,6 +43,8 @@ ADDABLE = {
 }
 
 
+CONSOLE_FILES = Path(core.__file__).parent / "static" / "mps" / "console"
+ICON = re.compile(r"material-symbols-outlined[^<]*?>\s*([a-z_0-9]+)\s*<")
 JUNK = ("?q=%00", "?p=x", "?o=99.-99", "?e=1", "?status__exact=%00", "?created_at_from=%00")
 
 
@@ -302,3 +313,47 @@ def test_exports_need_the_right_to_look(world) -> None:
     assert (
         client.post(list_url(Card, "export"), {"resource": "0", "format": "0"}).status_code == 403
     )
+
+
+def test_every_icon_named_is_one_we_ship(console: Client, world) -> None:
+    known = set((CONSOLE_FILES / "icons.txt").read_text(encoding="utf-8").split())
+    pages = [reverse("admin:index")]
+    pages += [list_url(model) for model in MODELS]
+    pages += [page_url(obj) for model in OURS for obj in objects_of(model)[:1]]
+
+    for page in pages:
+        shown = ICON.findall(console.get(page).content.decode())
+        assert set(shown) <= known, page
+
+
+def test_files_come_compressed_to_who_takes_that() -> None:
+    url = "/static/unfold/css/styles.css"
+
+    plain = Client().get(url)
+    small = Client(headers={"Accept-Encoding": "gzip, br"}).get(url)
+    again = Client(
+        headers={"Accept-Encoding": "gzip", "If-Modified-Since": small["Last-Modified"]}
+    ).get(url)
+    font = Client(headers={"Accept-Encoding": "gzip"}).get("/static/mps/console/icons.woff2")
+
+    assert "Content-Encoding" not in plain
+    assert small["Content-Encoding"] == "gzip"
+    assert small["Vary"] == plain["Vary"] == "Accept-Encoding"
+    whole = b"".join(plain.streaming_content)  # type: ignore[attr-defined]
+    assert gzip.decompress(small.content) == whole
+    assert len(small.content) == int(small["Content-Length"]) < len(whole) / 5
+    assert again.status_code == 304
+    assert "Content-Encoding" not in font
+    plain.close()
+    font.close()
+
+
+def test_another_frame_of_the_library_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = frame.LighterFrameLoader(Engine.get_default())
+    sources = loader.get_template_sources("unfold/layouts/skeleton.html")
+    origin = next(each for each in sources if Path(each.name).exists())
+    assert "mps/console/console.css" in loader.get_contents(origin)
+    monkeypatch.setitem(frame._INSTEAD, "<script src='of another version'>", "")
+
+    with pytest.raises(ImproperlyConfigured, match="of another version"):
+        loader.get_contents(origin)

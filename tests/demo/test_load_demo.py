@@ -15,6 +15,7 @@ from cards.models import Binding, Card
 from members import selectors as member_selectors
 from members import services as members
 from members.models import Member
+from merchants import people
 from merchants import selectors as merchants
 from merchants.models import Merchant
 from mps.core import keys, principals
@@ -126,9 +127,11 @@ def test_credentials_work_and_only_their_owner_reads_them(database: str, short: 
     user = authenticate(username=staff[1], password=staff[2])
     assert user is not None
     assert user.is_superuser
-    people = [line for line in lines if line[0] == "member"]
-    assert len(people) == 3
-    for _kind, phone, password, *_rest in people:
+    (shop,) = (line for line in lines if line[0] == "shop")
+    assert people.sign_in(name=shop[1], password=shop[2]).get_username() == demo.MANAGER_NAME
+    signed_up = [line for line in lines if line[0] == "member"]
+    assert len(signed_up) == 3
+    for _kind, phone, password, *_rest in signed_up:
         assert members.check_credentials(identifier=phone, password=password) is not None
     tills = [line for line in lines if line[0] == "terminal"]
     assert [line[1] for line in tills] == [shop.code for shop in demo.SHOPS]
