@@ -135,6 +135,8 @@ def test_a_payment_above_the_threshold_is_approved_with_the_pin(
     dialog.get_by_role("button", name="Approve").click()
 
     expect(page.locator("#pay-receipt")).to_contain_text("Jeweller")
+    expect(page.locator("#pay-receipt")).to_contain_text(member[1].number)
+    assert page.evaluate("localStorage.getItem('mps.wallet.codes')") is None
     expect(dialog).to_be_hidden()
     paid = charge(page, key, code, "2000.00", attempt)
     assert (paid.status, Decimal(paid.json()["final_amount"])) == (201, Decimal("2000.00"))

@@ -46,12 +46,18 @@ function fill(list, pairs) {
   }
 }
 
+// A cell that knows its column's name: on a narrow screen it stands above it.
+function addCell(row) {
+  const cell = row.insertCell();
+  cell.dataset.label = row.closest("table").tHead.rows[0].cells[cell.cellIndex].textContent;
+  return cell;
+}
+
 function cells(row, values) {
-  values.forEach(([text, isNumber, isOptional]) => {
-    const cell = row.insertCell();
+  values.forEach(([text, isNumber]) => {
+    const cell = addCell(row);
     cell.textContent = text;
     cell.classList.toggle("number", Boolean(isNumber));
-    cell.classList.toggle("optional", Boolean(isOptional));
   });
 }
 
@@ -276,7 +282,7 @@ async function reverseOrder(attempt) {
     await pos("POST", `/orders/${encodeURIComponent(attempt.body.external_order_id)}/reverse`, { body: {} });
     forget();
     clearCode();
-    showResult("good-result", "↩", t("undone"), t("undone-text"), [], {});
+    showResult("good-result", "↩", t("undone"), t("undone-text"), [], { isWords: true });
   } catch (error) {
     if (refusedKey(error)) return $("result").close();
     showResult("bad-result", "?", t("unknown"), explain(error), [], { isBad: true, canAsk: true, canUndo: true });
@@ -284,12 +290,13 @@ async function reverseOrder(attempt) {
   }
 }
 
-function showResult(kind, sign, title, text, lines, { isBad = false, canAsk = false, canUndo = false }) {
+function showResult(kind, sign, title, text, lines, { isBad = false, isWords = false, canAsk = false, canUndo = false }) {
   const dialog = $("result");
   dialog.className = kind;
   $("result-sign").textContent = sign;
   $("result-title").textContent = title;
   $("result-text").textContent = text;
+  $("result-text").classList.toggle("words", isWords);
   fill($("result-lines"), lines);
   $("result-again").hidden = !canAsk;
   $("result-undo").hidden = !canUndo;
@@ -441,7 +448,7 @@ async function reverse() {
   busy = true;
   try {
     await pos("POST", `/orders/${encodeURIComponent(found.external_order_id)}/reverse`, { body: {} });
-    showResult("good-result", "↩", t("undone"), t("undone-text"), [], {});
+    showResult("good-result", "↩", t("undone"), t("undone-text"), [], { isWords: true });
     await find();
   } catch (error) {
     if (!refusedKey(error)) fail("refund-error", explain(error));
@@ -518,7 +525,7 @@ async function loadDay() {
         [named(line.type)],
         [line.payment_method ? named(line.payment_method) : "–"],
         [showNumber(line.count), true],
-        [showMoney(line.amount), true, true],
+        [showMoney(line.amount), true],
         [showMoney(line.final_amount), true],
       ]);
     }
@@ -546,7 +553,7 @@ async function loadLines(url) {
   const page = (await call("GET", url, { token: key })).body;
   for (const line of page.results) {
     const row = $("lines").insertRow();
-    const number = row.insertCell();
+    const number = addCell(row);
     if (line.type === "payment") {
       number.append(link(line.tx_no, () => {
         $("find-text").value = line.tx_no;
@@ -557,7 +564,7 @@ async function loadLines(url) {
     if (line.type === "recharge" && line.status === "completed") {
       number.append(" ", link(t("undo"), () => undoTopUp(line.tx_no, line.final_amount)));
     }
-    cells(row, [[showTime(line.created_at, { timeStyle: "short" })], [named(line.type), false, true], [named(line.status)], [showMoney(line.final_amount), true]]);
+    cells(row, [[showTime(line.created_at, { timeStyle: "short" })], [named(line.type)], [named(line.status)], [showMoney(line.final_amount), true]]);
   }
   nextLines = page.next ? new URL(page.next).pathname + new URL(page.next).search : null;
   $("more").hidden = !nextLines;

@@ -62,7 +62,8 @@ function settled(approval, paid) {
     history.pushState(null, "", `#/card/${approval.card_no}`);
     go();
   }
-  showReceipt({ ...paid, merchant_name: approval.merchant_name, points: paid.points_earned });
+  // The answer is the till's: it names the card in part only.
+  showReceipt({ ...paid, card_no: approval.card_no, merchant_name: approval.merchant_name, points: paid.points_earned });
 }
 
 onEnd(home);
