@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs Python 3.11+, make and git; everything else comes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long coverage lint bench messages requirements reset clean
+.PHONY: help run test test-long coverage lint bench screenshots messages requirements reset clean
 .NOTPARALLEL:
 
 # Options for what a target starts: `make test ARGS="tests/flows -x"`.
@@ -41,6 +41,9 @@ lint: $(DEV_STAMP) ## Check style, types, layers and migrations
 
 bench: $(DEV_STAMP) ## Measure the budgets of the design: a table, and JSON
 	@exec $(PY) -m benchmarks $(ARGS)
+
+screenshots: $(DEV_STAMP) ## Take the README's pictures of a running system
+	@exec $(PY) -m tests.browser.pictures
 
 messages: $(DEV_STAMP) ## Collect what people read, and compile its translation
 	$(PY) manage.py write_messages --settings tests.settings

@@ -260,3 +260,13 @@ def _landing_urls() -> list:
 
 
 urlpatterns = _landing_urls()
+
+
+def test_the_pictures_are_there_and_small() -> None:
+    for readme in ("README.md", "README.zh-Hant.md"):
+        shown = re.findall(r'src="(docs/pictures/[^"]+)"', (ROOT / readme).read_text("utf-8"))
+        assert len(shown) == 3
+        for name in shown:
+            picture = (ROOT / name).read_bytes()
+            assert picture.startswith(b"\x89PNG")
+            assert len(picture) <= 200_000, name

@@ -16,6 +16,8 @@ from django.contrib import auth
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -35,6 +37,12 @@ ROWS = 50
 _DOOR = "mps_shop"
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _STATEMENTS = {"csv": statements.CSV, "xlsx": statements.XLSX}
+_METHODS = {
+    "balance": _("Card balance"),
+    "cash": _("Cash"),
+    "wechat": "WeChat",
+    "alipay": "Alipay",
+}
 View = Callable[..., HttpResponseBase]
 
 
@@ -109,6 +117,7 @@ def transactions(request: HttpRequest, person: Person) -> HttpResponseBase:
         rows, older = _newest(found, request)
     for row in rows:
         row.card_no = payments.mask_card_number(row.card_no) if row.card_no else ""
+        row.failure = _titles().get(row.failure_code, row.failure_code)
     return _show(
         request,
         person,
@@ -133,7 +142,8 @@ def takings(request: HttpRequest, person: Person) -> HttpResponseBase:
             {
                 **line,
                 "type": Transaction.Type(line["type"]).label,
-                "payment_method": line["payment_method"] or "–",
+                "payment_method": _METHODS.get(line["payment_method"], line["payment_method"])
+                or "–",
             }
             for line in payments.summarise_day(person.till, day)
         ]
@@ -284,15 +294,26 @@ def _scope(person: Person) -> Any:
     return principals.principal_scope(person.till.role, person.till.principal_id)
 
 
+@functools.cache
+def _titles() -> dict[str, Any]:
+    """Return what each error code says to people."""
+    found: dict[str, Any] = {}
+    classes = [MpsError]
+    for error in classes:
+        found[error.code] = error.title
+        classes += error.__subclasses__()
+    return found
+
+
 def _day(request: HttpRequest) -> date | None:
     """Return the day asked for; :raises InvalidRequestError: if it is none."""
     text = request.GET.get("day", "")
     try:
         day = date.fromisoformat(text) if text else None
     except ValueError:
-        raise InvalidRequestError(errors={"day": ["A date, as 2025-09-29."]}) from None
+        raise InvalidRequestError(errors={"day": [gettext("A date, as 2025-09-29.")]}) from None
     if day is not None and not 2000 <= day.year <= 2100:
-        raise InvalidRequestError(errors={"day": ["Between 2000 and 2100."]})
+        raise InvalidRequestError(errors={"day": [gettext("Between 2000 and 2100.")]})
     return day
 
 

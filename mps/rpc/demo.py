@@ -51,7 +51,8 @@ PEOPLE = (
 )
 BACKEND_NAME = "demo-backend"
 CREDENTIALS_FILE = "demo-credentials.txt"
-DAYS = 7
+# A week, and the day the console compares today with.
+DAYS = 8
 # The same history each time, but for the dates.
 SEED = 20250929
 

@@ -4,7 +4,6 @@ Where no Chromium is found the tests are skipped, or fail if MPS_REQUIRE_BROWSER
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,20 +12,13 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from tests.browser.chromium import ARGUMENTS, HOW, find_chromium
 from tests.conftest import cloned_database
 from tests.servers_http import serve
 
 APPROVAL_ABOVE = "1000"
 _AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-_HOW = (
-    "No Chromium: the browser tests did not run. Install it (apt-get install chromium) or name it"
-    " by MPS_CHROMIUM, then run: pytest tests/browser"
-)
-
-
-def _chromium() -> str | None:
-    named = os.environ.get("MPS_CHROMIUM")
-    return named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+_HOW = f"No Chromium: the browser tests did not run. {HOW}, then run: pytest tests/browser"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,12 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
-    """The Chromium that is there, without a sandbox: it sees our own pages only."""
-    found = _chromium()
+    """The Chromium that is there."""
+    found = find_chromium()
     if found is None:
         (pytest.fail if os.environ.get("MPS_REQUIRE_BROWSER") == "1" else pytest.skip)(_HOW)
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    return {"executable_path": found, "args": arguments}
+    return {"executable_path": found, "args": ARGUMENTS}
 
 
 @pytest.fixture(scope="module")

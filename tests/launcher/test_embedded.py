@@ -255,25 +255,33 @@ def test_fresh_start_begins_empty_and_reset_leaves_nothing(tmp_path: Path) -> No
     embedded.reset(tmp_path / "missing")
 
 
-def test_servers_for_tests_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(embedded, "_MEMORY", tmp_path / "none")
-    abandoned = tmp_path / "mps-test-abandoned"
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder that the servers' account can enter, too, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+def test_servers_for_tests_leave_nothing(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    monkeypatch.setattr(embedded, "_MEMORY", scratch / "none")
+    abandoned = scratch / "mps-test-abandoned"
     abandoned.mkdir()
     os.utime(abandoned, (0, 0))
-    recent = tmp_path / "mps-test-recent"
+    recent = scratch / "mps-test-recent"
     recent.mkdir()
 
     with embedded.servers_for_tests() as current:
         settings = _settings(current)
-        folders = [each for each in tmp_path.iterdir() if each != recent]
+        folders = [each for each in scratch.iterdir() if each != recent]
         [folder] = [each for each in folders if not each.name.endswith("-servers")]
         home = embedded.home(folder, current)
         assert home.exists()
 
     # Nothing acknowledged may be lost when a test kills the server.
     assert (settings["fsync"], settings["synchronous_commit"]) == ("off", "on")
-    assert list(tmp_path.iterdir()) == [recent]
+    assert list(scratch.iterdir()) == [recent]
     assert not home.exists()
 
 

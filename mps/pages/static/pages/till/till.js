@@ -564,7 +564,7 @@ async function loadLines(url) {
     if (line.type === "recharge" && line.status === "completed") {
       number.append(" ", link(t("undo"), () => undoTopUp(line.tx_no, line.final_amount)));
     }
-    cells(row, [[showTime(line.created_at, { timeStyle: "short" })], [named(line.type)], [named(line.status)], [showMoney(line.final_amount), true]]);
+    cells(row, [[showTime(line.created_at, { timeStyle: "short" })], [named(line.type)], [named(line.status)], [line.status === "failed" ? "–" : showMoney(line.final_amount), true]]);
   }
   nextLines = page.next ? new URL(page.next).pathname + new URL(page.next).search : null;
   $("more").hidden = !nextLines;
