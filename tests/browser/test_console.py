@@ -182,13 +182,15 @@ def test_pages_fit_a_phone_in_the_dark(
     page = open_console(
         open_page, site, boss, width=360, color_scheme="dark", locale="zh-TW", has_touch=True
     )
-    daily = daily_pages(world)
+    daily, read_weight = daily_pages(world), weigh(page)
     with principal_scope("platform_admin"):
         shop = Merchant.objects.get(id=world.till.merchant_id)
     for path in (
         *(daily[name] for name in ("dashboard", "member", "payments", "refund")),
         *(page_url(shop), page_url(world.settlement), list_url(JobRun)),
     ):
+        read_weight()
         page.goto(path)
         check_accessibility(page)
         check_width(page)
+        assert 50_000 < read_weight() <= MAX_WEIGHT, path
