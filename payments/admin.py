@@ -498,9 +498,25 @@ console.add_acts(
 
 
 @admin.register(TopUp)
-class TopUpAdmin(console.LogAdmin):
+class TopUpAdmin(console.Exported, console.LogAdmin):
     """What members asked providers to take. Read-only, but for asking the provider."""
 
+    export_fields = (
+        "order_id",
+        "created_at",
+        "provider",
+        "payment_id",
+        "status",
+        "failure_code",
+        "amount",
+        "currency",
+        "card__number",
+        "member__number",
+        "paid_amount",
+        "paid_currency",
+        "paid_at",
+        "late",
+    )
     list_display = (
         "order_id",
         "shown_time",

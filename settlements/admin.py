@@ -28,9 +28,28 @@ _FORMS = {"csv": statements.CSV, "xlsx": statements.XLSX}
 
 
 @admin.register(Settlement)
-class SettlementAdmin(console.LogAdmin):
+class SettlementAdmin(console.Exported, console.LogAdmin):
     """What shops are owed. Figures never change; acts move it on."""
 
+    export_fields = (
+        "merchant__code",
+        "mode",
+        "period_start",
+        "period_end",
+        "currency",
+        "gross",
+        "refunds",
+        "cash_topups",
+        "fee",
+        "carried_in",
+        "net",
+        "tx_count",
+        "status",
+        "created_at",
+        "approved_at",
+        "paid_at",
+        "payout_reference",
+    )
     list_display = (
         "shown_merchant",
         "mode",

@@ -23,7 +23,8 @@ from mps.core import frame
 from mps.core.principals import principal_scope
 from mps.ledger.models import Account, Entry, Posting
 from mps.rpc.models import ServiceKey
-from payments.models import Transaction
+from payments.models import TopUp, Transaction
+from settlements.models import Settlement
 from tests import factories
 from tests.console.conftest import staff_client
 from tests.console.helpers import list_url, page_url
@@ -285,7 +286,7 @@ def test_export_takes_the_filtered_list_along(console: Client, world) -> None:
 
 def test_every_export_works_and_holds_no_formula(console: Client, world) -> None:
     factories.make_member(name="=HYPERLINK(1)", phone="+886912345678")
-    for model in (Member, Card, Transaction, Merchant, Entry, Event):
+    for model in (Member, Card, Transaction, TopUp, Merchant, Settlement, Entry, Event):
         assert console.get(list_url(model, "export")).status_code == 200
         for number in ("0", "1"):
             answer = console.post(list_url(model, "export"), {"resource": "0", "format": number})
