@@ -110,7 +110,14 @@ def _demonstration() -> Iterator[tuple[str, dict[str, list[str]]]]:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         data = Path(folder) / "data"
-        environment = {**os.environ, "MPS_DATA_DIR": str(data), "MPS_PORT": str(port)}
+        # Servers of its own, whatever the environment or `.env` names: nothing else is written to.
+        own = {
+            "DATABASE_URL": "",
+            "REDIS_URL": "",
+            "MPS_DATA_DIR": str(data),
+            "MPS_PORT": str(port),
+        }
+        environment = {**os.environ, **own}
         launcher = [sys.executable, "-m", "mps.launcher"]
         _say("starting the demonstration ...")
         with (Path(folder) / "log").open("w+") as log:
