@@ -28,7 +28,7 @@ from mps.core import console, problems
 from mps.core.console import Act, Done, Figure, Section
 from mps.core.money import show_rate
 from mps.ledger.models import Account, Entry
-from payments import dashboard, services, topups
+from payments import charging, dashboard, services, topups
 from payments.models import Order, TopUp, Transaction
 
 _STAFF_KEYS = uuid.UUID("3d0f5a52-6c0e-4a55-9a39-5f7c1b2f8f10")
@@ -56,12 +56,7 @@ class MethodFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the methods there are."""
-        return [
-            ("balance", _("balance")),
-            ("cash", _("cash")),
-            ("wechat", "WeChat"),
-            ("alipay", "Alipay"),
-        ]
+        return list(charging.METHODS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Keep those paid so."""
@@ -638,12 +633,7 @@ class TopUpForm(console.ActForm):
     amount = console.MoneyField(label=_("Amount"))
     payment_method = forms.ChoiceField(
         label=_("Received by"),
-        choices=[
-            ("cash", _("cash")),
-            ("wechat", "WeChat"),
-            ("alipay", "Alipay"),
-            ("bank", _("bank transfer")),
-        ],
+        choices=[*charging.OUTSIDE_METHODS.items(), ("bank", _("Bank transfer"))],
     )
     provider_order_id = forms.RegexField(
         label=_("The provider's order"),

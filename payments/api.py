@@ -77,7 +77,7 @@ class ChargeOut(serializers.Serializer[Any]):
     currency = serializers.CharField()
     points_earned = serializers.IntegerField()
     tier = serializers.CharField(allow_null=True)
-    payment_method = serializers.ChoiceField(choices=charging.METHODS)
+    payment_method = serializers.ChoiceField(choices=[*charging.METHODS])
     card_no = serializers.CharField()
     balance_after = fields.Money(required=False)
     created_at = serializers.DateTimeField()
@@ -125,7 +125,7 @@ class ChargesView(PosView):
         amount = fields.Money()
         external_order_id = fields.OrderId(required=False, default="")
         payment_method = fields.Choice(
-            choices=charging.METHODS, required=False, default=charging.BALANCE
+            choices=[*charging.METHODS], required=False, default=charging.BALANCE
         )
         voucher_code = Code(required=False, default="")
         tag = fields.Tag(required=False, default=dict)

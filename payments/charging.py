@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext_lazy as _
+
 from cards import pricing
 from cards.errors import (
     CardExpiredError,
@@ -25,8 +27,9 @@ from payments.errors import LimitExceededError
 from payments.selectors import CardFacts, StoredFacts
 
 BALANCE = "balance"
-OUTSIDE_METHODS = ("cash", "wechat", "alipay")
-METHODS = (BALANCE, *OUTSIDE_METHODS)
+# What was paid outside of MPS, and is only written down here, with what people call it.
+OUTSIDE_METHODS = {"cash": _("Cash"), "wechat": "WeChat", "alipay": "Alipay"}
+METHODS = {BALANCE: _("Card balance"), **OUTSIDE_METHODS}
 _MAY_PAY = {"owner", "admin", "member"}
 
 

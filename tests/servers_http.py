@@ -54,7 +54,7 @@ def serve(database: str, log: Path, *, workers: int = 1, **environment: str) -> 
             stderr=subprocess.STDOUT,
         )
         try:
-            _wait(server, f"{url}/healthz", log)
+            wait_until_ready(server, f"{url}/healthz", log, START_SECONDS)
             yield url
         finally:
             server.terminate()
@@ -72,8 +72,11 @@ def live_server_url(database: str, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-def _wait(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def wait_until_ready(
+    server: "subprocess.Popen[bytes]", url: str, log: Path, patience_seconds: float
+) -> None:
+    """Wait until `url` answers 200; :raises AssertionError: with the log if it never does."""
+    deadline = time.monotonic() + patience_seconds
     while time.monotonic() < deadline:
         if server.poll() is not None:
             break
@@ -83,4 +86,4 @@ def _wait(server: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
                     return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.1)
-    raise AssertionError(f"the web server did not start:\n{log.read_text(errors='replace')}")
+    raise AssertionError(f"the server did not start:\n{log.read_text(errors='replace')}")

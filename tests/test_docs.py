@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 from django.test import Client
 from django.urls import include, path
 
-from mps.core.errors import MpsError
+from mps.core.errors import every_error
 from mps.core.management.commands import write_api_examples, write_error_docs
 from mps.launcher import embedded
 from mps.rpc import demo
@@ -151,7 +151,7 @@ def test_api_reference_names_only_what_there_is() -> None:
         each["operationId"]: each for _path, _method, each in write_api_examples.operations()
     }
     assert write_api_examples.REFUSALS.keys() <= operations.keys()
-    status = {error.code: error.status for error in write_error_docs.every_error(MpsError)}
+    status = {error.code: error.status for error in every_error()}
     for name, codes in write_api_examples.REFUSALS.items():
         for code in codes.split():
             documented = {int(each) for each in operations[name]["responses"]}

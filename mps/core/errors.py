@@ -136,3 +136,12 @@ class UnavailableError(MpsError):
 
     def __init__(self, detail: str = "", *, retry_after_seconds: int = 1) -> None:
         super().__init__(detail, retry_after_seconds=retry_after_seconds)
+
+
+def every_error(base: type[MpsError] = MpsError) -> list[type[MpsError]]:
+    """Return the classes below this one whose modules are loaded, those of tests aside."""
+    found = []
+    for error in base.__subclasses__():
+        found += [error, *every_error(error)]
+    # Those of a test are no part of the product.
+    return [error for error in found if not error.__module__.startswith("tests.")]

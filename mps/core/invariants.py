@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from django.db import connections
 from django.utils.module_loading import autodiscover_modules
@@ -38,7 +39,7 @@ def check(
 
     :param progress: called with how many of how many were looked at.
     """
-    autodiscover_modules("invariants")
+    _discover()
     breaches = []
     with connections[using].cursor() as cursor:
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -57,3 +58,8 @@ def check(
         finally:
             cursor.execute("ROLLBACK")
     return breaches
+
+
+@cache
+def _discover() -> None:
+    autodiscover_modules("invariants")

@@ -103,9 +103,10 @@ def staff_have(passkey_id: str) -> bool:
 def add(user: User, name: str, credential: Mapping[str, Any]) -> None:
     """Keep a passkey; of what it said, only what is needed to know it again."""
     said = credential["response"]
+    passkey_id = id_of(credential)
     kept = {
-        "id": id_of(credential),
-        "rawId": id_of(credential),
+        "id": passkey_id,
+        "rawId": passkey_id,
         "type": "public-key",
         "response": {name: said[name] for name in ("clientDataJSON", "attestationObject")},
         "clientExtensionResults": {},

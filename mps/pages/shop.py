@@ -17,16 +17,16 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from merchants import people, webhooks
 from merchants.people import Person
 from mps.core import principals
-from mps.core.errors import InvalidRequestError, MpsError, NotFoundError
+from mps.core.errors import InvalidRequestError, MpsError, NotFoundError, every_error
 from mps.pages.views import POLICY
 from payments import selectors as payments
+from payments.charging import METHODS
 from payments.models import Transaction
 from settlements import selectors as settlements
 from settlements import statements
@@ -37,12 +37,6 @@ ROWS = 50
 _DOOR = "mps_shop"
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _STATEMENTS = {"csv": statements.CSV, "xlsx": statements.XLSX}
-_METHODS = {
-    "balance": _("Card balance"),
-    "cash": _("Cash"),
-    "wechat": "WeChat",
-    "alipay": "Alipay",
-}
 View = Callable[..., HttpResponseBase]
 
 
@@ -142,7 +136,7 @@ def takings(request: HttpRequest, person: Person) -> HttpResponseBase:
             {
                 **line,
                 "type": Transaction.Type(line["type"]).label,
-                "payment_method": _METHODS.get(line["payment_method"], line["payment_method"])
+                "payment_method": METHODS.get(line["payment_method"], line["payment_method"])
                 or "–",
             }
             for line in payments.summarise_day(person.till, day)
@@ -297,12 +291,7 @@ def _scope(person: Person) -> Any:
 @functools.cache
 def _titles() -> dict[str, Any]:
     """Return what each error code says to people."""
-    found: dict[str, Any] = {}
-    classes = [MpsError]
-    for error in classes:
-        found[error.code] = error.title
-        classes += error.__subclasses__()
-    return found
+    return {error.code: error.title for error in every_error()}
 
 
 def _day(request: HttpRequest) -> date | None:

@@ -9,6 +9,8 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from payments.charging import METHODS
+
 # No inline script or style, no foreign host, nothing evaluated.
 POLICY: dict[str, list[str]] = {
     "default-src": ["'self'"],
@@ -58,4 +60,4 @@ def till(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-    return render(request, template, context)
+    return render(request, template, {"methods": METHODS, **context})

@@ -484,7 +484,7 @@ def validate_qr_plain(call: Call, *, qr_plain: str) -> Answer:
     idempotency_key=_idempotency_key(),
     tag=fields.Tag(required=False),
     external_order_id=fields.OrderId(required=False),
-    payment_method=fields.Choice(choices=charging.METHODS, required=False),
+    payment_method=fields.Choice(choices=[*charging.METHODS], required=False),
     voucher_qr_plain=fields.Text(max_length=64, required=False),
     example={
         "merchant_code": "SHOP001",

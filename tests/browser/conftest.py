@@ -134,3 +134,31 @@ def check_accessibility(page: Any) -> None:
 def check_width(page: Any) -> None:
     """Fail if the page scrolls sideways."""
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def look(page: Any, name: str) -> None:
+    """Check a screen as it is; keep a picture where one is asked for."""
+    page.wait_for_load_state("networkidle")
+    check_width(page)
+    check_accessibility(page)
+    folder = os.environ.get("MPS_SCREENSHOTS")
+    if folder:
+        scheme = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches ? '-dark' : ''")
+        width = page.viewport_size["width"]
+        page.screenshot(path=Path(folder) / f"{name}-{width}{scheme}.png", full_page=True)
+
+
+def plug_in(page: Any) -> tuple[Any, str]:
+    """Give a page a device that makes passkeys and knows its owner."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    device = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    made = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": device})
+    return devtools, made["authenticatorId"]

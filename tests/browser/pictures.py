@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.chromium import ARGUMENTS, HOW, find_chromium
+from tests.servers_http import wait_until_ready
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
@@ -125,7 +125,9 @@ def _demonstration() -> Iterator[tuple[str, dict[str, list[str]]]]:
                 [*launcher, "run"], cwd=ROOT, env=environment, stdout=log, stderr=log
             )
             try:
-                _wait_until_ready(running, port, Path(log.name))
+                wait_until_ready(
+                    running, f"http://127.0.0.1:{port}/readyz", Path(log.name), _START_SECONDS
+                )
                 yield f"http://127.0.0.1:{port}", _people(data / "demo-credentials.txt")
             finally:
                 running.send_signal(signal.SIGTERM)
@@ -137,19 +139,6 @@ def _demonstration() -> Iterator[tuple[str, dict[str, list[str]]]]:
                     check=True,
                     stdout=subprocess.DEVNULL,
                 )
-
-
-def _wait_until_ready(running: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    for _ in range(_START_SECONDS):
-        if running.poll() is not None:
-            raise SystemExit(f"MPS did not start:\n{log.read_text()[-2000:]}")
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5)
-        except OSError:
-            time.sleep(1)
-        else:
-            return
-    raise SystemExit("MPS is not ready after five minutes.")
 
 
 def _people(file: Path) -> dict[str, list[str]]:

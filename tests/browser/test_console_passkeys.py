@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import expect
 
-from tests.browser.conftest import check_accessibility, check_width
+from tests.browser.conftest import check_accessibility, check_width, plug_in
 from tests.browser.test_console import make_staff, sign_in
 from tests.console.conftest import PASSWORD
 from tests.console.helpers import events
@@ -20,22 +20,6 @@ PASSKEYS = reverse("admin:passkeys")
 def site(site: str) -> str:
     """The same server by a host's name: an address has no passkeys."""
     return site.replace("127.0.0.1", "localhost")
-
-
-def plug_in(page: Any) -> tuple[Any, str]:
-    """Give a page a device that makes passkeys and knows its owner."""
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("WebAuthn.enable")
-    device = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    made = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": device})
-    return devtools, made["authenticatorId"]
 
 
 def test_a_passkey_is_added_and_signs_in(open_page: Callable[..., Any]) -> None:

@@ -1,6 +1,5 @@
 """The pages of a shop's people in a real browser."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,20 +8,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import factories
-from tests.browser.conftest import check_accessibility, check_width
+from tests.browser.conftest import look
 from tests.pages.test_shop import PASSWORD, make_person, pay, settle
 
 OpenPage = Callable[..., Any]
-
-
-def look(page: Any, name: str) -> None:
-    """Check a screen as it is; keep a picture where one is asked for."""
-    check_width(page)
-    check_accessibility(page)
-    folder = os.environ.get("MPS_SCREENSHOTS")
-    if folder:
-        width = page.viewport_size["width"]
-        page.screenshot(path=Path(folder) / f"shop-{name}-{width}.png", full_page=True)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
@@ -34,17 +23,17 @@ def test_a_manager_walks_through_the_shop(
     settle(shop)
     user = make_person(shop)
     page = open_page("/shop/", width=width, color_scheme=scheme)
-    look(page, "sign-in")
+    look(page, "shop-sign-in")
     page.get_by_label("Name").fill(user.get_username())
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("tbody")).to_contain_text(number)
-    look(page, "transactions")
+    look(page, "shop-transactions")
     tabs = page.get_by_role("navigation")
     for tab in ("Takings", "Settlements", "Tills", "Webhooks"):
         tabs.get_by_role("link", name=tab).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(tab)
-        look(page, tab)
+        look(page, f"shop-{tab}")
     tabs.get_by_role("link", name="Settlements").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
@@ -53,7 +42,7 @@ def test_a_manager_walks_through_the_shop(
     page.get_by_label("Name").fill("Bar")
     page.get_by_role("button", name="Open a till").click()
     expect(page.locator("#secret")).to_contain_text("mps.t")
-    look(page, "secret")
+    look(page, "shop-secret")
     page.get_by_role("button", name="I have kept it").click()
     expect(page.locator("tbody")).to_contain_text("Bar")
     page.get_by_role("button", name="Sign out").click()

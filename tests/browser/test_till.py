@@ -1,6 +1,5 @@
 """The till in a real browser, against a real server."""
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +16,7 @@ from mps.core import principals
 from payments.models import Transaction
 from settlements import services as settlements
 from tests import factories
-from tests.browser.conftest import check_accessibility, check_width
+from tests.browser.conftest import look
 
 MAX_WEIGHT = 200_000
 OpenPage = Callable[..., Any]
@@ -95,18 +94,6 @@ def settle(till: Any) -> None:
         period_start=now - timedelta(hours=1),
         period_end=now,
     )
-
-
-def look(page: Any, name: str) -> None:
-    """Check a screen as it is; keep a picture where one is asked for."""
-    page.wait_for_load_state("networkidle")
-    check_width(page)
-    check_accessibility(page)
-    folder = os.environ.get("MPS_SCREENSHOTS")
-    if folder:
-        scheme = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : ''")
-        width = page.viewport_size["width"]
-        page.screenshot(path=Path(folder) / f"till-{name}-{width}-{scheme}.png", full_page=True)
 
 
 def test_a_till_is_paired_once_and_unpaired(open_page: OpenPage, shop: tuple[Any, str]) -> None:
@@ -298,7 +285,7 @@ def test_wallet_and_till_side_by_side(
     take(till, "200000", phone.locator("#pay-digits").inner_text())
     expect(answered(till, "The member is being asked")).to_contain_text("$1,900.00")
     expect(phone.locator("#approval")).to_be_visible()
-    look(till, "waiting")
+    look(till, "till-waiting")
     till.keyboard.press("Escape")
     till.keyboard.press("Escape")
     till.locator("#result-undo").click()
@@ -452,7 +439,7 @@ def test_without_a_camera_the_till_says_so(open_page: OpenPage, shop: tuple[Any,
     pair(page, shop[1])
     page.get_by_role("button", name="Camera", exact=True).click()
     expect(page.locator("#camera-text")).to_contain_text("The camera cannot be used")
-    look(page, "no-camera")
+    look(page, "till-no-camera")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (768, "dark"), (1280, "light")])
@@ -463,28 +450,28 @@ def test_every_screen_is_narrow_and_accessible(
     factories.charge(till, factories.make_code(member[1], member[0]), "100.00")
     settle(till)
     page = open_page("/pos/", width=width, height=800, color_scheme=scheme)
-    look(page, "pair")
+    look(page, "till-pair")
     pair(page, key)
-    look(page, "charge")
+    look(page, "till-charge")
     take(page, "29900", factories.make_code(member[1], member[0]))
     answered(page, "Paid")
-    look(page, "paid")
+    look(page, "till-paid")
     next_customer(page)
     take(page, "90000", factories.make_code(factories.make_prepaid(member[0]), member[0]))
     answered(page, "Not paid")
-    look(page, "not-paid")
+    look(page, "till-not-paid")
     next_customer(page)
     go(page, "Today")
     expect(page.locator("#lines tr")).to_have_count(3)
-    look(page, "today")
+    look(page, "till-today")
     page.locator("#lines button").last.click()
     expect(page.locator("#found")).to_be_visible()
-    look(page, "find")
+    look(page, "till-find")
     go(page, "Top up")
-    look(page, "topup")
+    look(page, "till-topup")
     go(page, "Settlements")
     expect(page.locator("#settlement-list")).to_contain_text("$95.00")
-    look(page, "settlements")
+    look(page, "till-settlements")
 
 
 def test_the_till_speaks_chinese(open_page: OpenPage, shop: tuple[Any, str]) -> None:

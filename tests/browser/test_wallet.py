@@ -1,17 +1,15 @@
 """The wallet in a real browser, against a real server."""
 
-import os
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from tests import factories
-from tests.browser.conftest import check_accessibility, check_width
+from tests.browser.conftest import check_accessibility, check_width, look
 
 MAX_WEIGHT = 200_000
 PIN = "4711"
@@ -285,17 +283,10 @@ SCREENS = {
 DOORS = {"sign-in": "#/", "register": "#/register", "code": "#/code", "reset": "#/reset"}
 
 
-def look(page: Any, name: str) -> None:
-    """Check a screen as it is; keep a picture where one is asked for."""
-    expect(page.locator(f"[data-view={name}]")).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    check_width(page)
-    check_accessibility(page)
-    folder = os.environ.get("MPS_SCREENSHOTS")
-    if folder:
-        scheme = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : ''")
-        width = page.viewport_size["width"]
-        page.screenshot(path=Path(folder) / f"{name}-{width}-{scheme}.png", full_page=True)
+def look_at(page: Any, view: str) -> None:
+    """Look at a view once it is shown."""
+    expect(page.locator(f"[data-view={view}]")).to_be_visible()
+    look(page, f"wallet-{view}")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -306,7 +297,7 @@ def test_every_screen_is_narrow_light_and_accessible(
     till, _key = factories.make_till_and_key(name="Corner shop")
     factories.charge(till, factories.make_code(card, owner), "299.00")
     page = open_page("/wallet/", color_scheme=scheme, service_workers="block")
-    look(page, "sign-in")
+    look_at(page, "sign-in")
     weight = page.evaluate(
         "() => ['navigation', 'resource'].flatMap(each => performance.getEntriesByType(each))"
         ".reduce((sum, each) => sum + each.decodedBodySize, 0)"
@@ -314,12 +305,12 @@ def test_every_screen_is_narrow_light_and_accessible(
     assert 0 < weight <= MAX_WEIGHT
     for name, path in DOORS.items():
         page.goto(f"/wallet/{path}")
-        look(page, name)
+        look_at(page, name)
     enter(page, owner)
     for name, path in SCREENS.items():
         page.goto(f"/wallet/{path.format(card=card.number)}")
         if name == "pay":
             shown_code(page)
-        look(page, name)
+        look_at(page, name)
     page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
-    look(page, "me")
+    look_at(page, "me")

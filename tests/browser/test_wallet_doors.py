@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from members import messages, tasks
 from tests import factories
-from tests.browser.conftest import check_accessibility, check_width
+from tests.browser.conftest import check_accessibility, check_width, plug_in
 from tests.browser.test_wallet import enter
 
 NEW_PASSWORD = "another-long-password-2"
@@ -158,18 +158,8 @@ def test_whoever_registers_proves_their_phone(
 def test_a_passkey_is_made_and_signs_in(open_page: OpenPage) -> None:
     member, _ = factories.make_member(phone="0955000205")
     page = open_page("/wallet/", service_workers="block")
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("WebAuthn.enable")
-    device = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    made = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": device})
-    verified = {"authenticatorId": made["authenticatorId"]}
+    devtools, device = plug_in(page)
+    verified = {"authenticatorId": device}
     enter(page, member, "#/me")
     page.get_by_text("Passkey", exact=True).click()
     page.locator("#passkey-password").fill("wrong-password-1")

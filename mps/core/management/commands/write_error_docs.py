@@ -8,7 +8,7 @@ from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import override
 
 from mps.core.documents import WriteDocument
-from mps.core.errors import MpsError
+from mps.core.errors import every_error
 
 FILE = "docs/errors.md"
 _INTRODUCTION = """\
@@ -64,21 +64,12 @@ def render() -> str:
     import_module(settings.ROOT_URLCONF)
     rows = set()
     with override("en"):
-        for error in every_error(MpsError):
+        for error in every_error():
             meaning = " ".join((inspect.getdoc(error) or "").split())
             rows.add(
                 f"| `{error.code}` | {error.status} | {_cell(error.title)} | {_cell(meaning)} |"
             )
     return _INTRODUCTION + "\n".join(sorted(rows)) + "\n"
-
-
-def every_error(base: type[MpsError]) -> list[type[MpsError]]:
-    """Return the classes below this one, those of tests aside."""
-    found = []
-    for error in base.__subclasses__():
-        found += [error, *every_error(error)]
-    # Those of a test are no part of the product.
-    return [error for error in found if not error.__module__.startswith("tests.")]
 
 
 def _cell(text: object) -> str:
