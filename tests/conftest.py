@@ -6,6 +6,7 @@ the real ones.
 
 import itertools
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
@@ -96,7 +97,18 @@ def cloned_database(superuser: psycopg.Connection, django_db_blocker) -> Iterato
             for alias in connections:
                 connections[alias].close()
                 connections[alias].settings_dict["NAME"] = TEMPLATE
+            _wait_until_left(superuser, name)
             superuser.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _wait_until_left(superuser: psycopg.Connection, name: str) -> None:
+    """Wait until a database's last sessions are over: dropping it looks only ten times a second."""
+    patience = time.monotonic() + 5
+    while (
+        time.monotonic() < patience
+        and superuser.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [name]).fetchone()
+    ):
+        time.sleep(0.001)
 
 
 @pytest.fixture

@@ -23,3 +23,6 @@ os.environ["MPS_BCRYPT_COST"] = "4"
 os.environ["MPS_TOPUP_PROVIDERS"] = "sandbox"
 
 from mps.settings import *  # noqa: F403
+
+# Each client of a test makes a handler of its own; found when asked for, files are not listed anew.
+WHITENOISE_AUTOREFRESH = True
