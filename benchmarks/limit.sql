@@ -34,9 +34,12 @@ BEGIN
     INSERT INTO payments_unclaimed (merchant_id, tx_id, created_at, type, payment_method, amount, fee)
     VALUES (p_merchant, payment, now(), 'payment', 'balance', 10, 0);
     INSERT INTO payments_order (merchant_id, external_order_id, tx_id, amount) VALUES (p_merchant, number, payment, 10);
-    INSERT INTO audit_event (happened_at, actor_type, actor, action, object_type, object_id, context, request_id, address)
-    VALUES (now(), 'terminal', p_merchant::text, 'PAYMENT_COMPLETED', 'transaction', number,
-            jsonb_build_object('amount', '10.00', 'merchant', p_merchant, 'order', number), 'request', '127.0.0.1');
+    WITH event AS (
+        INSERT INTO audit_event (happened_at, actor_type, actor, action, object_type, object_id, context, request_id, address)
+        VALUES (now(), 'terminal', p_merchant::text, 'PAYMENT_COMPLETED', 'transaction', number,
+                jsonb_build_object('amount', '10.00', 'merchant', p_merchant, 'order', number), 'request', '127.0.0.1')
+        RETURNING id
+    ) INSERT INTO audit_unsealed (event_id) SELECT id FROM event;
     INSERT INTO payments_idempotency (scope_id, key, request_hash, status, body, created_at)
     VALUES (p_merchant, number, sha256(number::bytea), 201, jsonb_build_object(
         'tx_no', number, 'status', 'completed', 'amount', '10.00', 'final_amount', '10.00', 'points_earned', 10), now());

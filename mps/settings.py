@@ -86,14 +86,16 @@ MIDDLEWARE = [
     "mps.core.middleware.RequestContextMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "mps.core.compression.StaticFilesMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "mps.core.middleware.ContentPolicyMiddleware",
+    # What follows is for people: tills are answered here.
+    "mps.core.middleware.TillMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "mps.core.middleware.ContentPolicyMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "mps.urls"

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Count, QuerySet, Sum
 
 from merchants.selectors import Till
-from mps.core.database import DatabaseNow
+from mps.core.database import DatabaseNow, as_array
 from payments.models import Approval, Order, Transaction
 
 MASKED_DIGITS = 4
@@ -38,7 +38,6 @@ class StoredFacts:
     order_tx_id: UUID | None
     order_amount: Decimal | None
     order_reversed: bool | None
-    order_status: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +118,11 @@ def read_charge(
     with connection.cursor() as cursor:
         if voucher_hashes:
             cursor.execute(
-                _READ_CHARGE_WITH_VOUCHER, [merchant_id, key, order, hashes, voucher_hashes]
+                _READ_CHARGE_WITH_VOUCHER,
+                [merchant_id, key, order, as_array(hashes), as_array(voucher_hashes)],
             )
         else:
-            cursor.execute(_READ_CHARGE, [merchant_id, key, order, hashes])
+            cursor.execute(_READ_CHARGE, [merchant_id, key, order, as_array(hashes)])
         row = cursor.fetchone()
     card = row[_STORED_WIDTH : _STORED_WIDTH + _CARD_WIDTH]
     voucher = row[_STORED_WIDTH + _CARD_WIDTH :]
@@ -136,7 +136,7 @@ def read_charge(
 def read_code(hashes: list[bytes]) -> CardFacts | None:
     """Read what a code leads to; None for a code nobody has. Inside a merchant's scope."""
     with connection.cursor() as cursor:
-        cursor.execute(_READ_CODE, [hashes])
+        cursor.execute(_READ_CODE, [as_array(hashes)])
         row = cursor.fetchone()
     return CardFacts(*row) if row else None
 

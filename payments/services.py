@@ -27,6 +27,7 @@ from merchants.errors import MerchantSuspendedError
 from merchants.selectors import Till, get_till
 from mps.audit import services as audit
 from mps.core import context, principals, problems
+from mps.core.database import as_array
 from mps.core.errors import (
     AlreadyExistsError,
     InvalidRequestError,
@@ -232,9 +233,9 @@ def _answered_before(
         return answer
     if stored.order_amount != request.amount:
         raise OrderAmountMismatchError
-    if stored.order_status == Transaction.Status.REFUNDED:
-        raise AlreadyExistsError("This order was paid and refunded in full.")
     payment = selectors.transactions().get(id=stored.order_tx_id)
+    if payment.status == Transaction.Status.REFUNDED:
+        raise AlreadyExistsError("This order was paid and refunded in full.")
     return Answer(201, documents.charge_document(payment), replayed=True)
 
 
@@ -341,8 +342,8 @@ def _write_charge(
     named = {
         "key": key,
         "request_hash": request_hash,
-        "code_hashes": hashes,
-        "voucher_hashes": voucher_hashes,
+        "code_hashes": as_array(hashes),
+        "voucher_hashes": as_array(voucher_hashes),
         "approval_id": approval.id if approval else None,
         **_charge_parameters(till, request, facts, decision),
     }
@@ -388,7 +389,7 @@ def _charge_parameters(
         "merchant_version": facts.stored.merchant_version,
         "terminal_id": till.terminal_id,
         "order": request.external_order_id,
-        "facts": sorted(fact for fact in rests_on if fact),
+        "facts": as_array(sorted(fact for fact in rests_on if fact)),
         "card_version": card.version,
         "voucher_version": voucher.version if voucher else "",
         "currency": settings.MPS_CURRENCY,
@@ -401,12 +402,12 @@ def _charge_parameters(
         "points": decision.points,
         "points_from": card.tier_from if earns else None,
         "points_below": card.tier_below if earns else None,
-        "accounts": list(decision.moves),
-        "moves": list(decision.moves.values()),
+        "accounts": as_array(decision.moves),
+        "moves": as_array(decision.moves.values()),
         "money_account": card.money_account_id if by_balance else None,
         "points_account": earns,
-        "limited": list(decision.day_limits),
-        "day_limits": list(decision.day_limits.values()),
+        "limited": as_array(decision.day_limits),
+        "day_limits": as_array(decision.day_limits.values()),
         "zone": settings.MPS_TIME_ZONE,
         "failure_code": refusal.code if refusal else "",
         "status": refusal.status if refusal else 201,

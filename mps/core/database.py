@@ -1,7 +1,9 @@
-"""What migrations and commands need to speak to PostgreSQL as its owner."""
+"""What speaking to PostgreSQL takes beside the models: files of SQL, functions, arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 from django.apps import apps
 from django.db.migrations.operations.base import Operation
@@ -34,6 +36,15 @@ class RunSQLFile(RunSQL):
     def _read(self, direction: str) -> str:
         folder = Path(apps.get_app_config(self.app_label).path) / "sql"
         return (folder / f"{self.name}_{direction}.sql").read_text(encoding="utf-8")
+
+
+def as_array(values: Iterable[UUID | Decimal | bytes]) -> str:
+    """Return an array as PostgreSQL writes it, for a parameter cast to that type of array.
+
+    A list would do as well; the driver takes it apart twice, a tenth of a charge's time.
+    """
+    texts = (rf'"\\x{each.hex()}"' if isinstance(each, bytes) else str(each) for each in values)
+    return "{" + ",".join(texts) + "}"
 
 
 class NewId(Func):

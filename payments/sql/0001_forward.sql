@@ -176,14 +176,13 @@ RETURNS TABLE (
     read_at timestamptz, merchant_active boolean, merchant_fee_rate numeric,
     merchant_limit_per_payment numeric, merchant_limit_per_day numeric, merchant_version text, points_issue_id uuid,
     stored_hash bytea, stored_status smallint, stored_body jsonb,
-    order_tx_id uuid, order_amount numeric, order_reversed boolean, order_status text)
+    order_tx_id uuid, order_amount numeric, order_reversed boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog
 SET plan_cache_mode = force_generic_plan AS $$
     SELECT core_now(), m.status = 'active', m.fee_rate, m.limit_per_payment, m.limit_per_day, m.xmin::text,
            (SELECT id FROM ledger_account WHERE kind = 'points_issue' AND unit = 'PTS'),
            i.request_hash, i.status, i.body,
-           o.tx_id, o.amount, o.reversed_at IS NOT NULL,
-           (SELECT t.status FROM payments_transaction t WHERE t.id = o.tx_id)
+           o.tx_id, o.amount, o.reversed_at IS NOT NULL
     FROM merchants_merchant m
     LEFT JOIN payments_idempotency i ON i.scope_id = p_merchant_id AND i.key = p_key
     LEFT JOIN payments_order o ON o.merchant_id = p_merchant_id AND o.external_order_id = p_order AND p_order <> ''
@@ -476,7 +475,7 @@ BEGIN
     IF points_before < p_points_from OR points_before >= p_points_below THEN RETURN; END IF;
     IF NOT cards_burn_code(card.code_id) THEN RETURN; END IF;
     -- From here on something is written: a race lost now takes everything back by an error the caller retries.
-    IF voucher_code <> card.code_id AND NOT cards_burn_code(voucher_code) THEN
+    IF voucher_code IS NOT NULL AND voucher_code <> card.code_id AND NOT cards_burn_code(voucher_code) THEN
         RAISE EXCEPTION 'the voucher code went meanwhile' USING ERRCODE = 'MPS01';
     END IF;
     IF p_approval_id IS NOT NULL THEN

@@ -133,6 +133,7 @@ DECLARE
     account record;
     n integer := cardinality(p_accounts);
     place integer;
+    setting text;
 BEGIN
     IF n IS NULL OR n < 2 OR n IS DISTINCT FROM cardinality(p_amounts) THEN
         RAISE EXCEPTION 'a posting needs two entries or more, each with an amount' USING ERRCODE = 'MPS03';
@@ -162,13 +163,11 @@ BEGIN
 
     -- Made after the locks: an account's entries sort by id in the order in which its balance moved.
     posting_id := core_new_id();
-    PERFORM set_config('mps.posting_id', posting_id::text, true);
-    FOR i IN 1..n LOOP
-        IF balances[i] IS NOT NULL THEN
-            UPDATE ledger_account SET balance = balances[i] WHERE id = p_accounts[i];
-        END IF;
-    END LOOP;
-    PERFORM set_config('mps.posting_id', '', true);
+    setting := set_config('mps.posting_id', posting_id::text, true);
+    UPDATE ledger_account a SET balance = moved.balance
+    FROM unnest(p_accounts, balances) AS moved (account_id, balance)
+    WHERE a.id = moved.account_id AND moved.balance IS NOT NULL;
+    setting := set_config('mps.posting_id', '', true);
     INSERT INTO ledger_posting (id, kind, reference, posted_at)
     VALUES (posting_id, p_kind, p_reference, clock_timestamp() + core_clock_shift());
     INSERT INTO ledger_entry (posting_id, account_id, amount, balance_after)
