@@ -527,7 +527,8 @@ def refund_for_shop(
     :raises OriginalTxNotFoundError: it is no shop's. And as of `refund_payment`.
     """
     if merchant_id is None:
-        raise OriginalTxNotFoundError
+        with audit.refusals("REFUND_FAILED", object_type="transaction", object_id=tx_no):
+            raise OriginalTxNotFoundError
     return refund_payment(
         till=get_till(merchant_id=merchant_id),
         tx_no=tx_no,

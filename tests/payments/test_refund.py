@@ -298,6 +298,25 @@ def test_what_cannot_be_refunded(database: str) -> None:
     assert snapshot() == before
 
 
+def test_what_belongs_to_no_shop_is_not_refunded_in_a_shops_name(database: str) -> None:
+    member, _ = factories.make_member()
+    card = factories.make_prepaid(member, "100.00")
+    payments.adjust_points(card_id=card.id, delta=5, reason="a gift")
+    adjustment = fetch("SELECT tx_no FROM payments_transaction WHERE type = 'adjustment'")
+
+    assert_refused(
+        lambda: payments.refund_for_shop(
+            merchant_id=None,
+            tx_no=adjustment,
+            amount=Decimal("1.00"),
+            idempotency_key="R1",
+            reason="a mistake",
+        ),
+        "ORIGINAL_TX_NOT_FOUND",
+        action="REFUND_FAILED",
+    )
+
+
 def test_a_suspended_shop_gives_no_refund(database: str) -> None:
     member, _ = factories.make_member()
     till = factories.make_till()
