@@ -27,6 +27,7 @@ STATUS_COLOURS = {
     "expired": "warning",
     "closed": "warning",
 }
+_OUTCOMES = {"used": _("used"), "revoked": _("revoked"), "expired": _("expired")}
 CARD_NUMBER = r"(STD|PPD|COR|VCH)[0-9]{8,11}"
 MEMBER_NUMBER = r"M[0-9]{8,11}"
 
@@ -127,12 +128,12 @@ class CardAdmin(console.Exported, console.ConsoleAdmin):
         """Show the status in its colour."""
         return console.badge(card.status, card.get_status_display(), STATUS_COLOURS)
 
-    @console.shown(_("balance"))
+    @console.shown(_("balance"), figures=True)
     def balance(self, card: Card) -> str:
         """Show the money on it."""
         return console.amount(card.money_account.balance if card.money_account else None)
 
-    @console.shown(_("points"))
+    @console.shown(_("points"), figures=True)
     def points(self, card: Card) -> str:
         """Show the points on it."""
         return console.whole(card.points_account.balance if card.points_account else None)
@@ -625,7 +626,7 @@ class VoucherAdmin(console.ConsoleAdmin):
 class CodeAdmin(console.ConsoleAdmin):
     """Payment codes: whose and when. Neither the digits nor what they are derived from."""
 
-    list_display = ("card", "member", "issued_at", "expires_at", "ended_at", "outcome")
+    list_display = ("card", "member", "issued_at", "expires_at", "ended_at", "shown_outcome")
     list_select_related = ("card", "member")
     ordering = ("-id",)
     sortable_by = ()
@@ -633,8 +634,16 @@ class CodeAdmin(console.ConsoleAdmin):
     search_fields = ("=card__number", "=member__number")
     search_help_text = _("Card number or member number")
     fieldsets = (
-        (None, {"fields": ("card", "member", "issued_at", "expires_at", "ended_at", "outcome")}),
+        (
+            None,
+            {"fields": ("card", "member", "issued_at", "expires_at", "ended_at", "shown_outcome")},
+        ),
     )
+
+    @console.shown(_("outcome"))
+    def shown_outcome(self, code: Any) -> Any:
+        """Show what became of it."""
+        return _OUTCOMES.get(code.outcome, code.outcome) or "–"
 
 
 @admin.register(PaymentCode)
@@ -648,4 +657,5 @@ class PaymentCodeAdmin(CodeAdmin):
 class CodeHistoryAdmin(CodeAdmin, console.LogAdmin):
     """Codes that are gone."""
 
+    date_hierarchy = "ended_at"
     list_filter = (("ended_at", console.DayByIdFilter),)

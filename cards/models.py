@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from mps.core.database import DatabaseNow, NewId
@@ -212,7 +213,7 @@ class Voucher(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.value} {self.kind}"
+        return f"{self.value} {self.get_kind_display()}"
 
 
 class PaymentCode(models.Model):
@@ -249,7 +250,7 @@ class PaymentCode(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"code of {self.member_id} for {self.card_id}"
+        return f"{self._meta.verbose_name} {localtime(self.issued_at):%F %T}"
 
 
 class CodeHistory(models.Model):
@@ -271,4 +272,4 @@ class CodeHistory(models.Model):
         verbose_name_plural = _("past payment codes")
 
     def __str__(self) -> str:
-        return f"{self.outcome} at {self.ended_at}"
+        return f"{self._meta.verbose_name} {localtime(self.ended_at):%F %T}"

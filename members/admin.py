@@ -44,6 +44,8 @@ class MemberAdmin(console.Exported, console.ConsoleAdmin):
     )
     list_display = ("number", "name", "phone", "email", "shown_status", "created_at")
     list_display_links = ("number", "name")
+    date_hierarchy = "created_at"
+    oldest_by = "created_at"
     list_filter = (("status", ChoicesDropdownFilter), ("created_at", console.DayFilter))
     ordering = ("-number",)
     search_fields = ("name", "phone", "email")
@@ -335,6 +337,9 @@ class UserAdmin(console.ConsoleAdmin, _UserAdmin):  # type: ignore[misc]
         )
 
 
+_RIGHTS = {"view": _("may look"), "change": _("may act"), "add": _("may add")}
+
+
 @admin.register(Group)
 class GroupAdmin(console.ConsoleAdmin, _GroupAdmin):  # type: ignore[misc]
     """Rights that are given together."""
@@ -360,4 +365,12 @@ class GroupAdmin(console.ConsoleAdmin, _GroupAdmin):  # type: ignore[misc]
             known |= Q(content_type__app_label=app, codename=name)
         kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
         kwargs["queryset"] = Permission.objects.filter(known).select_related("content_type")
-        return db_field.formfield(**kwargs)
+        field = db_field.formfield(**kwargs)
+        field.label_from_instance = _right
+        return field
+
+
+def _right(permission: Permission) -> str:
+    """Say what somebody may, in the reader's language."""
+    right = _RIGHTS.get(permission.codename.partition("_")[0], permission.name)
+    return f"{permission.content_type} | {right}"

@@ -103,7 +103,9 @@ class NewMerchantForm(console.ActForm):
 class NewTerminalForm(console.ActForm):
     """A till to open."""
 
-    name = forms.CharField(label=_("Name"), max_length=80, help_text=_("Such as Till 2."))
+    name = forms.CharField(
+        label=_("Name of the till"), max_length=80, help_text=_("Such as Till 2.")
+    )
     can_top_up = forms.BooleanField(label=_("May take cash top-ups"), required=False)
     can_manage_webhooks = forms.BooleanField(
         label=_("May manage webhook endpoints"), required=False

@@ -118,7 +118,7 @@ class MerchantUser(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user} at {self.merchant}"
+        return f"{self.user}, {self.merchant}"
 
 
 class Terminal(models.Model):
@@ -142,7 +142,7 @@ class Terminal(models.Model):
         verbose_name_plural = _("terminals")
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.merchant_id})"
+        return self.name
 
 
 class TerminalKey(models.Model):

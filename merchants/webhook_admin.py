@@ -37,6 +37,7 @@ class WebhookEventAdmin(console.LogAdmin):
 
     list_display = ("created_at", "type", "merchant")
     list_select_related = ("merchant",)
+    date_hierarchy = "created_at"
     list_filter = (("type", ChoicesDropdownFilter), ("created_at", console.DayByIdFilter))
     search_fields = ("=id", "=merchant__code")
     search_help_text = _("Webhook id, merchant code")
@@ -57,6 +58,7 @@ class WebhookDeliveryAdmin(console.LogAdmin):
         "next_attempt_at",
     )
     list_select_related = ("event", "endpoint")
+    date_hierarchy = "created_at"
     list_filter = (
         ("state", ChoicesDropdownFilter),
         ("event__type", ChoicesDropdownFilter),

@@ -10,6 +10,7 @@ from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from mps.core import logs, production
 from mps.launcher import state as embedded
@@ -179,49 +180,58 @@ CELERY_RESULT_EXPIRES = None
 # shop is due from 00:10 of its own time, and once it is settled a further run finds nothing. Days
 # and hours are UTC.
 CELERY_BEAT_SCHEDULE = {
-    "seal the audit chain": {"task": "audit.seal", "schedule": 60.0},
-    "check health": {"task": "watch.check_health", "schedule": 300.0},
-    "reconcile": {"task": "watch.reconcile", "schedule": 3600.0},
-    "close expired requests for approval": {"task": "approvals.expire", "schedule": 300.0},
-    "settle in real time": {"task": "settlements.settle_realtime", "schedule": 60.0},
-    "settle the day before": {"task": "settlements.settle_t_plus_1", "schedule": 600.0},
-    "settle the month before": {"task": "settlements.settle_monthly", "schedule": 600.0},
-    "deliver webhooks": {"task": "merchants.deliver_webhooks", "schedule": 10.0},
-    "purge webhook events": {
+    gettext_noop("seal the audit chain"): {"task": "audit.seal", "schedule": 60.0},
+    gettext_noop("check health"): {"task": "watch.check_health", "schedule": 300.0},
+    gettext_noop("reconcile"): {"task": "watch.reconcile", "schedule": 3600.0},
+    gettext_noop("close expired requests for approval"): {
+        "task": "approvals.expire",
+        "schedule": 300.0,
+    },
+    gettext_noop("settle in real time"): {"task": "settlements.settle_realtime", "schedule": 60.0},
+    gettext_noop("settle the day before"): {
+        "task": "settlements.settle_t_plus_1",
+        "schedule": 600.0,
+    },
+    gettext_noop("settle the month before"): {
+        "task": "settlements.settle_monthly",
+        "schedule": 600.0,
+    },
+    gettext_noop("deliver webhooks"): {"task": "merchants.deliver_webhooks", "schedule": 10.0},
+    gettext_noop("purge webhook events"): {
         "task": "merchants.purge_webhooks",
         "schedule": crontab(hour="18", minute="50"),
     },
-    "rotate codes of shared cards": {"task": "cards.rotate_codes", "schedule": 300.0},
-    "make partitions": {
+    gettext_noop("rotate codes of shared cards"): {"task": "cards.rotate_codes", "schedule": 300.0},
+    gettext_noop("make partitions"): {
         "task": "core.make_partitions",
         "schedule": crontab(hour="18", minute="10"),
     },
-    "purge sessions and job runs": {
+    gettext_noop("purge sessions and job runs"): {
         "task": "core.purge",
         "schedule": crontab(hour="18", minute="20"),
     },
-    "purge expired sign-ins": {
+    gettext_noop("purge expired sign-ins"): {
         "task": "members.purge_tokens",
         "schedule": crontab(hour="18", minute="30"),
     },
-    "close payments whose members kept silent": {
+    gettext_noop("close payments whose members kept silent"): {
         "task": "payments.close_expired_approvals",
         "schedule": 60.0,
     },
-    "close expired top-ups": {"task": "payments.expire_top_ups", "schedule": 60.0},
-    "compare top-ups with their providers": {
+    gettext_noop("close expired top-ups"): {"task": "payments.expire_top_ups", "schedule": 60.0},
+    gettext_noop("compare top-ups with their providers"): {
         "task": "payments.compare_top_ups",
         "schedule": crontab(hour="20", minute="10"),
     },
-    "purge idempotency records": {
+    gettext_noop("purge idempotency records"): {
         "task": "payments.purge_idempotency",
         "schedule": crontab(hour="18", minute="40"),
     },
-    "archive old transactions": {
+    gettext_noop("archive old transactions"): {
         "task": "payments.archive_transactions",
         "schedule": crontab(hour="19", minute="10", day_of_week="sun"),
     },
-    "drop old code history": {
+    gettext_noop("drop old code history"): {
         "task": "cards.drop_code_history",
         "schedule": crontab(hour="19", minute="20", day_of_week="sun"),
     },

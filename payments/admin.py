@@ -99,13 +99,14 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
         "shown_card",
         "member_number",
         "shown_merchant",
-        "payment_method",
+        "shown_method",
         "points",
     )
     list_fullwidth = True
     # Each row is heavy: more would make the page more than a phone should load.
     list_per_page = 25
     list_select_related = ("card", "member", "merchant")
+    date_hierarchy = "created_at"
     list_filter = (
         ("type", ChoicesDropdownFilter),
         ("status", ChoicesDropdownFilter),
@@ -149,7 +150,7 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
                     "final_amount",
                     "balance_after",
                     "fee",
-                    "payment_method",
+                    "shown_method",
                     "shown_voucher",
                     "credited_to",
                 )
@@ -216,6 +217,11 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
     def shown_merchant(self, each: Transaction) -> Any:
         """Link to the shop."""
         return console.link(each.merchant, each.merchant.code if each.merchant else None)
+
+    @console.shown(_("payment method"))
+    def shown_method(self, each: Transaction) -> Any:
+        """Show how it was paid; what has no name here as it is."""
+        return charging.METHODS.get(each.payment_method, each.payment_method) or "–"
 
     @console.shown(_("terminal"))
     def shown_terminal(self, each: Transaction) -> Any:
@@ -379,7 +385,7 @@ def _points_of_member(member: Member) -> Section:
         [_("Posting"), _("Card"), _("Points"), _("Balance after"), _("When")],
         [
             [
-                console.link(entry.posting, entry.posting.kind),
+                console.link(entry.posting, entry.posting.kind_label),
                 console.link(cards[entry.account_id]),
                 console.whole(entry.amount),
                 console.whole(entry.balance_after),
@@ -526,6 +532,7 @@ class TopUpAdmin(console.Exported, console.LogAdmin):
     )
     list_fullwidth = True
     list_select_related = ("card", "member")
+    date_hierarchy = "created_at"
     list_filter = (
         ("status", ChoicesDropdownFilter),
         ("created_at", console.DayByIdFilter),

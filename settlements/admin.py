@@ -63,6 +63,7 @@ class SettlementAdmin(console.Exported, console.LogAdmin):
     )
     list_display_links = ("period_start", "period_end")
     list_select_related = ("merchant",)
+    date_hierarchy = "period_end"
     list_filter = (
         ("status", ChoicesDropdownFilter),
         ("mode", ChoicesDropdownFilter),

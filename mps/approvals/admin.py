@@ -44,6 +44,7 @@ class ApprovalAdmin(console.LogAdmin):
     )
     list_display_links = ("created_at", "act")
     list_select_related = ("maker", "checker")
+    date_hierarchy = "created_at"
     list_filter = (("state", ChoicesDropdownFilter), ("created_at", console.DayByIdFilter))
     search_fields = ("subject",)
     search_help_text = _("What it is about, such as a card's number")

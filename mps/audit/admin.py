@@ -29,6 +29,7 @@ class EventAdmin(console.Exported, console.LogAdmin):
     list_before_template = "console/chain.html"
     list_display = ("happened_at", "action", "actor_type", "actor", "object_type", "object_id")
     list_display_links = ("happened_at", "action")
+    date_hierarchy = "happened_at"
     list_filter = (("happened_at", console.DayByIdFilter),)
     exact_search = ((r"[A-Z][A-Z]+(_[A-Z]+)+", "action"),)
     search_fields = ("=object_id",)

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat import admin as beat
 from django_celery_beat.models import (
@@ -66,7 +67,7 @@ class PeriodicTaskAdmin(console.ConsoleAdmin, _TaskAdmin):  # type: ignore[misc]
     change_form_template = "admin/change_form.html"
     can_add = True
     date_hierarchy = None
-    list_display = ("name", "enabled", "scheduler", "last_run_at", "one_off")
+    list_display = ("shown_name", "enabled", "shown_schedule", "last_run_at", "one_off")
     list_filter = (("enabled", BooleanRadioFilter), ("one_off", BooleanRadioFilter))
     list_per_page = 50
     ordering = ("name",)
@@ -104,6 +105,17 @@ class PeriodicTaskAdmin(console.ConsoleAdmin, _TaskAdmin):  # type: ignore[misc]
             else (super().get_readonly_fields(request, obj))
         )
 
+    @console.shown(_("name"), ordering="name")
+    def shown_name(self, obj: Any) -> str:
+        """Show the name; that of a job of ours in the reader's language."""
+        return gettext(obj.name)
+
+    @console.shown(_("schedule"))
+    def shown_schedule(self, obj: Any) -> Any:
+        """Show when it runs."""
+        return obj.scheduler
+
+    @console.shown(_("in words"))
     def crontab_translation(self, obj: Any) -> str:
         """Say a crontab in words."""
         return obj.crontab.human_readable if obj is not None and obj.crontab else "–"
@@ -136,7 +148,8 @@ class JobRunAdmin(console.LogAdmin):
     """What ran, when, and what came of it."""
 
     list_display = ("name", "started_at", "finished_at", "show_outcome", "result", "error")
-    list_filter = ("outcome",)
+    date_hierarchy = "started_at"
+    list_filter = ("outcome", ("started_at", console.DayByIdFilter))
     search_fields = ("name",)
     search_help_text = _("Job")
     fieldsets = (
@@ -189,9 +202,14 @@ class IntervalScheduleAdmin(ScheduleAdmin):
 class CrontabScheduleAdmin(ScheduleAdmin):
     """At certain times."""
 
-    list_display = ("__str__", "human_readable")
+    list_display = ("__str__", "shown_words")
     editable = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week", "timezone")
     fieldsets = ((None, {"fields": editable}),)
+
+    @console.shown(_("in words"))
+    def shown_words(self, obj: Any) -> str:
+        """Say it in words."""
+        return str(obj.human_readable)
 
 
 @admin.register(ClockedSchedule)

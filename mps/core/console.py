@@ -13,7 +13,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar, cast
 from uuid import UUID
@@ -24,10 +24,16 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.views.main import ChangeList as _ChangeList
 from django.core.cache import cache
-from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
+from django.core.exceptions import (
+    FieldDoesNotExist,
+    PermissionDenied,
+    SuspiciousOperation,
+    ValidationError,
+)
 from django.db import DataError
-from django.db.models import Func, Model, Q, QuerySet, UUIDField, Value
+from django.db.models import DecimalField, Func, IntegerField, Model, Q, QuerySet, UUIDField, Value
 from django.forms.widgets import Input
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect
@@ -35,6 +41,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.gzip import gzip_page
@@ -52,6 +59,7 @@ from unfold.sites import UnfoldAdminSite
 from unfold.utils import parse_date_str
 
 from mps.core import context, errors, money, principals, problems, staff
+from mps.core.calendars import Bar, Period, make_bar, midnight
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +68,7 @@ _Site: Any = UnfoldAdminSite
 _ModelAdmin: Any = ModelAdmin
 _ExportMixin: Any = ExportMixin
 _ModelResource: Any = resources.ModelResource
+ChangeList: Any = _ChangeList
 _make_resource: Any = resources.modelresource_factory
 
 MAX_BULK = 200
@@ -69,6 +78,7 @@ _TOKEN_TTL_SECONDS = 24 * 3600
 _NEVER_SHOWN = re.compile("password|secret|hash|nonce|token")
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9.]+", re.ASCII)
+_FIGURE = re.compile(r"–|[+-]?[0-9]{1,3}(,[0-9]{3})*(\.[0-9]+)?( %)?")
 _SKEW = timedelta(minutes=1)
 _UNUSED = {
     "admin/js/urlify.js",
@@ -314,8 +324,20 @@ class Section:
 
     @property
     def table(self) -> dict[str, Any]:
-        """The table as the template wants it."""
-        return {"headers": self.headers, "rows": self.rows}
+        """The table as the template wants it, its figures marked as such."""
+        figures = [
+            all(isinstance(cell, str) and _FIGURE.fullmatch(cell) for cell in column)
+            and set(column) != {"–"}
+            for column in zip(*self.rows, strict=False)
+        ]
+        rows = [
+            [
+                format_html('<span class="figures">{}</span>', cell) if is_figure else cell
+                for cell, is_figure in zip(row, figures, strict=False)
+            ]
+            for row in self.rows
+        ]
+        return {"headers": self.headers, "rows": rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,12 +450,14 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
 
     `exact_search` finds by what is indexed: a pattern and the look-up a matching term is for.
     `history_fields` are the names under which the log knows an object, beside its id.
+    `oldest_by` is indexed; by it, the row with the oldest date of `date_hierarchy` comes first.
     """
 
     editable: ClassVar[tuple[str, ...]] = ()
     can_add = False
     exact_search: ClassVar[tuple[tuple[str, str], ...]] = ()
     history_fields: ClassVar[tuple[str, ...]] = ()
+    oldest_by = "id"
 
     list_per_page = 50
     list_filter_submit = True
@@ -469,6 +493,19 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
         return self.may_act(request) or bool(request.user.has_perm(name))
 
     # Forms: named fields only, each change in the log with before and after.
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the fields, those that are only read with thousands apart."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None:
+            return fieldsets
+        return [
+            (title, {**options, "fields": [self._field(name) for name in options["fields"]]})
+            for title, options in fieldsets
+        ]
+
+    def _field(self, name: Any) -> Any:
+        return name if name in self.editable else _column_of(self, name)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
         """Return all fields that are shown and not editable."""
@@ -550,7 +587,21 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
             },
         )
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows with what their names need at hand: an act runs outside the scope."""
+        found: QuerySet[Any] = super().get_queryset(request)
+        related = self.list_select_related
+        return found.select_related(*related) if isinstance(related, tuple) and related else found
+
     # Lists.
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+        """Return the columns, figures with thousands apart."""
+        return [_column_of(self, name) for name in super().get_list_display(request)]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[Any]:
+        """Return the list that is narrowed without a walk through all rows."""
+        return ConsoleList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -1076,9 +1127,69 @@ def new_token() -> str:
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-def shown(description: Any, **options: Any) -> Callable[[_Method], _Method]:
-    """Name a column or a field that a method makes; options are those of the framework."""
-    return cast("Callable[[_Method], _Method]", display(description=description, **options))
+def shown(
+    description: Any, *, figures: bool = False, **options: Any
+) -> Callable[[_Method], _Method]:
+    """Name a column or a field that a method makes; options are those of the framework.
+
+    :param figures: they stand below each other to the right.
+    """
+
+    def named(method: _Method) -> _Method:
+        made = display(description=description, **options)(method)
+        made.figures = figures
+        return cast("_Method", made)
+
+    return named
+
+
+@functools.cache
+def _column_of(page: "ConsoleAdmin", name: Any) -> Any:
+    """Return a column or a field as what writes it: figures with thousands apart, and a link to
+    what has no name of its own here. Others as they are.
+    """
+    column: Any
+    kind = "figures"
+    if not isinstance(name, str):
+        return name
+    if getattr(getattr(page, name, None), "figures", False):
+        method = getattr(page, name)
+
+        def column(obj: Any) -> Any:
+            return method(obj)
+
+        column.short_description = method.short_description
+        column.admin_order_field = getattr(method, "admin_order_field", None)
+    else:
+        try:
+            of_model: Any = page.model._meta.get_field(name)
+        except FieldDoesNotExist:
+            return name
+        named = of_model.verbose_name
+        if of_model.many_to_one and isinstance(named, str):
+            # The field was not named, so its name is in English: what it leads to has one.
+            kind, named = "link", of_model.related_model._meta.verbose_name
+
+            def column(obj: Any) -> Any:
+                return link(getattr(obj, name))
+
+        elif (
+            isinstance(of_model, (DecimalField, IntegerField))
+            and not of_model.primary_key
+            and not of_model.choices
+        ):
+            places = getattr(of_model, "decimal_places", 0)
+
+            def column(obj: Any) -> Any:
+                return _grouped(getattr(obj, name), places)
+
+        else:
+            return name
+        column.short_description = named
+        column.admin_order_field = name
+    # The style sheet knows figures by this name.
+    column.__name__ = f"{kind}_{name}"
+    return column
 
 
 class DayFilter(RangeDateFilter):
@@ -1089,18 +1200,21 @@ class DayFilter(RangeDateFilter):
         first = _day(self.used_parameters.get(f"{self.parameter_name}_from"))
         last = _day(self.used_parameters.get(f"{self.parameter_name}_to"))
         if first is not None:
-            queryset = queryset.filter(self.since(_midnight(first)))
+            queryset = queryset.filter(self.since(self.field_path, midnight(first)))
         if last is not None:
-            queryset = queryset.filter(self.before(_midnight(last + timedelta(days=1))))
+            next_day = midnight(last + timedelta(days=1))
+            queryset = queryset.filter(self.before(self.field_path, next_day))
         return queryset
 
-    def since(self, moment: datetime) -> Q:
+    @classmethod
+    def since(cls, path: str, moment: datetime) -> Q:
         """Return the condition of the lower bound."""
-        return Q(**{f"{self.field_path}__gte": moment})
+        return Q(**{f"{path}__gte": moment})
 
-    def before(self, moment: datetime) -> Q:
+    @classmethod
+    def before(cls, path: str, moment: datetime) -> Q:
         """Return the condition of the upper bound."""
-        return Q(**{f"{self.field_path}__lt": moment})
+        return Q(**{f"{path}__lt": moment})
 
 
 class DayByIdFilter(DayFilter):
@@ -1108,13 +1222,67 @@ class DayByIdFilter(DayFilter):
     decides the partition.
     """
 
-    def since(self, moment: datetime) -> Q:
+    @classmethod
+    def since(cls, path: str, moment: datetime) -> Q:
         """Return the lower bound by time and id."""
-        return super().since(moment) & Q(id__gte=smallest_id(moment - _SKEW))
+        return super().since(path, moment) & Q(id__gte=smallest_id(moment - _SKEW))
 
-    def before(self, moment: datetime) -> Q:
+    @classmethod
+    def before(cls, path: str, moment: datetime) -> Q:
         """Return the upper bound by time and id."""
-        return super().before(moment) & Q(id__lt=smallest_id(moment + _SKEW))
+        return super().before(path, moment) & Q(id__lt=smallest_id(moment + _SKEW))
+
+
+class ConsoleList(ChangeList):  # type: ignore[misc]
+    """A list, and the bar by which it is narrowed to a year, a month or a day.
+
+    The framework's own asks the whole table which of them hold rows. Here the oldest row is asked
+    for, and the filter of the same field, if there is one, says how to bound it.
+    """
+
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        """Return what the filters read; not what the bar reads."""
+        sent: dict[str, Any] = super().get_filters_params(params)
+        return {name: sent[name] for name in sent if name not in Period().query(self._dated)}
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        """Return the rows shown, of the period chosen."""
+        found: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
+        if not self.period.year:
+            return found
+        start, end = self.period.bounds
+        bound = self._bound()
+        self.has_active_filters = True
+        return found.filter(bound.since(self._dated, start) & bound.before(self._dated, end))
+
+    @property
+    def period(self) -> Period:
+        """The period chosen; all of time if none is."""
+        return Period.read(self._dated, self.params) if self._dated else Period()
+
+    @functools.cached_property
+    def dates(self) -> Bar | None:
+        """The bar; it takes one query, for the oldest row by index."""
+        if not self._dated:
+            return None
+        rows = self.model._base_manager.order_by(self.model_admin.oldest_by)
+        oldest = rows.values_list(self._dated, flat=True)[:1]
+        days = [timezone.localdate(moment) for moment in oldest]
+        return make_bar(self.period, days[0], self._narrowed) if days else None
+
+    @property
+    def _dated(self) -> str:
+        return self.date_hierarchy or ""
+
+    def _narrowed(self, period: Period) -> str:
+        return str(self.get_query_string(period.query(self._dated)))
+
+    def _bound(self) -> type[DayFilter]:
+        """Return the filter of the same field; there, the id may bound it, too."""
+        for each in self.list_filter:
+            if isinstance(each, tuple) and each[0] == self._dated:
+                return cast("type[DayFilter]", each[1])
+        return DayFilter
 
 
 def smallest_id(moment: datetime) -> Func:
@@ -1126,10 +1294,6 @@ def _day(text: Any) -> date | None:
     day = parse_date_str(text) if isinstance(text, str) else None
     # Years the id and the calendar can hold.
     return day if day is not None and 1971 <= day.year <= 9000 else None
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def url_of(obj: Model) -> str:
@@ -1163,12 +1327,17 @@ def _label(colour: str, text: str) -> str:
 
 def amount(value: Decimal | None) -> str:
     """Write an amount with thousands apart; a dash for none."""
-    return "–" if value is None else f"{value:,.2f}"
+    return _grouped(value, 2)
 
 
 def whole(value: Decimal | int | None) -> str:
     """Write a whole number with thousands apart; a dash for none."""
-    return "–" if value is None else f"{int(value):,}"
+    return _grouped(None if value is None else int(value), 0)
+
+
+def _grouped(value: Decimal | int | None, places: int) -> str:
+    """Write a number as the reader's language does, with thousands apart; a dash for none."""
+    return "–" if value is None else str(number_format(value, places, force_grouping=True))
 
 
 def moment(value: datetime | None) -> str:

@@ -18,7 +18,11 @@ _INSTEAD = {
     """<script src="{% static 'unfold/js/alpine/alpine.sort.js' %}" defer></script>""": "",
     """<script src="{% static 'unfold/js/chart/chart.js' %}"></script>""": "",
     # After the library's own, which it overrules in places.
-    "{% block extrastyle %}": _CSS % '"mps/console/console.css"' + "{% block extrastyle %}",
+    "{% block extrastyle %}": _CSS % '"mps/console/console.css"'
+    + """<script src="{% static 'mps/console/keyboard.js' %}"></script>{% block extrastyle %}""",
+    # The names of what shows an icon only, for that script.
+    """<body class="antialiased""": """<body data-label-menu="{% translate 'Menu' %}" """
+    """data-label-show="{% translate 'Show the password' %}" class="antialiased""",
 }
 
 

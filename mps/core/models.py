@@ -1,6 +1,7 @@
 """What the platform remembers of its own work."""
 
 from django.db import models
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from mps.core.database import DatabaseNow, NewId
@@ -31,4 +32,4 @@ class JobRun(models.Model):
         verbose_name_plural = _("job runs")
 
     def __str__(self) -> str:
-        return f"{self.name} at {self.started_at:%F %T}"
+        return f"{self.name} {localtime(self.started_at):%F %T}"

@@ -1,5 +1,7 @@
 """The console's pages of the ledger. The ledger has one writer; here it is only looked at."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -27,12 +29,18 @@ class AccountAdmin(console.LogAdmin):
 class PostingAdmin(console.LogAdmin):
     """What was posted."""
 
-    list_display = ("id", "kind", "reference", "posted_at")
+    list_display = ("id", "shown_kind", "reference", "posted_at")
+    date_hierarchy = "posted_at"
     list_filter = (("posted_at", console.DayByIdFilter),)
     exact_search = ((_UUID, "reference"),)
     search_fields = ("=reference",)
     search_help_text = _("The id of what it is about")
-    fieldsets = ((None, {"fields": ("id", "kind", "reference", "posted_at")}),)
+    fieldsets = ((None, {"fields": ("id", "shown_kind", "reference", "posted_at")}),)
+
+    @console.shown(_("kind"))
+    def shown_kind(self, posting: Posting) -> Any:
+        """Show what it was for."""
+        return posting.kind_label
 
 
 @admin.register(Entry)
@@ -52,6 +60,7 @@ class EntryAdmin(console.Exported, console.LogAdmin):
     )
     list_display = ("id", "account", "amount", "balance_after", "posted_at")
     list_select_related = ("account", "posting")
+    date_hierarchy = "posting__posted_at"
     list_filter = (("posting__posted_at", console.DayByIdFilter),)
     exact_search = ((_UUID, "account_id"),)
     search_fields = ("=account_id",)
@@ -73,7 +82,7 @@ def _of_account(account: Account) -> Section:
         [_("Posting"), _("Amount"), _("Balance after"), _("Posted at")],
         [
             [
-                console.link(entry.posting, entry.posting.kind),
+                console.link(entry.posting, entry.posting.kind_label),
                 console.amount(entry.amount),
                 console.amount(entry.balance_after),
                 console.moment(entry.posting.posted_at),

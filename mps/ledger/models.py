@@ -3,6 +3,8 @@
 Accounts, postings, entries. Read-only here; `ledger_post()` in the database is the writer.
 """
 
+from typing import Any
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -36,6 +38,17 @@ class Account(models.Model):
         return f"{self.get_kind_display()} {self.unit} {self.id}"
 
 
+_POSTINGS = {
+    "payment": _("payment"),
+    "refund": _("refund"),
+    "recharge": _("top-up"),
+    "adjustment": _("adjustment"),
+    "cash_out": _("cash-out"),
+    "settlement": _("settlement"),
+    "payout": _("payout"),
+}
+
+
 class Posting(models.Model):
     """One thing that happened, as a set of entries that sum to zero per unit."""
 
@@ -49,7 +62,12 @@ class Posting(models.Model):
         verbose_name_plural = _("postings")
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.id}"
+        return f"{self.kind_label} {self.id}"
+
+    @property
+    def kind_label(self) -> Any:
+        """The kind in the reader's language, where it has a name."""
+        return _POSTINGS.get(self.kind, self.kind)
 
 
 class Entry(models.Model):
@@ -72,4 +90,4 @@ class Entry(models.Model):
         verbose_name_plural = _("entries")
 
     def __str__(self) -> str:
-        return f"{self.amount} on {self.account_id}"
+        return f"{self.amount:,.2f}"

@@ -16,6 +16,7 @@ class IncidentAdmin(console.LogAdmin):
     """What was wrong, from when until when."""
 
     list_display = ("kind", "show_state", "opened_at", "closed_at", "notified_at")
+    date_hierarchy = "opened_at"
     list_filter = ("kind", ("opened_at", console.DayFilter))
     fieldsets = (
         (

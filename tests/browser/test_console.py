@@ -194,3 +194,23 @@ def test_pages_fit_a_phone_in_the_dark(
         check_accessibility(page)
         check_width(page)
         assert 50_000 < read_weight() <= MAX_WEIGHT, path
+
+
+def test_the_frame_works_by_keyboard(
+    open_page: OpenPage, site: str, world: SimpleNamespace, boss: User
+) -> None:
+    page = open_console(open_page, site, boss, width=1280)
+    page.goto(list_url(Transaction))
+    toggle = page.get_by_role("button", name="Menu").first
+    expect(toggle).to_have_attribute("aria-expanded", "true")
+    toggle.focus()
+    page.keyboard.press("Enter")
+    expect(toggle).to_have_attribute("aria-expanded", "false")
+    expect(page.locator("#nav-sidebar")).to_be_hidden()
+    page.keyboard.press("Space")
+    expect(page.locator("#nav-sidebar")).to_be_visible()
+    filters = page.locator("#changelist").get_by_role("button", name="Filters").first
+    filters.focus()
+    page.keyboard.press("Enter")
+    expect(filters).to_have_attribute("aria-expanded", "true")
+    check_accessibility(page)
