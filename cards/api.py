@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cards import codes, pictures, selectors, services
-from cards.models import Binding, CardType
+from cards.models import Binding, CardType, Voucher
 from members.api import MemberView, ProofInput
 from mps.core import api, fields
 
@@ -35,6 +35,29 @@ _CARD_EXAMPLE = {
     "next_tier_points": 1000,
     "discount_rate": "0.95",
     "expires_at": None,
+    "voucher": None,
+}
+_VOUCHER_EXAMPLE = {
+    "card_no": "VCH00000001",
+    "card_type": "VCH",
+    "name": "",
+    "status": "active",
+    "role": "owner",
+    "balance": None,
+    "points": None,
+    "tier": None,
+    "level": None,
+    "next_tier": None,
+    "next_tier_points": None,
+    "discount_rate": "1.00",
+    "expires_at": "2026-12-31T15:59:59.999999Z",
+    "voucher": {
+        "kind": "percent",
+        "value": "20.00",
+        "min_spend": "200.00",
+        "merchants": [{"code": "SHOP001", "name": "Corner shop"}],
+        "used": False,
+    },
 }
 _CODE_EXAMPLE = {
     "code": "77290145667120934185",
@@ -65,6 +88,23 @@ _MEMBER_EXAMPLE = {
 }
 
 
+class VoucherShopOut(serializers.Serializer[selectors.VoucherShop]):
+    """A shop that takes a voucher."""
+
+    code = serializers.CharField()
+    name = serializers.CharField()
+
+
+class VoucherOut(serializers.Serializer[selectors.OwnVoucher]):
+    """What a voucher is good for."""
+
+    kind = serializers.ChoiceField(choices=Voucher.Kind.choices)
+    value = fields.Money(help_text="`percent`: so many percent off; `amount`: so much money off.")
+    min_spend = fields.Money(help_text="From which list amount on; 0.00: any.")
+    merchants = VoucherShopOut(many=True, help_text="Where it is taken; empty: everywhere.")
+    used = serializers.BooleanField()
+
+
 class CardOut(serializers.Serializer[selectors.OwnCard]):
     """A card as its member sees it."""
 
@@ -85,6 +125,7 @@ class CardOut(serializers.Serializer[selectors.OwnCard]):
     )
     discount_rate = fields.Rate()
     expires_at = fields.Moment(allow_null=True)
+    voucher = VoucherOut(allow_null=True, help_text="Null for a card that is no voucher.")
 
 
 class CodeOut(serializers.Serializer[codes.ShownCode]):
@@ -240,7 +281,10 @@ class OneCard(CardView):
         operation_id="show_my_card",
         tags=["Members"],
         responses=CardOut,
-        examples=[OpenApiExample("A prepaid card", _CARD_EXAMPLE, response_only=True)],
+        examples=[
+            OpenApiExample("A prepaid card", _CARD_EXAMPLE, response_only=True),
+            OpenApiExample("A voucher", _VOUCHER_EXAMPLE, response_only=True),
+        ],
     )
     def get(self, request: Request, card_no: str) -> Response:
         """Show one of my cards."""

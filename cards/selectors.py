@@ -13,6 +13,7 @@ from django.db.models import (
     CharField,
     F,
     Func,
+    JSONField,
     Min,
     OuterRef,
     Q,
@@ -24,7 +25,7 @@ from django.db.models import (
 
 from cards import codes, pricing
 from cards.errors import CardNotFoundError
-from cards.models import Binding, Card, CardType, PaymentCode, Tier
+from cards.models import Binding, Card, CardType, PaymentCode, Tier, Voucher
 from members.models import Member
 from mps.core.database import DatabaseNow
 from mps.core.errors import NotFoundError
@@ -32,6 +33,25 @@ from mps.core.principals import principal_scope
 
 _NUMBER = re.compile(r"(STD|PPD|COR|VCH)[0-9]{8,11}", re.ASCII)
 _MEMBER_NUMBER = re.compile(r"M[0-9]{8,11}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class VoucherShop:
+    """A shop that takes a voucher."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVoucher:
+    """What a voucher is good for; no `merchants`: it is good everywhere."""
+
+    kind: str
+    value: Decimal
+    min_spend: Decimal
+    merchants: list[VoucherShop]
+    used: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +76,22 @@ class OwnCard:
     next_tier_points: int | None
     discount_rate: Decimal
     expires_at: datetime | None
+    voucher: OwnVoucher | None
+
+
+class _ShopsOf(Func):
+    """The shops of these ids, by code, as JSON: what everybody may know of them.
+
+    Within the statement of the cards, so that a list costs no more than one card.
+    """
+
+    template = (
+        "(SELECT coalesce(jsonb_agg(jsonb_build_object('code', shop.code, 'name', shop.name)"
+        " ORDER BY shop.code), '[]'::jsonb)"
+        " FROM unnest(%(expressions)s) AS allowed (id), merchants_name(allowed.id) AS shop)"
+    )
+    arity = 1
+    output_field = JSONField()
 
 
 def balances_of(card: Card) -> tuple[Decimal | None, int | None]:
@@ -88,9 +124,10 @@ def own_cards(member_id: UUID) -> QuerySet[Binding]:
     )
     return (
         Binding.objects.filter(member_id=member_id)
-        .select_related("card__money_account", "card__points_account")
+        .select_related("card__money_account", "card__points_account", "card__voucher")
         .annotate(
             card_no=F("card__number"),
+            voucher_shops=_ShopsOf("card__voucher__merchant_ids"),
             tier_code=Subquery(tiers.values("code")[:1]),
             tier_level=Subquery(tiers.values("level")[:1]),
             tier_rate=Subquery(tiers.values("rate")[:1]),
@@ -131,6 +168,19 @@ def to_own_card(binding: Any) -> OwnCard:
             card.card_type, card.fixed_discount, binding.tier_rate, binding.corporate_rate
         ),
         expires_at=card.expires_at,
+        voucher=_to_own_voucher(card.voucher, binding.voucher_shops)
+        if card.card_type == CardType.VOUCHER
+        else None,
+    )
+
+
+def _to_own_voucher(voucher: Voucher, shops: list[dict[str, str]]) -> OwnVoucher:
+    return OwnVoucher(
+        kind=voucher.kind,
+        value=voucher.value,
+        min_spend=voucher.min_spend,
+        merchants=[VoucherShop(**shop) for shop in shops],
+        used=voucher.used_by_tx_id is not None,
     )
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from merchants import services
 from merchants.models import MerchantUser, Terminal
@@ -168,7 +169,7 @@ def _managing(person: Person, act: str, object_id: object = "") -> Iterator[None
         details={"act": act, "merchant": person.till.merchant_code},
     ):
         if not person.is_manager:
-            raise errors.PermissionDeniedError("Only a manager of the shop may.")
+            raise errors.PermissionDeniedError(gettext("Only a manager of the shop may."))
         yield
 
 
@@ -177,7 +178,7 @@ def _require_own(person: Person, terminal_id: UUID) -> None:
     with principals.principal_scope(person.till.role, person.till.principal_id):
         own = Terminal.objects.filter(id=terminal_id, merchant_id=person.till.merchant_id)
         if not own.exists():
-            raise errors.NotFoundError("There is no such terminal.")
+            raise errors.NotFoundError(gettext("There is no such terminal."))
 
 
 def act_as(person: Person) -> None:

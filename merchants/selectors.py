@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from merchants.models import Merchant, WebhookDelivery, WebhookEndpoint
 from mps.core import principals
@@ -144,7 +145,7 @@ def get_endpoint(*, merchant_id: UUID, endpoint_id: UUID, lock: bool = False) ->
     found = list_endpoints(merchant_id=merchant_id).filter(id=endpoint_id)
     endpoint = (found.select_for_update(no_key=True) if lock else found).first()
     if endpoint is None:
-        raise NotFoundError("There is no such webhook endpoint.")
+        raise NotFoundError(gettext("There is no such webhook endpoint."))
     return endpoint
 
 

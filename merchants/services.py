@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 
 from merchants import signing
 from merchants.errors import MerchantSuspendedError
@@ -307,7 +308,9 @@ def _check_merchant(
 
 def _check_terminal_name(name: str) -> None:
     if not _is_name(name):
-        raise errors.InvalidRequestError(errors={"name": ["1 to 80 printable characters."]})
+        raise errors.InvalidRequestError(
+            errors={"name": [gettext("1 to 80 printable characters.")]}
+        )
 
 
 def _is_name(text: str) -> bool:

@@ -23,11 +23,14 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
+from django.utils.translation import gettext, gettext_noop
 
 from mps.core import errors
 
 CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 10.0
+# Errors are kept in English and translated where they are shown.
+NOT_ALLOWED = gettext_noop("address not allowed")
 _MOST_ADDRESSES = 3
 _URL = re.compile(r"[!-~]{1,500}", re.ASCII)
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -76,23 +79,23 @@ def post(url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
     try:
         parts = _split(url)
         if parts is None:
-            return Answer(error="address not allowed")
+            return Answer(error=NOT_ALLOWED)
         addresses = _resolve(parts)
         return _post(parts, addresses, headers, body)
     except _ForbiddenError:
-        return Answer(error="address not allowed")
+        return Answer(error=NOT_ALLOWED)
     except TimeoutError:
-        return Answer(error="timed out")
+        return Answer(error=gettext_noop("timed out"))
     except ssl.SSLCertVerificationError:
-        return Answer(error="certificate not trusted")
+        return Answer(error=gettext_noop("certificate not trusted"))
     except ssl.SSLError:
-        return Answer(error="no TLS connection")
+        return Answer(error=gettext_noop("no TLS connection"))
     except socket.gaierror:
-        return Answer(error="host not found")
+        return Answer(error=gettext_noop("host not found"))
     except OSError:
-        return Answer(error="no connection")
+        return Answer(error=gettext_noop("no connection"))
     except (http.client.HTTPException, ValueError):
-        return Answer(error="no HTTP answer")
+        return Answer(error=gettext_noop("no HTTP answer"))
 
 
 def is_public(address: str) -> bool:
@@ -116,8 +119,11 @@ def _fault_of(url: str) -> str:
     """Return what is wrong with an address; nothing if it may be used."""
     parts = _split(url)
     if parts is None:
-        kinds = "http or https" if settings.MPS_WEBHOOK_ALLOW_PRIVATE else "https"
-        return f"An {kinds} address of at most 500 characters, without user name or fragment."
+        if settings.MPS_WEBHOOK_ALLOW_PRIVATE:
+            return gettext(
+                "An http or https address of at most 500 characters, without user name or fragment."
+            )
+        return gettext("An https address of at most 500 characters, without user name or fragment.")
     if settings.MPS_WEBHOOK_ALLOW_PRIVATE:
         return ""
     pool = ThreadPoolExecutor(1)
@@ -125,9 +131,9 @@ def _fault_of(url: str) -> str:
         # A name server that never answers must not hold the web process.
         pool.submit(_resolve, parts).result(timeout=CONNECT_SECONDS)
     except _ForbiddenError:
-        return "This host is not on the public network."
+        return gettext("This host is not on the public network.")
     except (OSError, ValueError, FutureTimeoutError):
-        return "This host is not found."
+        return gettext("This host is not found.")
     finally:
         pool.shutdown(wait=False)
     return ""

@@ -20,6 +20,7 @@ import orjson
 from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils.translation import gettext, gettext_noop
 
 from merchants import selectors, webhook_signing, webhook_targets
 from merchants.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
@@ -46,6 +47,11 @@ LEASE_SECONDS = 60
 # How long a run goes on taking what is due.
 RUN_SECONDS = 50
 _LOOK_AGAIN_SECONDS = 0.5
+# Kept in English and translated where they are shown; the database writes the last two.
+DISABLED = gettext_noop("Disabled by the shop.")
+REMOVED = gettext_noop("Removed.")
+UNREACHED = gettext_noop("Nothing has reached it for 3 days.")
+HELD = gettext_noop("endpoint disabled")
 
 
 # --- endpoints, by the shop ----------------------------------------------------------------------
@@ -94,7 +100,9 @@ def create_endpoint(
         with _scope(till):
             _lock_endpoints(till.merchant_id)
             if selectors.list_endpoints(merchant_id=till.merchant_id).count() >= MAX_ENDPOINTS:
-                raise errors.InvalidRequestError(f"At most {MAX_ENDPOINTS} webhook endpoints.")
+                raise errors.InvalidRequestError(
+                    gettext("At most %(count)s webhook endpoints.") % {"count": MAX_ENDPOINTS}
+                )
             endpoint = WebhookEndpoint.objects.create(
                 merchant_id=till.merchant_id,
                 url=url,
@@ -127,7 +135,7 @@ def change_endpoint(
             endpoint.description = changes.get("description", endpoint.description)
             endpoint.events = _in_order(changes.get("events", endpoint.events))
             endpoint.save(update_fields=["url", "description", "events"])
-            _switch(endpoint, changes.get("enabled", endpoint.enabled), "Disabled by the shop.")
+            _switch(endpoint, changes.get("enabled", endpoint.enabled), DISABLED)
             after = _shown(endpoint)
             _record(
                 "CHANGED",
@@ -149,7 +157,7 @@ def remove_endpoint(*, till: Till, endpoint_id: UUID) -> None:
     """
     with _asked("remove", till, endpoint_id), _scope(till):
         endpoint = _lock(till, endpoint_id)
-        _switch(endpoint, False, "Removed.")
+        _switch(endpoint, False, REMOVED)
         WebhookEndpoint.objects.filter(id=endpoint.id).update(deleted_at=Now())
         _record("REMOVED", endpoint, _shown(endpoint))
 
@@ -187,7 +195,7 @@ def send_test(*, till: Till, endpoint_id: UUID) -> WebhookDelivery:
     with _asked("test", till, endpoint_id), _scope(till):
         endpoint = _lock(till, endpoint_id)
         if not endpoint.enabled:
-            raise errors.InvalidRequestError("The webhook endpoint is disabled.")
+            raise errors.InvalidRequestError(gettext("The webhook endpoint is disabled."))
         with connection.cursor() as cursor:
             cursor.execute("SELECT merchants_emit_ping(%s)", [endpoint.id])
             [delivery_id] = cursor.fetchone()
@@ -231,12 +239,14 @@ def resend_delivery(*, delivery_id: UUID, reason: str) -> None:
     ):
         delivery = WebhookDelivery.objects.filter(id=delivery_id).first()
         if delivery is None:
-            raise errors.NotFoundError("There is no such delivery.")
+            raise errors.NotFoundError(gettext("There is no such delivery."))
         with connection.cursor() as cursor:
             cursor.execute("SELECT merchants_resend_delivery(%s)", [delivery_id])
             [again] = cursor.fetchone()
         if not again:
-            raise errors.InvalidRequestError("It is under way, or its endpoint is disabled.")
+            raise errors.InvalidRequestError(
+                gettext("It is under way, or its endpoint is disabled.")
+            )
         audit.record(
             "WEBHOOK_RESENT",
             object_type="webhook_delivery",
@@ -343,7 +353,7 @@ def _send(taken: Taken) -> Answer:
     ]
     usable = [each for each in secrets if each is not None]
     if not usable:
-        return Answer(error="signing key not configured")
+        return Answer(error=gettext_noop("signing key not configured"))
     happened_at = taken.happened_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     body = orjson.dumps(
         {
@@ -365,7 +375,7 @@ def _answer_of(sent: "Future[Answer]") -> Answer:
     if exception is None:
         return sent.result()
     logger.error("webhook not sent", exc_info=exception)
-    return Answer(error="internal error")
+    return Answer(error=gettext_noop("internal error"))
 
 
 def _finish(answers: Mapping[Taken, Answer], counts: dict[str, int]) -> None:
@@ -391,7 +401,7 @@ def _finish(answers: Mapping[Taken, Answer], counts: dict[str, int]) -> None:
                     "WEBHOOK_ENDPOINT_DISABLED",
                     object_type="webhook_endpoint",
                     object_id=taken.endpoint_id,
-                    details={"reason": "Nothing has reached it for 3 days."},
+                    details={"reason": UNREACHED},
                 )
             counts["delivered" if answer.ok else "failed"] += 1
 
@@ -406,7 +416,9 @@ def _asked(act: str, till: Till, object_id: object = "") -> Iterator[None]:
         details={"act": act, "merchant": till.merchant_code},
     ):
         if not till.can_manage_webhooks:
-            raise errors.PermissionDeniedError("This terminal may not manage webhook endpoints.")
+            raise errors.PermissionDeniedError(
+                gettext("This terminal may not manage webhook endpoints.")
+            )
         yield
 
 
@@ -468,7 +480,7 @@ def _set_enabled(endpoint_id: UUID, enabled: bool, reason: str) -> None:
             .first()
         )
         if endpoint is None:
-            raise errors.NotFoundError("There is no such webhook endpoint.")
+            raise errors.NotFoundError(gettext("There is no such webhook endpoint."))
         _switch(endpoint, enabled, reason)
         _record("ENABLED" if enabled else "DISABLED", endpoint, {"reason": reason})
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Count, Q, QuerySet, Sum
+from django.utils.translation import gettext
 
 from merchants.models import Merchant
 from mps.core.errors import NotFoundError
@@ -72,7 +73,7 @@ def get_settlement(*, settlement_id: UUID, merchant_id: UUID | None = None) -> S
     """Return a settlement; :raises NotFoundError: there is none, or not of this shop."""
     found = list_settlements(merchant_id=merchant_id).filter(id=settlement_id).first()
     if found is None:
-        raise NotFoundError("There is no such settlement.")
+        raise NotFoundError(gettext("There is no such settlement."))
     return found
 
 

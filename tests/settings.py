@@ -20,7 +20,7 @@ os.environ["ALLOWED_HOSTS"] = "127.0.0.1,localhost,[::1]"
 os.environ["MPS_WEBHOOK_ALLOW_PRIVATE"] = "1"
 os.environ.setdefault("MPS_FOUR_EYES", "0")  # where it is on, the test says so
 os.environ["MPS_BCRYPT_COST"] = "4"
-os.environ["MPS_TOPUP_PROVIDERS"] = "sandbox"
+os.environ.setdefault("MPS_TOPUP_PROVIDERS", "sandbox")
 
 from mps.settings import *  # noqa: F403
 

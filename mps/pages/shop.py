@@ -17,10 +17,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from merchants import people, webhooks
+from merchants.models import WebhookEvent
 from merchants.people import Person
 from mps.core import principals
 from mps.core.errors import InvalidRequestError, MpsError, NotFoundError, every_error
@@ -37,6 +39,8 @@ ROWS = 50
 _DOOR = "mps_shop"
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _STATEMENTS = {"csv": statements.CSV, "xlsx": statements.XLSX}
+# What the forms call their fields.
+_FIELDS = {"name": _("Name of the till"), "url": _("Address"), "day": _("Day")}
 View = Callable[..., HttpResponseBase]
 
 
@@ -56,7 +60,7 @@ def for_people(view: View) -> View:
         try:
             return view(request, person, **parts)
         except MpsError as error:
-            return _show(request, person, "refused", status=error.status, error=error)
+            return _refuse(request, person, error)
 
     return _page(guarded)
 
@@ -215,7 +219,10 @@ def endpoints(request: HttpRequest, person: Person) -> HttpResponseBase:
     found = webhooks.list_endpoints(till=person.till).order_by("-id")
     with _scope(person):
         rows = list(found)
-    return _show(request, person, "webhooks", rows=rows, events=webhooks.EVENT_TYPES)
+    names = dict(WebhookEvent.Type.choices)
+    shown = [(row, [names[each] for each in row.events]) for row in rows]
+    events = [(each, names[each]) for each in webhooks.EVENT_TYPES]
+    return _show(request, person, "webhooks", rows=shown, events=events)
 
 
 @require_safe
@@ -284,6 +291,22 @@ def _show(
     return render(request, f"pages/shop/{name}.html", page, status=status)
 
 
+def _refuse(request: HttpRequest, person: Person, error: MpsError) -> HttpResponse:
+    """Say in words what was refused, and lead back to where it was asked for."""
+    reasons = [
+        (_FIELDS.get(field, ""), " ".join(texts)) for field, texts in (error.errors or {}).items()
+    ]
+    if error.says_more:
+        reasons.append(("", error.detail))
+    part = request.path_info.removeprefix("/shop/").partition("/")[0]
+    back = f"shop-{part}" if part in {"takings", "settlements"} else "shop"
+    if person.is_manager and part in {"terminals", "webhooks"}:
+        back = f"shop-{part}"
+    return _show(
+        request, person, "refused", status=error.status, error=error, reasons=reasons, back=back
+    )
+
+
 def _scope(person: Person) -> Any:
     return principals.principal_scope(person.till.role, person.till.principal_id)
 
@@ -312,7 +335,7 @@ def _newest(found: Any, request: HttpRequest) -> tuple[list[Any], str]:
     try:
         found = found.filter(id__lt=UUID(before)) if before else found
     except ValueError:
-        raise InvalidRequestError(errors={"before": ["Not one of ours."]}) from None
+        raise InvalidRequestError(errors={"before": [gettext("There is no such page.")]}) from None
     rows = list(found.order_by("-id")[: ROWS + 1])
     if len(rows) <= ROWS:
         return rows, ""

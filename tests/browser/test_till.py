@@ -180,6 +180,37 @@ def test_cash_with_a_voucher(
     assert [each.payment_method for each in payments_of(shop[0])] == ["cash"]
 
 
+def test_a_voucher_may_be_scanned_first_or_alone(
+    open_page: OpenPage, shop: tuple[Any, str], member: tuple[Any, Any]
+) -> None:
+    owner, card = member
+    first, second = (
+        cards.issue_voucher_card(owner_id=owner.id, kind="amount", value=Decimal(20))
+        for _ in range(2)
+    )
+    page = open_page("/pos/")
+    pair(page, shop[1])
+    press(page, "10000")
+    code = factories.make_code(first, owner)
+    page.locator("#code").fill(code)
+    expect(page.get_by_label("Voucher code")).to_have_value(code)
+    expect(page.locator("#preview")).to_contain_text("Scan the customer's card next")
+    page.locator("#code").fill(factories.make_code(card, owner))
+    expect(page.locator("#preview")).to_contain_text("5% off")
+    page.get_by_role("button", name="Take the payment").click()
+    expect(answered(page, "Paid")).to_contain_text("$75.00")
+    next_customer(page)
+
+    press(page, "10000")
+    page.locator("#code").fill(factories.make_code(second, owner))
+    expect(page.get_by_label("Cash", exact=True)).to_be_checked()
+    expect(page.locator("#preview")).to_contain_text("the voucher is noted")
+    page.get_by_role("button", name="Take the payment").click()
+
+    expect(answered(page, "Paid")).to_contain_text("$80.00")
+    assert [each.payment_method for each in payments_of(shop[0])] == ["balance", "cash"]
+
+
 def test_a_decline_is_plain_and_takes_nothing(
     open_page: OpenPage, shop: tuple[Any, str], member: tuple[Any, Any]
 ) -> None:

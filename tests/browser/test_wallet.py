@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
+from cards import services as cards
 from tests import factories
 from tests.browser.conftest import check_accessibility, check_width, look
 
@@ -171,6 +173,51 @@ def test_a_card_is_topped_up_through_the_sandbox(
     expect(page.get_by_role("link", name="Family")).to_contain_text("$3,500.00")
 
 
+def test_a_voucher_says_what_it_is_worth_until_it_is_used(
+    open_page: OpenPage, member: tuple[Any, Any]
+) -> None:
+    owner, _card = member
+    shop, key = factories.make_till_and_key(name="Bakery")
+    voucher = cards.issue_voucher_card(
+        owner_id=owner.id,
+        kind="amount",
+        value=Decimal(50),
+        min_spend=Decimal(200),
+        expires_at=datetime(2099, 12, 31, 16, tzinfo=UTC),
+        merchant_ids=[shop.merchant_id],
+    )
+    cards.issue_voucher_card(owner_id=owner.id, kind="percent", value=Decimal("12.5"))
+    page = open_page("/wallet/", timezone_id="Asia/Taipei", service_workers="block")
+    enter(page, owner)
+    tiles = page.locator("#voucher-list li")
+    expect(tiles).to_have_count(2)
+    for words in ("$50.00 off", "from $200.00", "At Bakery", "Until Dec 31, 2099"):
+        expect(tiles.first).to_contain_text(words)
+    expect(tiles.last).to_contain_text("12.5% off")
+    expect(tiles.last).to_contain_text("At every shop")
+    look(page, "wallet-vouchers")
+
+    tiles.first.get_by_role("link").click()
+    expect(page.locator("#pay-worth")).to_have_text("$50.00 off")
+    expect(page.locator("#pay-terms")).to_contain_text("At Bakery")
+    paid = page.request.post(
+        "/api/v1/pos/charges",
+        headers={"Authorization": f"Bearer {key}", "Idempotency-Key": factories.new_key()},
+        data={"code": shown_code(page), "amount": "200.00", "payment_method": "cash"},
+    )
+    assert paid.json()["final_amount"] == "150.00"
+    expect(page.locator("#pay-receipt")).to_be_visible()
+
+    page.goto(f"/wallet/#/card/{voucher.number}")
+    page.reload()
+    expect(page.locator("#pay-error")).to_have_text("This voucher was used.")
+    expect(page.locator("#pay-code")).to_be_hidden()
+    expect(page.get_by_role("button", name="Lock the card")).to_be_hidden()
+    page.get_by_role("link", name="Cards", exact=True).click()
+    expect(tiles.last).to_contain_text("Used")
+    expect(tiles.last).to_contain_text("$50.00 off")
+
+
 def test_two_members_share_a_card(open_page: OpenPage, member: tuple[Any, Any]) -> None:
     owner, card = member
     joiner, _ = factories.make_member(name="Lin")
@@ -180,6 +227,9 @@ def test_two_members_share_a_card(open_page: OpenPage, member: tuple[Any, Any]) 
     owners.locator("#share-secret").fill("our family 7")
     owners.get_by_role("button", name="Set it").click()
     expect(owners.locator("#share-password [data-done]")).to_have_text("Saved.")
+    owners.locator("#share-member").fill("M99999999")
+    owners.get_by_role("button", name="Invite").click()
+    expect(owners.locator("#share-invite [data-error]")).to_contain_text("no member with this")
     owners.locator("#share-member").fill(invited.number)
     owners.locator("#share-day").fill("200")
     owners.get_by_role("button", name="Invite").click()

@@ -31,6 +31,7 @@ CARD_FIELDS = [
     "next_tier_points",
     "discount_rate",
     "expires_at",
+    "voucher",
 ]
 
 
@@ -69,6 +70,7 @@ def test_registration_makes_a_member_with_a_standard_card(database: str) -> None
             "next_tier_points": 1000,
             "discount_rate": "1.00",
             "expires_at": None,
+            "voucher": None,
         },
     }
     assert list(body["card"]) == CARD_FIELDS
@@ -256,6 +258,53 @@ def test_a_card_whose_time_is_over_shows_as_expired(database: str) -> None:
     assert body["expires_at"].endswith("Z")
 
 
+def test_a_voucher_says_what_it_is_good_for(database: str) -> None:
+    member, standard = factories.make_member()
+    shops = [factories.make_till(name=name) for name in ("Bakery", "Corner shop")]
+    card = services.issue_voucher_card(
+        owner_id=member.id,
+        kind="amount",
+        value=Decimal(50),
+        min_spend=Decimal(200),
+        merchant_ids=[shop.merchant_id for shop in shops],
+    )
+    anywhere = services.issue_voucher_card(
+        owner_id=member.id, kind="percent", value=Decimal("12.5")
+    )
+    client = factories.member_client(member)
+    url = f"/api/v1/me/cards/{card.number}"
+
+    shown = client.get(url).json()["voucher"]
+
+    assert shown == {
+        "kind": "amount",
+        "value": "50.00",
+        "min_spend": "200.00",
+        "merchants": sorted(
+            (
+                {"code": shop.merchant_code, "name": name}
+                for shop, name in zip(shops, ("Bakery", "Corner shop"), strict=True)
+            ),
+            key=lambda each: each["code"],
+        ),
+        "used": False,
+    }
+    rows = {row["card_no"]: row for row in client.get("/api/v1/me/cards").json()["results"]}
+    assert rows[card.number]["voucher"] == shown
+    assert rows[standard.number]["voucher"] is None
+    assert rows[anywhere.number]["voucher"] == {
+        "kind": "percent",
+        "value": "12.50",
+        "min_spend": "0.00",
+        "merchants": [],
+        "used": False,
+    }
+    code = factories.make_code(card, member)
+    paid = factories.charge(shops[1], code, "200.00", payment_method="cash")
+    assert paid.body["final_amount"] == "150.00"
+    assert client.get(url).json()["voucher"]["used"] is True
+
+
 def test_a_list_of_cards_is_one_statement_however_many_there_are(database: str) -> None:
     member, card = factories.make_member()
     client = factories.member_client(member)
@@ -271,6 +320,12 @@ def test_a_list_of_cards_is_one_statement_however_many_there_are(database: str) 
             assert len(reads) == 1
         for _card in range(5):
             factories.make_prepaid(member, "1.00")
+            services.issue_voucher_card(
+                owner_id=member.id,
+                kind="percent",
+                value=Decimal(10),
+                merchant_ids=[factories.make_till().merchant_id],
+            )
 
     # Who is it, BEGIN, role and principal, the cards, COMMIT.
     assert max(counts) == min(counts) <= 5

@@ -175,6 +175,23 @@ def test_a_manager_keeps_the_webhook_endpoints(shop: Till) -> None:
     assert client.post("/shop/webhooks/", {"url": "x", "events": ["x"]}).status_code == 400
 
 
+def test_a_refusal_says_in_words_what_is_wrong(shop: Till, settings: Any) -> None:
+    settings.MPS_WEBHOOK_ALLOW_PRIVATE = False
+    client = enter(shop)
+
+    page = client.post("/shop/webhooks/", {"url": "https://127.0.0.1/hook"}).content.decode()
+    assert "<strong>Address</strong>" in page
+    assert "This host is not on the public network." in page
+    assert "url:" not in page
+    assert 'href="/shop/webhooks/">Back' in page
+    page = client.post("/shop/terminals/", {"name": " "}).content.decode()
+    assert "<strong>Name of the till</strong>" in page
+    assert 'href="/shop/terminals/">Back' in page
+    client.cookies["django_language"] = "zh-hant"
+    page = client.post("/shop/webhooks/", {"url": "ftp://x"}).content.decode()
+    assert "<strong>網址</strong>" in page
+
+
 def test_clerks_manage_nothing(shop: Till) -> None:
     client = enter(shop, "clerk")
 

@@ -22,11 +22,19 @@ export function showNumber(number) {
   return new Intl.NumberFormat(locale).format(number);
 }
 
+// "one, two or three"
+export const showList = (texts) => new Intl.ListFormat(locale, { type: "disjunction" }).format(texts);
+
 export function showTime(text, options = { dateStyle: "medium", timeStyle: "short" }) {
   return new Intl.DateTimeFormat(locale, options).format(new Date(text));
 }
 
-export function showPercentOff(rate) {
-  const off = Math.round((1 - Number(rate)) * 10000) / 100;
-  return new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 2 }).format(off / 100);
+// The day of the last moment before an end: at midnight, the day before.
+export const showLastDay = (end) => showTime(new Date(end).getTime() - 1, { dateStyle: "medium" });
+
+// "12.50" is 12.5 %.
+export function showPercent(number) {
+  return new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 2 }).format(Number(number) / 100);
 }
+
+export const showPercentOff = (rate) => showPercent(Math.round((1 - Number(rate)) * 10000) / 100);

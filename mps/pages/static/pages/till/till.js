@@ -163,15 +163,17 @@ async function take(event) {
   // One at a time: writing down another would forget this one.
   if (remind()) return fail("charge-error", t("settle-first"));
   const order = $("order").value.trim() || `T${Date.now().toString(36)}-${newKey().slice(0, 8)}`.toUpperCase();
+  // A voucher without a card is presented by itself, with cash or the like.
+  const [code, voucher] = ["code", "voucher"].map((id) => $(id).value.replace(/\D/g, ""));
   const attempt = {
     key: newKey(),
     at: new Date().toISOString(),
     body: {
-      code: $("code").value.replace(/\D/g, ""),
+      code: code || voucher,
       amount,
       external_order_id: order,
       payment_method: document.querySelector("[name=method]:checked").value,
-      ...($("voucher").value ? { voucher_code: $("voucher").value.replace(/\D/g, "") } : {}),
+      ...(code && voucher ? { voucher_code: voucher } : {}),
     },
   };
   stopCamera();
@@ -212,7 +214,7 @@ function isAnswer(error) {
 // The member is asked; the clerk need not wait for it.
 async function wait(asked) {
   const seconds = Math.max(0, Math.round((new Date(asked.expires_at) - Date.now()) / 1000));
-  showResult("", "⏳", t("waiting"), t("waiting-text", { seconds }), [[t("to-pay"), showMoney(asked.final_amount, currency)]], { canUndo: true });
+  showResult("", "…", t("waiting"), t("waiting-text", { seconds }), [[t("to-pay"), showMoney(asked.final_amount, currency)]], { canUndo: true });
   for (let waited = 0; waited < 2000 && !wantsUndo; waited += 100) await pause(100);
 }
 
@@ -229,6 +231,7 @@ function succeed(paid) {
 // A code that was shown is burnt, whatever came of it: the next attempt wants a new one.
 function clearCode() {
   $("code").value = $("voucher").value = "";
+  $("code").required = true;
   seen = null;
   showPrice();
 }
@@ -323,11 +326,20 @@ async function preview() {
     seen = card;
     const method = document.querySelector("[name=method]:checked").value;
     if (["STD", "VCH"].includes(card.card_type) && method === "balance") choose("cash");
+    if (card.card_type === "VCH") keepVoucher(code);
     if (["PPD", "COR"].includes(card.card_type)) choose("balance");
     showPrice();
   } catch (error) {
     if (!refusedKey(error)) $("preview").textContent = explain(error);
   }
+}
+
+// A voucher goes to its own field, so that the card can be scanned next.
+function keepVoucher(code) {
+  $("voucher").value = code;
+  $("voucher").closest("details").open = true;
+  $("code").value = "";
+  $("code").required = false;
 }
 
 function choose(method) {
@@ -356,7 +368,7 @@ function stopCamera() {
 }
 
 async function scan() {
-  $("camera").hidden = false;
+  $("camera").hidden = $("video").hidden = false;
   $("camera-text").textContent = t("camera-look");
   try {
     await startScanner($("video"), $("script").dataset, (text) => {
@@ -370,6 +382,7 @@ async function scan() {
     });
   } catch {
     stopScanner($("video"));
+    $("video").hidden = true;
     $("camera-text").textContent = t("camera-off");
   }
 }
@@ -386,7 +399,7 @@ async function find(event) {
     found = (await pos("GET", path)).body;
     showFound();
   } catch (error) {
-    if (!refusedKey(error)) fail("find-error", explain(error));
+    if (!refusedKey(error)) fail("find-error", error.code === "NOT_FOUND" ? t("error:ORIGINAL_TX_NOT_FOUND") : explain(error));
   }
 }
 
@@ -398,7 +411,7 @@ function showFound() {
     [t("time"), showTime(found.created_at)],
     [t("to-pay"), showMoney(found.final_amount, found.currency)],
     ...describe(found),
-    ...found.refunds.map((each) => [`${t("refunds")} ${each.tx_no}`, `${showMoney(each.amount, found.currency)}${each.credited_to === "unclaimed" ? ` · ${named("unclaimed")}` : ""}`]),
+    ...found.refunds.map((each) => [t("refunds"), [each.tx_no, showMoney(each.amount, found.currency), each.credited_to === "unclaimed" ? named("unclaimed") : ""].filter(Boolean).join(" · ")]),
     [t("remaining"), found.status === "completed" ? showMoney(remaining, found.currency) : ""],
   ]);
   $("found-details").replaceChildren(list);

@@ -2,8 +2,8 @@
 
 import { Lost } from "../common/api.js";
 import { explain, t } from "../common/i18n.js";
-import { showMoney, showNumber, showPercentOff, showTime } from "../common/money.js";
-import { $, ask, clearForm, fillTier, make, onSubmit, say, wrong } from "./dom.js";
+import { showLastDay, showMoney, showNumber, showPercentOff, showTime } from "../common/money.js";
+import { $, ask, clearForm, describeVoucher, fillTier, make, onSubmit, say, wrong } from "./dom.js";
 import { keptCodes, tierText } from "./pay.js";
 import { all, currency, me, newKey, readAmount } from "./session.js";
 
@@ -25,13 +25,14 @@ function tile(card) {
   if (card.tier) top.append(make("span", "tile-badge", named(card.tier)));
   if (card.status !== "active") top.append(make("span", "tile-badge", named(card.status)));
   link.append(top);
+  if (card.voucher) return voucherTile(card, link, top);
   if (card.balance) link.append(make("span", "tile-balance", showMoney(card.balance, currency)));
   else if (card.points !== null && card.points !== undefined) link.append(make("span", "tile-balance", t("points-count", { count: showNumber(card.points) })));
   const rest = [card.card_no];
   if (card.balance && card.points !== null && card.points !== undefined) rest.push(t("points-count", { count: showNumber(card.points) }));
   if (Number(card.discount_rate) < 1) rest.push(t("off", { off: showPercentOff(card.discount_rate) }));
   if (card.role !== "owner") rest.push(named(card.role));
-  if (card.expires_at) rest.push(t("until", { time: showTime(card.expires_at, { dateStyle: "medium" }) }));
+  if (card.expires_at) rest.push(t("until", { time: showLastDay(card.expires_at) }));
   link.append(make("span", "tile-rest", rest.join(" · ")));
   const tier = make("span", "tier");
   fillTier(tier, tierText(card), card);
@@ -39,12 +40,25 @@ function tile(card) {
   return make("li", "", "", link);
 }
 
+function voucherTile(card, link, top) {
+  const { off, terms } = describeVoucher(card, currency);
+  if (card.voucher.used) {
+    top.append(make("span", "tile-badge", t("voucher-used")));
+    link.classList.add("is-over");
+  }
+  link.append(make("span", "tile-balance", off), ...[...terms, card.card_no].map((text) => make("span", "tile-rest", text)));
+  return make("li", "", "", link);
+}
+
+// What can still be used comes first.
+const isOver = (card) => Number(card.status !== "active" || card.voucher.used);
+
 export async function openCards() {
   say($("cards-text"), "");
   try {
     const cards = await all("/cards");
-    $("card-list").replaceChildren(...cards.filter((each) => each.card_type !== "VCH").map(tile));
-    const vouchers = cards.filter((each) => each.card_type === "VCH");
+    $("card-list").replaceChildren(...cards.filter((each) => !each.voucher).map(tile));
+    const vouchers = cards.filter((each) => each.voucher).sort((one, other) => isOver(one) - isOver(other));
     $("voucher-list").replaceChildren(...vouchers.map(tile));
     $("voucher-part").hidden = !vouchers.length;
     if (!cards.length) say($("cards-text"), t("no-cards"));
@@ -236,7 +250,11 @@ async function startTopUp() {
 export function startCards() {
   onSubmit("share-invite", async () => {
     const body = { member_no: $("share-member").value.trim().toUpperCase(), role: $("share-role").value, limit_per_day: limit("share-day") };
-    await me("POST", `/cards/${number}/bindings`, { body });
+    try {
+      await me("POST", `/cards/${number}/bindings`, { body });
+    } catch (error) {
+      throw error.code === "NOT_FOUND" ? wrong(t("no-member")) : error;
+    }
     clearForm("share-invite");
     await loadShare();
   });

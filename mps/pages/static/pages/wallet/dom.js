@@ -1,7 +1,8 @@
 // Small helpers: elements, lists, forms, a question.
 
 import { Refusal } from "../common/api.js";
-import { explain } from "../common/i18n.js";
+import { explain, t } from "../common/i18n.js";
+import { showLastDay, showList, showMoney, showPercent, toCents } from "../common/money.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -26,6 +27,18 @@ export function fillTier(box, text, card) {
   box.lastChild.setAttribute("aria-hidden", "true");
 }
 
+// What a voucher takes off, and its terms, in words.
+export function describeVoucher(card, currency) {
+  const { kind, value, min_spend: least, merchants } = card.voucher;
+  const off = t("off", { off: kind === "percent" ? showPercent(value) : showMoney(value, currency) });
+  const terms = [
+    toCents(least) > 0n ? t("voucher-from", { amount: showMoney(least, currency) }) : "",
+    merchants.length ? t("voucher-at", { shops: showList(merchants.map((each) => each.name)) }) : t("voucher-anywhere"),
+    card.expires_at ? t("until", { time: showLastDay(card.expires_at) }) : "",
+  ];
+  return { off, terms: terms.filter(Boolean) };
+}
+
 export function fill(list, pairs) {
   list.replaceChildren();
   for (const [name, value] of pairs) {
@@ -48,6 +61,13 @@ export function announce(text) {
   setTimeout(() => ($("live").textContent = text), 50);
 }
 
+// What is wrong with which field, in the reader's words: the API names the field, and speaks to programmers.
+function hints({ code, errors = {} }) {
+  const kind = code === "ALREADY_EXISTS" ? "taken" : "hint";
+  const known = Object.keys(errors).map((field) => [`${kind}:${field}`, t(`${kind}:${field}`)]);
+  return known.filter(([name, text]) => text !== name).map(([, text]) => text).join(" ");
+}
+
 // A form that calls `act` once at a time, and shows what it throws; what it returns is shown as done.
 export function onSubmit(id, act) {
   const form = $(id);
@@ -64,8 +84,7 @@ export function onSubmit(id, act) {
       const text = await act(form);
       if (done && text) say(done, text);
     } catch (problem) {
-      const details = Object.values(problem.errors || {}).flat().join(" ");
-      say(error, [explain(problem), details].filter(Boolean).join(" "));
+      say(error, hints(problem) || explain(problem));
     } finally {
       button.removeAttribute("aria-busy");
     }

@@ -57,6 +57,7 @@ async function more() {
     if (mine !== asked) return;
     loading = false;
     $("history-text").textContent = explain(error);
+    $("history-more").textContent = t("try-again");
     $("history-more").hidden = false;
   }
 }
@@ -82,8 +83,15 @@ function filter() {
     item.hidden = !words.every((word) => item.dataset.text.includes(word));
     if (!item.hidden) count += 1;
   }
+  $("history-more").textContent = t("show-more");
   $("history-more").hidden = !next;
-  if (!count && next && words.length) more();
+  // Nothing so far: what is older is looked through, too.
+  if (!count && next && words.length) {
+    $("history-text").textContent = t("searching");
+    $("history-more").hidden = true;
+    more();
+    return;
+  }
   $("history-text").textContent = count ? (next ? "" : t("history-end")) : words.length && rows.length ? t("no-match") : next ? "" : t("no-history");
 }
 

@@ -6,7 +6,7 @@
 import { Lost, Refusal } from "../common/api.js";
 import { explain, t } from "../common/i18n.js";
 import { showMoney, showNumber, showPercentOff, showTime, toCents } from "../common/money.js";
-import { $, announce, ask, fill, fillTier, make, say } from "./dom.js";
+import { $, announce, ask, describeVoucher, fill, fillTier, make, say } from "./dom.js";
 import { currency, me, picture, showOnline } from "./session.js";
 
 const STORE = "mps.wallet.codes";
@@ -88,12 +88,14 @@ async function loadCard(number) {
     card = found;
     showAbout(found);
     showActs(found);
-    const pays = found.status === "active" && found.role !== "viewer";
+    const isUsed = Boolean(found.voucher?.used);
+    const pays = found.status === "active" && found.role !== "viewer" && !isUsed;
     if (!pays) {
       drop(number);
       shown = null;
       $("pay-code").hidden = true;
-      if (found.status !== "active") say($("pay-error"), named(found.status));
+      if (isUsed) say($("pay-error"), t("voucher-over"));
+      else if (found.status !== "active") say($("pay-error"), named(found.status));
     } else if (!shown && $("pay-receipt").hidden) {
       await renew();
     }
@@ -110,6 +112,11 @@ function showAbout(about) {
   if (about.tier) parts.push(named(about.tier));
   if (about.points !== null && about.points !== undefined) parts.push(t("points-count", { count: showNumber(about.points) }));
   if (about.discount_rate && Number(about.discount_rate) < 1) parts.push(t("off", { off: showPercentOff(about.discount_rate) }));
+  const voucher = about.voucher ? describeVoucher(about, currency) : { terms: [] };
+  if (about.voucher) parts.splice(0, parts.length, voucher.off);
+  $("pay-terms").replaceChildren(...voucher.terms.map((text) => make("li", "", text)));
+  $("pay-terms").hidden = $("pay-how").hidden = !voucher.terms.length;
+  if (about.voucher?.used) $("pay-how").hidden = true;
   $("pay-worth").textContent = parts.join(" · ");
   $("pay-tier-part").hidden = !parts.length;
   fillTier($("pay-tier"), tierText(about), about);
@@ -129,7 +136,7 @@ function showActs(about) {
   $("pay-share").href = `#/card/${about.card_no}/share`;
   $("pay-share").hidden = !["PPD", "COR"].includes(about.card_type);
   $("pay-history").href = `#/history/${about.card_no}`;
-  $("pay-lock").hidden = !(about.status === "active" && about.role !== "viewer");
+  $("pay-lock").hidden = !(about.status === "active" && about.role !== "viewer" && !about.voucher?.used);
   $("pay-unlock").hidden = !(about.status === "frozen" && about.role !== "viewer");
 }
 
