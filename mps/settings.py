@@ -10,7 +10,6 @@ from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop
 
 from mps.core import logs, production
 from mps.launcher import state as embedded
@@ -176,6 +175,15 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "mps.core.scheduling:Scheduler"
 # No result is kept, so there is none to clean up.
 CELERY_RESULT_EXPIRES = None
+
+
+def gettext_noop(text: str) -> str:
+    """Mark a text for translation; the framework's own asks these settings, which are not there
+    yet.
+    """
+    return text
+
+
 # Written into the database by beat's first start; from there on staff edit them in the console. A
 # shop is due from 00:10 of its own time, and once it is settled a further run finds nothing. Days
 # and hours are UTC.
