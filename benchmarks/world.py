@@ -6,7 +6,6 @@ Members, prepaid cards with money, live codes, and a past. Loaded by COPY, as ow
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import psycopg
@@ -30,108 +29,83 @@ class World:
 def load_cards(connection: psycopg.Connection, number: int, *, ttl_seconds: int = 86_400) -> World:
     """Load `number` members, each with a prepaid card of 100,000.00 and a live code. Commits."""
     key = codes.current_keys()[0]
-    now = datetime.now(UTC)
+    members = [uuid.uuid4() for _ in range(number)]
+    cards = [uuid.uuid4() for _ in range(number)]
+    nonces = [codes.new_nonce() for _ in range(number)]
+    shown = [codes.derive_code(key, nonce) for nonce in nonces]
     with connection.transaction(), connection.cursor() as cursor:
-        clearing = cursor.execute("SELECT ledger_platform_account('clearing', 'TWD')").fetchone()[0]
-        base = cursor.execute("SELECT coalesce(max(id), 0) FROM auth_user").fetchone()[0] + 1
-        members = [uuid.uuid4() for _ in range(number)]
-        cards = [uuid.uuid4() for _ in range(number)]
-        money = [uuid.uuid4() for _ in range(number)]
-        points = [uuid.uuid4() for _ in range(number)]
-        nonces = [codes.new_nonce() for _ in range(number)]
-        shown = [codes.derive_code(key, nonce) for nonce in nonces]
-        _copy(
-            cursor,
-            "auth_user (id, password, is_superuser, username, first_name, last_name, email,"
-            " is_staff, is_active, date_joined)",
-            (
-                (base + n, PASSWORD, False, member.hex, "", "", "", False, True, now)
-                for n, member in enumerate(members)
-            ),
-        )
         cursor.execute(
-            "SELECT setval(pg_get_serial_sequence('auth_user', 'id'),"
-            " (SELECT max(id) FROM auth_user))"
+            "CREATE TEMP TABLE loading (n integer, member uuid, card uuid, nonce bytea,"
+            " code_hash bytea, money uuid DEFAULT gen_random_uuid(),"
+            " points uuid DEFAULT gen_random_uuid()) ON COMMIT DROP"
         )
-        first = _take_numbers(cursor, "members_member_number_seq", number)
-        _copy(
-            cursor,
-            "members_member (id, number, user_id, name, status, status_reason)",
-            (
-                (member, f"M{first + n:08d}", base + n, f"Member {n}", "active", "")
-                for n, member in enumerate(members)
-            ),
-        )
-        _copy(
-            cursor,
-            "ledger_account (id, kind, unit, balance)",
-            (
-                row
-                for n in range(number)
-                for row in (
-                    (money[n], "card_money", "TWD", BALANCE),
-                    (points[n], "card_points", "PTS", Decimal(0)),
-                )
-            ),
-        )
-        first = _take_numbers(cursor, "cards_prepaid_number_seq", number)
-        _copy(
-            cursor,
-            "cards_card (id, number, card_type, status, status_reason, locked_by_member, owner_id,"
-            " name, binding_password, money_account_id, points_account_id)",
-            (
-                (
-                    card,
-                    f"PPD{first + n:08d}",
-                    "PPD",
-                    "active",
-                    "",
-                    False,
-                    members[n],
-                    "",
-                    "",
-                    money[n],
-                    points[n],
-                )
-                for n, card in enumerate(cards)
-            ),
-        )
-        _copy(
-            cursor,
-            "cards_binding (id, card_id, member_id, role)",
-            ((uuid.uuid4(), card, members[n], "owner") for n, card in enumerate(cards)),
-        )
-        _copy(
-            cursor,
-            "cards_paymentcode (id, card_id, member_id, nonce, key_id, code_hash, issued_at,"
-            " expires_at, outcome)",
-            (
-                (
-                    uuid.uuid4(),
-                    card,
-                    members[n],
-                    nonces[n],
-                    key.id,
-                    codes.hash_code(key, shown[n]),
-                    now,
-                    datetime.fromtimestamp(now.timestamp() + ttl_seconds, UTC),
-                    "",
-                )
-                for n, card in enumerate(cards)
-            ),
-        )
-        # The money came from somewhere: one opening posting over all cards.
-        posting = cursor.execute(
-            "INSERT INTO ledger_posting (kind, reference, posted_at)"
-            " VALUES ('opening', gen_random_uuid(), now()) RETURNING id"
-        ).fetchone()[0]
-        cursor.execute(
-            "INSERT INTO ledger_entry (posting_id, account_id, amount, balance_after)"
-            " SELECT %s, id, %s, %s FROM unnest(%s::uuid[]) AS id"
-            " UNION ALL SELECT %s, %s, %s, NULL",
-            [posting, BALANCE, BALANCE, money, posting, clearing, -BALANCE * number],
-        )
+        with cursor.copy("COPY loading (n, member, card, nonce, code_hash) FROM STDIN") as copy:
+            for n in range(number):
+                hashed = codes.hash_code(key, shown[n])
+                copy.write_row((n, members[n], cards[n], nonces[n], hashed))
+        values = {
+            "password": PASSWORD,
+            "balance": BALANCE,
+            "key": key.id,
+            "ttl": ttl_seconds,
+            "user": _take_numbers(cursor, "auth_user_id_seq", number),
+            "member": _take_numbers(cursor, "members_member_number_seq", number),
+            "card": _take_numbers(cursor, "cards_prepaid_number_seq", number),
+        }
+        for statement in _CARDS:
+            cursor.execute(statement, values)
     return World(shown, cards, members)
+
+
+_CARDS = (
+    """
+    INSERT INTO auth_user (id, password, is_superuser, username, first_name, last_name, email,
+                           is_staff, is_active, date_joined)
+    SELECT %(user)s + n, %(password)s, false, member, '', '', '', false, true, now() FROM loading
+    """,
+    """
+    INSERT INTO members_member (id, number, user_id, name, status, status_reason)
+    SELECT member, 'M' || lpad((%(member)s + n)::text, 8, '0'), %(user)s + n, 'Member ' || n,
+           'active', ''
+    FROM loading
+    """,
+    """
+    INSERT INTO ledger_account (id, kind, unit, balance)
+    SELECT money, 'card_money', 'TWD', %(balance)s::numeric FROM loading
+    UNION ALL SELECT points, 'card_points', 'PTS', 0 FROM loading
+    """,
+    """
+    INSERT INTO cards_card (id, number, card_type, status, status_reason, locked_by_member,
+                            owner_id, name, binding_password, money_account_id, points_account_id)
+    SELECT card, 'PPD' || lpad((%(card)s + n)::text, 8, '0'), 'PPD', 'active', '', false, member,
+           '', '', money, points
+    FROM loading
+    """,
+    """
+    INSERT INTO cards_binding (id, card_id, member_id, role)
+    SELECT gen_random_uuid(), card, member, 'owner' FROM loading
+    """,
+    """
+    INSERT INTO cards_paymentcode (id, card_id, member_id, nonce, key_id, code_hash, issued_at,
+                                   expires_at, outcome)
+    SELECT gen_random_uuid(), card, member, nonce, %(key)s, code_hash, now(),
+           now() + make_interval(secs => %(ttl)s), ''
+    FROM loading
+    """,
+    # The money came from somewhere: one opening posting over all cards.
+    """
+    WITH posting AS (
+        INSERT INTO ledger_posting (kind, reference, posted_at)
+        VALUES ('opening', gen_random_uuid(), now()) RETURNING id
+    )
+    INSERT INTO ledger_entry (posting_id, account_id, amount, balance_after)
+    SELECT posting.id, money, %(balance)s::numeric, %(balance)s::numeric FROM posting, loading
+    UNION ALL
+    SELECT posting.id, ledger_platform_account('clearing', 'TWD'),
+           -%(balance)s::numeric * (SELECT count(*) FROM loading), NULL
+    FROM posting
+    """,
+)
 
 
 def renew_codes(connection: psycopg.Connection, world: World) -> World:

@@ -16,6 +16,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "mps_template"
+_PREPARE = """
+import django
+from django.core.management import call_command
+
+django.setup()
+for command in ("bootstrap_database", "migrate", "ensure_partitions"):
+    call_command(command, verbosity=0)
+"""
 _running = ExitStack()
 
 
@@ -38,13 +46,10 @@ def pytest_load_initial_conftests() -> None:
         DJANGO_SETTINGS_MODULE="tests.settings",
     )
     try:
-        for command in ("bootstrap_database", "migrate", "ensure_partitions"):
-            subprocess.run(
-                [sys.executable, "manage.py", command, "--verbosity", "0"],
-                cwd=ROOT,
-                check=True,
-                env=os.environ.copy(),
-            )
+        # One process for all three: each would take two seconds to start.
+        subprocess.run(
+            [sys.executable, "-c", _PREPARE], cwd=ROOT, check=True, env=os.environ.copy()
+        )
     except BaseException:
         _running.close()
         raise
