@@ -5,8 +5,6 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
@@ -321,11 +319,6 @@ class MerchantUserAdmin(console.ConsoleAdmin):
     can_add = True
     editable: ClassVar[tuple[str, ...]] = ("role",)
     fieldsets = ((None, {"fields": ("merchant", "user", "role")}),)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[MerchantUser]:
-        """Return them with what an act on them names at hand."""
-        found: QuerySet[MerchantUser] = super().get_queryset(request)
-        return found.select_related("user", "merchant")
 
 
 def _terminals(merchant: Merchant) -> Section:

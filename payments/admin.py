@@ -220,8 +220,8 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
 
     @console.shown(_("payment method"))
     def shown_method(self, each: Transaction) -> Any:
-        """Show how it was paid; what has no name here as it is."""
-        return charging.METHODS.get(each.payment_method, each.payment_method) or "–"
+        """Show how it was paid."""
+        return charging.name_method(each.payment_method)
 
     @console.shown(_("terminal"))
     def shown_terminal(self, each: Transaction) -> Any:

@@ -30,6 +30,13 @@ BALANCE = "balance"
 # What was paid outside of MPS, and is only written down here, with what people call it.
 OUTSIDE_METHODS = {"cash": _("Cash"), "wechat": "WeChat", "alipay": "Alipay"}
 METHODS = {BALANCE: _("Card balance"), **OUTSIDE_METHODS}
+
+
+def name_method(method: str) -> Any:
+    """Return what people call a payment method; as it is if it has no name here, or a dash."""
+    return METHODS.get(method, method) or "–"
+
+
 _MAY_PAY = {"owner", "admin", "member"}
 
 

@@ -116,9 +116,10 @@ def add_passkey(*, user: User, name: str, credential: Mapping[str, Any]) -> None
         User.objects.select_for_update().get(pk=user.pk)
         if passkeys.of_user(user).count() >= MAX_PASSKEYS:
             raise errors.InvalidRequestError(_("You have as many passkeys as one may have."))
-        if passkeys.staff_have(passkeys.id_of(credential)):
+        passkey_id = passkeys.id_of(credential)
+        if passkeys.staff_have(passkey_id):
             raise errors.AlreadyExistsError(_("This passkey is added already."))
-        passkeys.add(user, name, credential)
+        passkeys.add(user, name, credential, passkey_id)
         record(
             "PASSKEY_ADDED",
             object_type="user",

@@ -1243,7 +1243,8 @@ class ConsoleList(ChangeList):  # type: ignore[misc]
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         """Return what the filters read; not what the bar reads."""
         sent: dict[str, Any] = super().get_filters_params(params)
-        return {name: sent[name] for name in sent if name not in Period().query(self._dated)}
+        of_bar = Period().query(self._dated)
+        return {name: sent[name] for name in sent if name not in of_bar}
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         """Return the rows shown, of the period chosen."""
@@ -1255,7 +1256,7 @@ class ConsoleList(ChangeList):  # type: ignore[misc]
         self.has_active_filters = True
         return found.filter(bound.since(self._dated, start) & bound.before(self._dated, end))
 
-    @property
+    @functools.cached_property
     def period(self) -> Period:
         """The period chosen; all of time if none is."""
         return Period.read(self._dated, self.params) if self._dated else Period()

@@ -100,10 +100,12 @@ def staff_have(passkey_id: str) -> bool:
     ).exists()
 
 
-def add(user: User, name: str, credential: Mapping[str, Any]) -> None:
-    """Keep a passkey; of what it said, only what is needed to know it again."""
+def add(user: User, name: str, credential: Mapping[str, Any], passkey_id: str) -> None:
+    """Keep a passkey; of what it said, only what is needed to know it again.
+
+    :param passkey_id: see `id_of`.
+    """
     said = credential["response"]
-    passkey_id = id_of(credential)
     kept = {
         "id": passkey_id,
         "rawId": passkey_id,

@@ -28,7 +28,7 @@ from mps.core import principals
 from mps.core.errors import InvalidRequestError, MpsError, NotFoundError, every_error
 from mps.pages.views import POLICY
 from payments import selectors as payments
-from payments.charging import METHODS
+from payments.charging import name_method
 from payments.models import Transaction
 from settlements import selectors as settlements
 from settlements import statements
@@ -140,8 +140,7 @@ def takings(request: HttpRequest, person: Person) -> HttpResponseBase:
             {
                 **line,
                 "type": Transaction.Type(line["type"]).label,
-                "payment_method": METHODS.get(line["payment_method"], line["payment_method"])
-                or "–",
+                "payment_method": name_method(line["payment_method"]),
             }
             for line in payments.summarise_day(person.till, day)
         ]

@@ -152,6 +152,17 @@ def weigh(page: Any) -> Callable[[], int]:
     return read
 
 
+def check_pages(page: Any, *paths: str) -> None:
+    """Fail if a page is heavy, hard to use or too wide."""
+    read_weight = weigh(page)
+    for path in paths:
+        read_weight()
+        page.goto(path)
+        check_accessibility(page)
+        check_width(page)
+        assert 50_000 < read_weight() <= MAX_WEIGHT, path
+
+
 def open_console(open_page: OpenPage, site: str, boss: User, **options: Any) -> Any:
     """Open a page of somebody who is signed in."""
     page = open_page("/admin/login/", height=900, **options)
@@ -167,13 +178,7 @@ def test_pages_are_light_and_sound(
     open_page: OpenPage, site: str, world: SimpleNamespace, boss: User
 ) -> None:
     page = open_console(open_page, site, boss, width=1280)
-    read_weight = weigh(page)
-    for title, path in daily_pages(world).items():
-        read_weight()
-        page.goto(path)
-        check_accessibility(page)
-        check_width(page)
-        assert 50_000 < read_weight() <= MAX_WEIGHT, title
+    check_pages(page, *daily_pages(world).values())
 
 
 def test_pages_fit_a_phone_in_the_dark(
@@ -182,18 +187,14 @@ def test_pages_fit_a_phone_in_the_dark(
     page = open_console(
         open_page, site, boss, width=360, color_scheme="dark", locale="zh-TW", has_touch=True
     )
-    daily, read_weight = daily_pages(world), weigh(page)
+    daily = daily_pages(world)
     with principal_scope("platform_admin"):
         shop = Merchant.objects.get(id=world.till.merchant_id)
-    for path in (
+    check_pages(
+        page,
         *(daily[name] for name in ("dashboard", "member", "payments", "refund")),
         *(page_url(shop), page_url(world.settlement), list_url(JobRun)),
-    ):
-        read_weight()
-        page.goto(path)
-        check_accessibility(page)
-        check_width(page)
-        assert 50_000 < read_weight() <= MAX_WEIGHT, path
+    )
 
 
 def test_the_frame_works_by_keyboard(
