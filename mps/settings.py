@@ -1,5 +1,6 @@
 """Everything that differs between installations comes from the environment; see `.env.example`."""
 
+import functools
 import os
 from decimal import Decimal
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 import environ
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import reverse_lazy
+from django.urls import reverse
+from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
 from mps.core import logs, production
@@ -513,13 +515,17 @@ LOGGING: dict[str, Any] = {
 }
 
 
+# Each page of the console asks for all of them, more than once.
+_link = lazy(functools.cache(reverse), str)
+
+
 def _page(title: Any, icon: str, model: str) -> dict[str, Any]:
     """Return a line of the console's sidebar: a model's list, for those who may see it."""
     app, _dot, name = model.partition(".")
     return {
         "title": title,
         "icon": icon,
-        "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
+        "link": _link(f"admin:{app}_{name}_changelist"),
         "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
     }
 
@@ -529,7 +535,7 @@ def _report(title: Any, icon: str, name: str, permission: str) -> dict[str, Any]
     return {
         "title": title,
         "icon": icon,
-        "link": reverse_lazy(f"report-{name}"),
+        "link": _link(f"report-{name}"),
         "permission": lambda request: request.user.has_perm(permission),
     }
 
@@ -553,9 +559,9 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "payments.admin.first_page",
     "ACCOUNT": {
         "navigation": [
-            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
-            {"title": _("Passkeys"), "link": reverse_lazy("admin:passkeys")},
-            {"title": _("Recovery codes"), "link": reverse_lazy("admin:recovery_codes")},
+            {"title": _("Change password"), "link": _link("admin:password_change")},
+            {"title": _("Passkeys"), "link": _link("admin:passkeys")},
+            {"title": _("Recovery codes"), "link": _link("admin:recovery_codes")},
         ]
     },
     "COLORS": {
@@ -581,7 +587,7 @@ UNFOLD: dict[str, Any] = {
                     {
                         "title": _("Today"),
                         "icon": "dashboard",
-                        "link": reverse_lazy("admin:index"),
+                        "link": _link("admin:index"),
                     }
                 ]
             },

@@ -42,6 +42,7 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import number_format
+from django.utils.functional import SimpleLazyObject
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.gzip import gzip_page
@@ -131,6 +132,13 @@ class ConsoleSite(_Site):  # type: ignore[misc]
 
         guarded: Callable[..., HttpResponseBase] = super().admin_view(acting, cacheable)
         return gzip_page(guarded)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        """Return the apps and their lists once they are looked at.
+
+        Every page is offered them, and as a rule shows the sidebar's lines instead.
+        """
+        return SimpleLazyObject(functools.partial(super().get_app_list, request, app_label))
 
     def record(
         self, action: str, *, object_type: str, object_id: object, details: dict[str, Any]

@@ -76,6 +76,8 @@ _POSTGRES_SETTINGS_NOT_DURABLE: Final = """\
 fsync = off
 full_page_writes = off
 max_wal_size = 512MB
+# Tests connect thousands of times; their passwords are long, random, and gone after the run.
+scram_iterations = 1
 """
 
 
