@@ -356,6 +356,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_PERMISSIONS": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # A script, not JSON: ReadAndSearch is of mps/docs.js.
+    "SWAGGER_UI_SETTINGS": "{deepLinking: true, filter: true, displayRequestDuration: true, "
+    "plugins: [ReadAndSearch]}",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "POSTPROCESSING_HOOKS": ["mps.core.openapi.complete"],

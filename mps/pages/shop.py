@@ -15,6 +15,7 @@ from django.conf import settings
 from django.contrib import auth
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -39,6 +40,7 @@ ROWS = 50
 _DOOR = "mps_shop"
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _STATEMENTS = {"csv": statements.CSV, "xlsx": statements.XLSX}
+_PARTS = {"shop-takings", "shop-settlements", "shop-terminals", "shop-webhooks"}
 # What the forms call their fields.
 _FIELDS = {"name": _("Name of the till"), "url": _("Address"), "day": _("Day")}
 View = Callable[..., HttpResponseBase]
@@ -55,7 +57,7 @@ def for_people(view: View) -> View:
     def guarded(request: HttpRequest, **parts: Any) -> HttpResponseBase:
         person = _find_person(request)
         if person is None:
-            return redirect("shop-sign-in")
+            return _turn_away(request)
         people.act_as(person)
         try:
             return view(request, person, **parts)
@@ -70,6 +72,7 @@ def for_people(view: View) -> View:
 def sign_in(request: HttpRequest) -> HttpResponseBase:
     """Ask for name and password."""
     error = None
+    going_on = request.GET.get("next", "")
     if request.method == "POST":
         try:
             user = people.sign_in(
@@ -81,9 +84,10 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
             auth.login(request, user, backend=_BACKEND)
             request.session[_DOOR] = ""
             request.session.set_expiry(settings.MPS_STAFF_SESSION_SECONDS)
-            return redirect("shop")
+            return redirect(going_on if going_on in _PARTS else "shop")
     status = error.status if error else 200
-    return render(request, "pages/shop/sign_in.html", {"error": error}, status=status)
+    page = {"error": error, "goes_on": going_on and not error}
+    return render(request, "pages/shop/sign_in.html", page, status=status)
 
 
 @_page
@@ -263,6 +267,13 @@ def change_endpoint(
         case _:
             raise NotFoundError
     return redirect("shop-webhooks")
+
+
+def _turn_away(request: HttpRequest) -> HttpResponseBase:
+    """Ask who it is; whoever came for a part says why, and comes back to it."""
+    part = f"shop-{request.path_info.removeprefix('/shop/').partition('/')[0]}"
+    door = reverse("shop-sign-in")
+    return redirect(f"{door}?next={part}" if part in _PARTS else door)
 
 
 def _find_person(request: HttpRequest) -> Person | None:

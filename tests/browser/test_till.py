@@ -16,7 +16,7 @@ from mps.core import principals
 from payments.models import Transaction
 from settlements import services as settlements
 from tests import factories
-from tests.browser.conftest import look
+from tests.browser.conftest import check_width, look
 
 MAX_WEIGHT = 200_000
 OpenPage = Callable[..., Any]
@@ -349,8 +349,12 @@ def test_cash_tops_a_card_up_and_goes_back(
     lost = "**/api/v1/pos/topups"
     page.route(lost, lambda route: (route.fetch(), route.abort()))
     page.get_by_role("button", name="Take the cash and top up").click()
-    expect(page.locator("#topup-error")).to_contain_text("No connection")
+    expect(page.locator("#topup-error")).to_contain_text("never credited twice")
     page.unroute(lost)
+    page.reload()
+    go(page, "Top up")
+    page.get_by_label("Card number or payment code").fill(member[1].number)
+    page.locator("#topup-amount").fill("500")
     page.get_by_role("button", name="Take the cash and top up").click()
     expect(answered(page, "Topped up")).to_contain_text("$500.00")
     next_customer(page)
@@ -378,8 +382,17 @@ def test_takings_and_settlements_are_read_and_downloaded(
     page.locator("#day").fill("2024-02-29")
     expect(page.locator("#summary")).to_have_text("Nothing yet.")
 
+    page.route("**/pos/settlements", lambda route: route.fulfill(status=502, body="Bad gateway"))
+    go(page, "Settlements")
+    expect(page.locator("#settlements-error")).to_contain_text("wrong on our side")
+    page.unroute("**/pos/settlements")
+    page.get_by_role("button", name="Try again").click()
+    # Pressed before the answer came: each is listed once.
+    go(page, "Settlements")
     go(page, "Settlements")
     expect(page.locator("#settlement-list")).to_contain_text("$285.00")
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#settlement-list article")).to_have_count(1)
     for form in ("CSV", "XLSX"):
         with page.expect_download() as download:
             page.get_by_role("button", name=f"Statement {form}").click()
@@ -521,3 +534,19 @@ def test_the_first_page_leads_to_the_others(open_page: OpenPage, width: int, sch
     look(page, "landing")
     page.get_by_role("link", name="Till for shops").click()
     expect(page.get_by_label("Terminal key")).to_be_visible()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
+def test_the_apis_page_is_searched_and_dark_where_the_device_is(
+    open_page: OpenPage, width: int, scheme: str
+) -> None:
+    page = open_page("/api/docs/", width=width, color_scheme=scheme)
+    page.get_by_label("Search").fill("post refunds charges")
+    operation = page.locator(".opblock")
+    expect(operation).to_have_count(1)
+    expect(operation).to_contain_text("/api/v1/pos/charges/{tx_no}/refunds")
+    ground = page.evaluate(
+        "Number(getComputedStyle(document.body).backgroundColor.match(/[0-9]+/))"
+    )
+    assert (ground < 100) == (scheme == "dark")
+    check_width(page)

@@ -321,6 +321,39 @@ def test_the_history_is_searched_and_paged(open_page: OpenPage, member: tuple[An
     expect(page.locator("#history-list > li")).to_have_count(1)
 
 
+def test_a_failure_is_said_and_asked_again(open_page: OpenPage, member: tuple[Any, Any]) -> None:
+    owner, card = member
+    looks_on, _ = factories.make_member()
+    long = factories.make_prepaid(owner, "99999999.99", name="家庭卡" * 20 + "A" * 20)
+    cards.bind_member(card_id=card.id, member_id=looks_on.id, role="viewer")
+    page = open_page("/wallet/", service_workers="block")
+    every = re.compile("/api/v1/me")
+    page.route(every, lambda route: route.fulfill(status=502, body="Bad gateway"))
+    enter(page, owner)
+    for path in ("#/", f"#/card/{card.number}", f"#/card/{card.number}/share", "#/history", "#/me"):
+        page.goto(f"/wallet/{path}")
+        view = page.locator("main > section:visible")
+        expect(view).to_contain_text("Something went wrong on our side")
+        expect(view.get_by_role("button", name="Try again")).to_be_visible()
+    expect(page.locator("#me-form")).to_be_hidden()
+    page.unroute(every)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#me-name")).to_have_value(owner.name)
+    page.get_by_role("link", name="Cards", exact=True).click()
+    expect(page.get_by_text(long.number)).to_be_visible()
+    check_width(page)
+
+    # Signed out elsewhere: the page says so, and not only once more who it is.
+    page.evaluate("localStorage.setItem('mps.wallet.token', 'mt_over')")
+    page.get_by_role("link", name="Me", exact=True).click()
+    expect(page.get_by_text("You are no longer signed in here")).to_be_visible()
+
+    enter(page, looks_on, f"#/card/{card.number}")
+    expect(page.locator("#pay-error")).to_contain_text("not pay with it")
+    expect(page.locator("#pay-code")).to_be_hidden()
+    expect(page.locator("#pay-wait")).to_be_hidden()
+
+
 SCREENS = {
     "cards": "#/",
     "pay": "#/card/{card}",

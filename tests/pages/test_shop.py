@@ -107,6 +107,21 @@ def test_people_see_their_own_shops_data_only(shop: Till) -> None:
     text_of(client, f"/shop/settlements/{own_settlement.id}.pdf", 404)
 
 
+def test_whoever_is_turned_away_comes_back_to_where_they_were(shop: Till) -> None:
+    user = make_person(shop)
+    client = Client()
+    door = client.get(f"/shop/terminals/{uuid4()}/rotate")
+    assert door.status_code == 405
+    door = client.post(f"/shop/terminals/{uuid4()}/rotate")
+    assert door["Location"] == "/shop/sign-in/?next=shop-terminals"
+    assert "Your session is over" in text_of(client, door["Location"])
+    who = {"name": user.get_username(), "password": PASSWORD}
+
+    assert client.post(door["Location"], who)["Location"] == "/shop/terminals/"
+    elsewhere = Client().post("/shop/sign-in/?next=//example.org/", who)
+    assert elsewhere["Location"] == "/shop/"
+
+
 def test_transactions_are_filtered_and_paged(shop: Till, monkeypatch: Any) -> None:
     monkeypatch.setattr("mps.pages.shop.ROWS", 2)
     numbers = [pay(shop) for _ in range(3)]

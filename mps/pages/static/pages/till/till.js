@@ -13,6 +13,11 @@ const API = "/api/v1/pos";
 const KEY = "mps.till.key";
 const UNFINISHED = "mps.till.unfinished";
 const RETRIES = 3;
+// In seconds. A clerk with a customer before them waits no longer, whatever the server would like.
+const LONGEST_PAUSE = 5;
+const TOPUP = "mps.till.topup";
+// The same card and amount after that is another customer's, or another day's, cash.
+const TOPUP_OPEN_MILLISECONDS = 15 * 60 * 1000;
 const $ = (id) => document.getElementById(id);
 
 let key = localStorage.getItem(KEY) || "";
@@ -29,9 +34,33 @@ const pos = (method, path, options = {}) => call(method, API + path, { token: ke
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const named = (value) => (value ? t(`value:${value}`).replace(/^value:/, "") : "–");
 
-function fail(id, text) {
-  $(id).textContent = text;
-  $(id).hidden = !text;
+function fail(id, text, again) {
+  const place = $(id);
+  place.textContent = text;
+  place.hidden = !text;
+  place.classList.remove("wait");
+  place.removeAttribute("aria-busy");
+  if (again) place.append(" ", link(t("try-again"), again));
+}
+
+// Something is being fetched.
+function showWait(id) {
+  fail(id, t("working"));
+  $(id).classList.add("wait");
+  $(id).setAttribute("aria-busy", "true");
+}
+
+// One act at a time; its button shows that it is under way.
+async function during(button, act) {
+  if (busy) return;
+  busy = true;
+  button.setAttribute("aria-busy", "true");
+  try {
+    await act();
+  } finally {
+    busy = false;
+    button.removeAttribute("aria-busy");
+  }
 }
 
 function fill(list, pairs) {
@@ -186,7 +215,7 @@ async function finish(attempt) {
   busy = true;
   wantsUndo = false;
   $("take").disabled = true;
-  showResult("", "…", t("working"), "", [], {});
+  showResult("", "…", t("working"), "", askedFor(attempt), {});
   try {
     for (let tries = 0; ; ) {
       try {
@@ -195,9 +224,10 @@ async function finish(attempt) {
         await wait(answer.body);
         if (wantsUndo) return await reverseOrder(attempt);
       } catch (error) {
-        if (isAnswer(error)) return refuse(error);
-        if (++tries >= RETRIES) return doubt();
-        await pause((error.retryAfter || tries) * 1000);
+        if (isAnswer(error)) return refuse(error, attempt);
+        if (++tries >= RETRIES) return doubt(attempt);
+        showResult("", "…", t("asking-again"), t("asking-again-text"), askedFor(attempt), {});
+        await pause(Math.min(error.retryAfter || tries, LONGEST_PAUSE) * 1000);
       }
     }
   } finally {
@@ -251,18 +281,20 @@ function describe(paid) {
   ];
 }
 
-function refuse(error) {
+const askedFor = (attempt) => [[t("amount"), showMoney(attempt.body.amount, currency)]];
+
+function refuse(error, attempt) {
   // A key that is refused now says nothing of the request that was lost before: it stays written down.
   if (refusedKey(error)) return $("result").close();
   forget();
   beep(false);
   clearCode();
-  showResult("bad-result", "✕", t("failed"), explain(error), [], { isBad: true });
+  showResult("bad-result", "✕", t("failed"), explain(error), askedFor(attempt), { isBad: true });
 }
 
-function doubt() {
+function doubt(attempt) {
   beep(false);
-  showResult("bad-result", "?", t("unknown"), t("unknown-text"), [], { isBad: true, canAsk: true, canUndo: true });
+  showResult("open-result", "?", t("unknown"), t("unknown-text"), askedFor(attempt), { isBad: true, canAsk: true, canUndo: true });
   remind();
 }
 
@@ -288,7 +320,7 @@ async function reverseOrder(attempt) {
     showResult("good-result", "↩", t("undone"), t("undone-text"), [], { isWords: true });
   } catch (error) {
     if (refusedKey(error)) return $("result").close();
-    showResult("bad-result", "?", t("unknown"), explain(error), [], { isBad: true, canAsk: true, canUndo: true });
+    showResult("open-result", "?", t("unknown"), explain(error), askedFor(attempt), { isBad: true, canAsk: true, canUndo: true });
     remind();
   }
 }
@@ -304,6 +336,7 @@ function showResult(kind, sign, title, text, lines, { isBad = false, isWords = f
   $("result-again").hidden = !canAsk;
   $("result-undo").hidden = !canUndo;
   $("result-close").hidden = !kind;
+  $("result-close").classList.toggle("secondary", canAsk);
   $("result-close").textContent = isBad ? t("close-bad") : t("close-ok");
   if (!dialog.open) dialog.showModal();
   // Said once: a countdown that is read out every two seconds helps nobody.
@@ -394,9 +427,11 @@ async function find(event) {
   fail("find-error", "");
   $("found").hidden = true;
   const text = $("find-text").value.trim();
+  showWait("find-error");
   const path = /^PAY\d{10,}$/.test(text) ? `/charges/${text}` : `/charges?external_order_id=${encodeURIComponent(text)}`;
   try {
     found = (await pos("GET", path)).body;
+    fail("find-error", "");
     showFound();
   } catch (error) {
     if (!refusedKey(error)) fail("find-error", error.code === "NOT_FOUND" ? t("error:ORIGINAL_TX_NOT_FOUND") : explain(error));
@@ -429,8 +464,10 @@ async function refund(event) {
   fail("refund-error", "");
   const amount = readAmount($("refund-amount").value);
   if (!amount) return fail("refund-error", t("wrong-amount"));
-  if (busy) return;
-  busy = true;
+  await during($("refund-form").querySelector("[type=submit]"), () => giveBack(amount));
+}
+
+async function giveBack(amount) {
   try {
     const back = (
       await pos("POST", `/charges/${found.tx_no}/refunds`, {
@@ -451,23 +488,21 @@ async function refund(event) {
     // Refused: the next press is another refund. Lost: it is the same one, and has the same key.
     if (isAnswer(error)) $("refund-form").dataset.key = newKey();
     if (!refusedKey(error)) fail("refund-error", explain(error));
-  } finally {
-    busy = false;
   }
 }
 
 async function reverse() {
   if (busy || !(await sure(t("sure-reverse", { order: found.external_order_id })))) return;
-  busy = true;
-  try {
-    await pos("POST", `/orders/${encodeURIComponent(found.external_order_id)}/reverse`, { body: {} });
-    showResult("good-result", "↩", t("undone"), t("undone-text"), [], { isWords: true });
-    await find();
-  } catch (error) {
-    if (!refusedKey(error)) fail("refund-error", explain(error));
-  } finally {
-    busy = false;
-  }
+  fail("refund-error", "");
+  await during($("reverse"), async () => {
+    try {
+      await pos("POST", `/orders/${encodeURIComponent(found.external_order_id)}/reverse`, { body: {} });
+      showResult("good-result", "↩", t("undone"), t("undone-text"), [], { isWords: true });
+      await find();
+    } catch (error) {
+      if (!refusedKey(error)) fail("refund-error", explain(error));
+    }
+  });
 }
 
 // --- top up
@@ -477,25 +512,28 @@ async function topUp(event) {
   fail("topup-error", "");
   const amount = readAmount($("topup-amount").value);
   if (!amount) return fail("topup-error", t("wrong-amount"));
-  if (busy) return;
-  const form = $("topup-form");
+  await during($("topup-form").querySelector("[type=submit]"), () => credit(amount));
+}
+
+async function credit(amount) {
   const which = $("topup-card").value.trim().toUpperCase();
   const body = /^[A-Z]/.test(which) ? { card_no: which, amount } : { code: which.replace(/\D/g, ""), amount };
-  // The same key for the same wish, so that pressing again after a lost answer is safe.
+  // The same key for the same wish until there is an answer: asking again is safe, after a reload as well.
   const wish = JSON.stringify(body);
-  if (form.dataset.wish !== wish) Object.assign(form.dataset, { wish, key: newKey() });
-  busy = true;
+  let open = JSON.parse(localStorage.getItem(TOPUP) || "null");
+  if (open?.wish !== wish || Date.now() - open.at > TOPUP_OPEN_MILLISECONDS) {
+    open = { wish, key: newKey(), at: Date.now() };
+    localStorage.setItem(TOPUP, JSON.stringify(open));
+  }
   try {
-    const done = (await pos("POST", "/topups", { body, idempotencyKey: form.dataset.key })).body;
+    const done = (await pos("POST", "/topups", { body, idempotencyKey: open.key })).body;
     beep(true);
     showResult("good-result", "✓", t("topped-up"), showMoney(done.amount, currency), [[t("card"), done.card_no], [t("number"), done.tx_no]], {});
-    form.reset();
-    delete form.dataset.wish;
+    $("topup-form").reset();
+    localStorage.removeItem(TOPUP);
   } catch (error) {
-    if (isAnswer(error)) delete form.dataset.wish;
-    if (!refusedKey(error)) fail("topup-error", explain(error));
-  } finally {
-    busy = false;
+    if (isAnswer(error) && error.status !== 401) localStorage.removeItem(TOPUP);
+    if (!refusedKey(error)) fail("topup-error", isAnswer(error) ? explain(error) : t("topup-open"));
   }
 }
 
@@ -526,11 +564,15 @@ function sure(text) {
 // --- takings and settlements
 
 let nextLines = null;
+// Which asking is the newest: an answer to an older one comes too late.
+let asked = 0;
 
 async function loadDay() {
-  fail("today-error", "");
+  const mine = ++asked;
+  showWait("today-error");
   try {
     const summary = (await pos("GET", $("day").value ? `/summary?date=${$("day").value}` : "/summary")).body;
+    if (mine !== asked) return;
     const day = ($("day").value = summary.date);
     $("summary").replaceChildren();
     for (const line of summary.lines) {
@@ -546,12 +588,18 @@ async function loadDay() {
       cells($("summary").insertRow(), [[t("no-takings")]]);
       $("summary").rows[0].cells[0].colSpan = 5;
     }
-    $("lines-card").hidden = !summary.lines.length;
+    $("summary-card").hidden = false;
+    $("lines-card").hidden = $("more").hidden = true;
+    nextLines = `${API}/transactions?date=${day}`;
     $("lines").replaceChildren();
-    await loadLines(`${API}/transactions?date=${day}`);
+    await loadLines(mine);
   } catch (error) {
-    if (!refusedKey(error)) fail("today-error", explain(error));
+    if (mine === asked) failDay(error, loadDay);
   }
+}
+
+function failDay(error, again) {
+  if (!refusedKey(error)) fail("today-error", explain(error), again);
 }
 
 function link(text, act) {
@@ -562,8 +610,10 @@ function link(text, act) {
   return button;
 }
 
-async function loadLines(url) {
-  const page = (await call("GET", url, { token: key })).body;
+async function loadLines(mine) {
+  const page = (await call("GET", nextLines, { token: key })).body;
+  if (mine !== asked) return;
+  fail("today-error", "");
   for (const line of page.results) {
     const row = $("lines").insertRow();
     const number = addCell(row);
@@ -581,21 +631,41 @@ async function loadLines(url) {
   }
   nextLines = page.next ? new URL(page.next).pathname + new URL(page.next).search : null;
   $("more").hidden = !nextLines;
+  $("lines-card").hidden = !$("lines").rows.length;
+}
+
+// Pressing twice asks once.
+async function loadMore() {
+  const mine = ++asked;
+  showWait("more-text");
+  $("more").hidden = true;
+  try {
+    await loadLines(mine);
+    fail("more-text", "");
+  } catch (error) {
+    fail("more-text", "");
+    if (mine === asked && !refusedKey(error)) fail("more-text", explain(error), loadMore);
+  }
 }
 
 let nextSettlements = null;
+let askedSettlements = 0;
 
 async function loadSettlements(url = `${API}/settlements`) {
-  fail("settlements-error", "");
+  const mine = ++askedSettlements;
+  $("more-settlements").hidden = true;
   if (url === `${API}/settlements`) $("settlement-list").replaceChildren();
+  showWait("settlements-error");
   try {
     const page = (await call("GET", url, { token: key })).body;
+    if (mine !== askedSettlements) return;
+    fail("settlements-error", "");
     for (const each of page.results) $("settlement-list").append(settlementCard(each));
     if (!$("settlement-list").children.length) $("settlement-list").textContent = t("no-takings");
     nextSettlements = page.next ? new URL(page.next).pathname + new URL(page.next).search : null;
     $("more-settlements").hidden = !nextSettlements;
   } catch (error) {
-    if (!refusedKey(error)) fail("settlements-error", explain(error));
+    if (mine === askedSettlements && !refusedKey(error)) fail("settlements-error", explain(error), () => loadSettlements(url));
   }
 }
 
@@ -645,14 +715,17 @@ async function download(id, form) {
 
 $("pair-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  try {
-    await pair($("pair-key").value);
-    $("pair-key").value = "";
-    openTill();
-  } catch (error) {
-    key = "";
-    fail("pair-error", error instanceof Refusal && error.status === 401 ? t("wrong-key") : explain(error));
-  }
+  fail("pair-error", "");
+  during($("pair-form").querySelector("[type=submit]"), async () => {
+    try {
+      await pair($("pair-key").value);
+      $("pair-key").value = "";
+      openTill();
+    } catch (error) {
+      key = "";
+      fail("pair-error", error instanceof Refusal && error.status === 401 ? t("wrong-key") : explain(error));
+    }
+  });
 });
 $("unpair").addEventListener("click", async () => {
   if (!(await sure(t("sure-unpair")))) return;
@@ -681,7 +754,7 @@ $("refund-form").addEventListener("submit", refund);
 $("reverse").addEventListener("click", reverse);
 $("topup-form").addEventListener("submit", topUp);
 $("day").addEventListener("change", loadDay);
-$("more").addEventListener("click", () => nextLines && loadLines(nextLines).catch((error) => fail("today-error", explain(error))));
+$("more").addEventListener("click", loadMore);
 $("more-settlements").addEventListener("click", () => nextSettlements && loadSettlements(nextSettlements));
 $("result-close").addEventListener("click", () => {
   $("result").close();

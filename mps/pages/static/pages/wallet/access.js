@@ -3,7 +3,7 @@
 import { Refusal } from "../common/api.js";
 import { explain, t } from "../common/i18n.js";
 import { showTime } from "../common/money.js";
-import { $, announce, ask, clearForm, make, onSubmit, say } from "./dom.js";
+import { $, announce, ask, clearForm, make, onSubmit, say, sayTrouble, sayWait } from "./dom.js";
 import { addPasskey, hasPasskeys, signInByBoth, signInByPasskey } from "./passkey.js";
 import { begin, forget, me, open, token } from "./session.js";
 
@@ -12,6 +12,8 @@ let entered = () => {};
 
 function enter(value) {
   begin(value);
+  profile = null;
+  say($("sign-in-ended"), "");
   ["sign-in-form", "register-form", "code-ask", "code-use", "reset-ask", "reset-use"].forEach(clearForm);
   entered();
 }
@@ -83,11 +85,20 @@ export async function openProfile() {
   ["me-form", "pin-form", "password-form", "passkey-form", "verify-ask", "verify-use"].forEach(clearForm);
   $("verify-use").hidden = true;
   say($("session-error"), "");
+  // What stands there is of the member who was here before, or of nobody.
+  $("me-parts").hidden = !profile;
+  if (profile) say($("me-text"), "");
+  else {
+    $("me-number").textContent = "";
+    sayWait($("me-text"));
+  }
   try {
     showProfile(await me("GET", ""));
+    $("me-parts").hidden = false;
+    say($("me-text"), "");
     if ($("sessions").open) await loadSessions();
   } catch (error) {
-    say($("me-form").querySelector("[data-error]"), explain(error));
+    sayTrouble($("me-text"), explain(error), openProfile);
   }
 }
 

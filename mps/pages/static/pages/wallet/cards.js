@@ -3,7 +3,7 @@
 import { Lost } from "../common/api.js";
 import { explain, t } from "../common/i18n.js";
 import { showLastDay, showMoney, showNumber, showPercentOff, showTime } from "../common/money.js";
-import { $, ask, clearForm, describeVoucher, fillTier, make, onSubmit, say, wrong } from "./dom.js";
+import { $, ask, clearForm, describeVoucher, fillTier, make, onSubmit, say, sayTrouble, sayWait, wrong } from "./dom.js";
 import { keptCodes, tierText } from "./pay.js";
 import { all, currency, me, newKey, readAmount } from "./session.js";
 
@@ -55,8 +55,10 @@ const isOver = (card) => Number(card.status !== "active" || card.voucher.used);
 
 export async function openCards() {
   say($("cards-text"), "");
+  if (!$("card-list").children.length) sayWait($("cards-text"));
   try {
     const cards = await all("/cards");
+    say($("cards-text"), "");
     $("card-list").replaceChildren(...cards.filter((each) => !each.voucher).map(tile));
     const vouchers = cards.filter((each) => each.voucher).sort((one, other) => isOver(one) - isOver(other));
     $("voucher-list").replaceChildren(...vouchers.map(tile));
@@ -69,7 +71,7 @@ export async function openCards() {
       $("card-list").replaceChildren(...kept.map((each) => tile({ ...each.card, balance: null, points: null, next_tier: null })));
       $("voucher-part").hidden = true;
     }
-    say($("cards-text"), error instanceof Lost && !kept.length ? t("offline-none") : explain(error));
+    sayTrouble($("cards-text"), error instanceof Lost && !kept.length ? t("offline-none") : explain(error), openCards);
   }
 }
 
@@ -86,7 +88,7 @@ export async function openShare(cardNo) {
 }
 
 async function loadShare() {
-  say($("share-error"), "");
+  sayWait($("share-error"));
   try {
     mine = (await me("GET", "")).number;
     const [card, bindings] = [await me("GET", `/cards/${number}`), await all(`/cards/${number}/bindings`)];
@@ -95,8 +97,9 @@ async function loadShare() {
     $("share-owner").hidden = !leads;
     $("share-password").hidden = card.role !== "owner";
     $("share-leave").hidden = card.role === "owner" && bindings.filter((each) => each.role === "owner").length < 2;
+    say($("share-error"), "");
   } catch (error) {
-    say($("share-error"), explain(error));
+    sayTrouble($("share-error"), explain(error), loadShare);
   }
 }
 
@@ -163,7 +166,9 @@ export async function openTopUp(cardNo) {
   $("topup-state").hidden = true;
   $("topup-past").replaceChildren();
   $("topup-past-title").hidden = true;
+  $("topup-form").hidden = true;
   await offerProviders();
+  if (number !== cardNo) return;
   const begun = JSON.parse(localStorage.getItem(TOPUP) || "null");
   if (begun?.cardNo === number) await followTopUp(begun);
   await loadTopUps();
@@ -171,11 +176,14 @@ export async function openTopUp(cardNo) {
 
 // Which providers there are is the installation's own choice; where there is one, there is nothing to choose.
 async function offerProviders() {
-  say($("topup-none"), "");
+  sayWait($("topup-none"));
   try {
     offered = (await me("GET", "/topup-providers")).providers;
+    say($("topup-none"), "");
   } catch (error) {
-    say($("topup-none"), explain(error));
+    offered = [];
+    const asked = number;
+    sayTrouble($("topup-none"), explain(error), () => openTopUp(asked));
   }
   const known = (name) => t(`provider:${name}`).replace(/^provider:/, "");
   $("topup-form").hidden = !offered.length;

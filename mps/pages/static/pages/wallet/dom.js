@@ -50,6 +50,24 @@ export function fill(list, pairs) {
 export function say(element, text) {
   element.textContent = text;
   element.hidden = !text;
+  element.classList.remove("wait");
+  element.removeAttribute("aria-busy");
+}
+
+// Something is being fetched.
+export function sayWait(element) {
+  say(element, t("working"));
+  element.classList.add("wait");
+  element.setAttribute("aria-busy", "true");
+}
+
+// What went wrong, and a way to ask again.
+export function sayTrouble(element, text, again) {
+  say(element, text);
+  const button = make("button", "small secondary", t("try-again"));
+  button.type = "button";
+  button.onclick = again;
+  element.append(" ", button);
 }
 
 // What the page itself refuses, before anything is sent.

@@ -2,7 +2,7 @@
 
 import { explain, t } from "../common/i18n.js";
 import { showMoney, showNumber, showTime } from "../common/money.js";
-import { $, fill, make } from "./dom.js";
+import { $, fill, make, say, sayWait } from "./dom.js";
 import { describe } from "./pay.js";
 import { all, me, relative } from "./session.js";
 
@@ -18,6 +18,10 @@ export async function openHistory(cardNo = "") {
   $("history-search").value = "";
   $("history-type").value = "";
   const choose = $("history-card");
+  rows = [];
+  $("history-list").replaceChildren();
+  $("history-more").hidden = true;
+  sayWait($("history-text"));
   try {
     const cards = await all("/cards");
     choose.replaceChildren(choose.options[0], ...cards.map((each) => new Option(each.name ? `${each.name} (${each.card_no})` : each.card_no, each.card_no)));
@@ -32,6 +36,8 @@ export async function openHistory(cardNo = "") {
 async function reload() {
   rows = [];
   $("history-list").replaceChildren();
+  $("history-more").hidden = true;
+  sayWait($("history-text"));
   const query = new URLSearchParams({ limit: "30" });
   if ($("history-card").value) query.set("card_no", $("history-card").value);
   if ($("history-type").value) query.set("type", $("history-type").value);
@@ -56,7 +62,7 @@ async function more() {
   } catch (error) {
     if (mine !== asked) return;
     loading = false;
-    $("history-text").textContent = explain(error);
+    say($("history-text"), explain(error));
     $("history-more").textContent = t("try-again");
     $("history-more").hidden = false;
   }
@@ -87,12 +93,12 @@ function filter() {
   $("history-more").hidden = !next;
   // Nothing so far: what is older is looked through, too.
   if (!count && next && words.length) {
-    $("history-text").textContent = t("searching");
+    say($("history-text"), t("searching"));
     $("history-more").hidden = true;
     more();
     return;
   }
-  $("history-text").textContent = count ? (next ? "" : t("history-end")) : words.length && rows.length ? t("no-match") : next ? "" : t("no-history");
+  say($("history-text"), count ? (next ? "" : t("history-end")) : words.length && rows.length ? t("no-match") : next ? "" : t("no-history"));
 }
 
 export function startHistory() {

@@ -69,6 +69,7 @@ export function openCard(number) {
   showAbout(kept?.card || { card_no: number });
   say($("pay-error"), "");
   $("pay-again").hidden = $("pay-code").hidden = $("pay-receipt").hidden = $("pay-acts").hidden = true;
+  $("pay-wait").hidden = false;
   if (kept && kept.deadline - Date.now() > RENEW_BEFORE) show(kept);
   loadCard(number);
 }
@@ -93,9 +94,8 @@ async function loadCard(number) {
     if (!pays) {
       drop(number);
       shown = null;
-      $("pay-code").hidden = true;
-      if (isUsed) say($("pay-error"), t("voucher-over"));
-      else if (found.status !== "active") say($("pay-error"), named(found.status));
+      $("pay-code").hidden = $("pay-wait").hidden = true;
+      say($("pay-error"), isUsed ? t("voucher-over") : found.status === "active" ? t("only-looks") : named(found.status));
     } else if (!shown && $("pay-receipt").hidden) {
       await renew();
     }
@@ -141,6 +141,7 @@ function showActs(about) {
 }
 
 function trouble(error) {
+  $("pay-wait").hidden = true;
   const live = shown && left() > 0;
   if (error instanceof Lost) {
     showOnline(false);
@@ -173,7 +174,7 @@ function show(next) {
   draw($("pay-qr"), next.qr);
   draw($("pay-barcode"), next.barcode);
   $("pay-digits").replaceChildren(...next.code.match(/.{1,4}/g).map((group) => make("span", "", group)));
-  $("pay-receipt").hidden = true;
+  $("pay-receipt").hidden = $("pay-wait").hidden = true;
   $("pay-code").hidden = false;
   clearInterval(ticker);
   ticker = setInterval(tick, 500);
@@ -302,7 +303,7 @@ export function showReceipt(payment) {
   drop(payment.card_no);
   calm();
   const good = payment.status !== "failed" && payment.status !== "cancelled";
-  $("pay-code").hidden = true;
+  $("pay-code").hidden = $("pay-wait").hidden = true;
   $("pay-receipt").hidden = false;
   $("pay-receipt").classList.toggle("is-bad", !good);
   $("receipt-sign").textContent = good ? "✓" : "✕";

@@ -3,10 +3,11 @@
 import { openDoor, openProfile, startAccess } from "./access.js";
 import { watchApprovals } from "./approvals.js";
 import { closeTopUp, openCards, openShare, openTopUp, startCards } from "./cards.js";
-import { $ } from "./dom.js";
+import { $, say } from "./dom.js";
 import { openHistory, startHistory } from "./history.js";
 import { closeCard, openCard, poll, showReceipt, startPay } from "./pay.js";
 import { onEnd, showOnline, token } from "./session.js";
+import { t } from "../common/i18n.js";
 
 const DOORS = ["code", "reset", "register"];
 let cardOpen = "";
@@ -66,7 +67,10 @@ function settled(approval, paid) {
   showReceipt({ ...paid, card_no: approval.card_no, merchant_name: approval.merchant_name, points: paid.points_earned });
 }
 
-onEnd(home);
+onEnd(() => {
+  home();
+  say($("sign-in-ended"), t("signed-out"));
+});
 startAccess(home, home);
 startCards();
 startHistory();
