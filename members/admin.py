@@ -208,8 +208,8 @@ def _trail(member: Member) -> Section:
             [
                 console.moment(each.happened_at),
                 console.link(each, each.action),
-                f"{each.actor_type} {each.actor}".strip(),
-                each.object_type,
+                each.who,
+                each.about,
             ]
             for each in events.order_by("-id")[: console.ROWS_SHOWN]
         ],

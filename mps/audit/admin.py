@@ -27,7 +27,7 @@ class EventAdmin(console.Exported, console.LogAdmin):
         "address",
     )
     list_before_template = "console/chain.html"
-    list_display = ("happened_at", "action", "actor_type", "actor", "object_type", "object_id")
+    list_display = ("happened_at", "action", "shown_who", "shown_about", "object_id")
     list_display_links = ("happened_at", "action")
     date_hierarchy = "happened_at"
     list_filter = (("happened_at", console.DayByIdFilter),)
@@ -35,9 +35,19 @@ class EventAdmin(console.Exported, console.LogAdmin):
     search_fields = ("=object_id",)
     search_help_text = _("The object's number or id, or the action, such as CARD_FROZEN")
     fieldsets = (
-        (None, {"fields": ("happened_at", "action", "object_type", "object_id", "context")}),
-        (_("Who"), {"fields": ("actor_type", "actor", "request_id", "address")}),
+        (None, {"fields": ("happened_at", "action", "shown_about", "object_id", "context")}),
+        (_("Who"), {"fields": ("shown_who", "request_id", "address")}),
     )
+
+    @console.shown(_("actor"))
+    def shown_who(self, event: Event) -> str:
+        """Show who acted."""
+        return event.who
+
+    @console.shown(_("kind of object"))
+    def shown_about(self, event: Event) -> str:
+        """Show what kind of thing it was done to."""
+        return event.about
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

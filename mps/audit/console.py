@@ -30,7 +30,7 @@ class AuditedSite(PasskeySite):
         return [
             HistoryLine(
                 event.happened_at,
-                f"{event.actor_type} {event.actor}".strip(),
+                event.who,
                 event.action,
                 event.context,
             )

@@ -3,11 +3,37 @@
 Read-only here; `audit_record()` and `audit_seal_events()` in the database are the writers.
 """
 
+from functools import cache
+from typing import Any
+
+from django.apps import apps
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from mps.core.context import ActorType
 from mps.core.database import NewId
+from mps.core.models import kind_of
+
+_ACTORS: dict[ActorType, Any] = {
+    "anonymous": _("Nobody signed in"),
+    "member": _("Member"),
+    "terminal": _("Till"),
+    "service": _("Service"),
+    "staff": _("Staff"),
+    "merchant_user": _("Shop's user"),
+    "system": _("System"),
+}
+# What is no row of a table, or goes by a shorter name.
+_OBJECTS = {
+    "binding": _("binding"),
+    "code": _("payment code"),
+    "function": _("function"),
+    "order": _("order"),
+    "partition": _("partition"),
+    "top_up": _("top-up"),
+    "top_up_provider": _("provider of top-ups"),
+}
 
 
 class Event(models.Model):
@@ -30,6 +56,23 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_type} {self.object_id}"
+
+    @property
+    def who(self) -> str:
+        """Who acted, in the reader's language."""
+        kind = _ACTORS.get(self.actor_type, self.actor_type)  # type: ignore[call-overload]
+        return f"{kind} {self.actor}".strip()
+
+    @property
+    def about(self) -> str:
+        """What kind of thing it was done to, in the reader's language."""
+        return str(_objects().get(self.object_type, self.object_type))
+
+
+@cache
+def _objects() -> dict[str, Any]:
+    """Return the kinds by the names events have for them: as a rule a model's, in small letters."""
+    return {kind_of(each): each._meta.verbose_name for each in apps.get_models()} | _OBJECTS
 
 
 class Seal(models.Model):

@@ -21,7 +21,7 @@ from django_celery_beat.models import (
 from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from mps.core import console
+from mps.core import console, scheduling
 from mps.core.models import JobRun
 
 # The framework's own pages, of which ours are made.
@@ -113,12 +113,12 @@ class PeriodicTaskAdmin(console.ConsoleAdmin, _TaskAdmin):  # type: ignore[misc]
     @console.shown(_("schedule"))
     def shown_schedule(self, obj: Any) -> Any:
         """Show when it runs."""
-        return obj.scheduler
+        return scheduling.say(obj)
 
     @console.shown(_("in words"))
     def crontab_translation(self, obj: Any) -> str:
         """Say a crontab in words."""
-        return obj.crontab.human_readable if obj is not None and obj.crontab else "–"
+        return scheduling.say_crontab(obj.crontab) if obj is not None and obj.crontab else "–"
 
     @admin.action(description=_("Enable"), permissions=["change"])
     def enable_tasks(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

@@ -61,6 +61,7 @@ from unfold.utils import parse_date_str
 
 from mps.core import context, errors, money, principals, problems, staff
 from mps.core.calendars import Bar, Period, make_bar, midnight
+from mps.core.models import kind_of
 
 logger = logging.getLogger(__name__)
 
@@ -554,7 +555,7 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
             self._record("CHANGED", obj, message)
 
     def _record(self, what: str, obj: Any, details: Any) -> None:
-        kind = re.sub("(?<!^)(?=[A-Z])", "_", type(obj).__name__).lower()
+        kind = kind_of(type(obj))
         self.admin_site.record(
             f"{kind.upper()}_{what}",
             object_type=kind,

@@ -1,10 +1,17 @@
 """What the platform remembers of its own work."""
 
+import re
+
 from django.db import models
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from mps.core.database import DatabaseNow, NewId
+
+
+def kind_of(model: type[models.Model]) -> str:
+    """Return what the audit log calls rows of a model, such as `webhook_endpoint`."""
+    return re.sub("(?<!^)(?=[A-Z])", "_", model.__name__).lower()
 
 
 class JobRun(models.Model):

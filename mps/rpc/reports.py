@@ -28,6 +28,7 @@ from mps.core.days import MAX_DAYS, Days, read_days
 from mps.core.errors import InvalidRequestError
 from mps.rpc.authentication import ServiceAuthentication
 from payments import reports as payments
+from payments.charging import name_method
 
 Line = payments.DailyLine | payments.FailureLine | cards.UsageLine
 
@@ -299,6 +300,8 @@ def _cell(name: str, value: Any) -> str:
     match value:
         case None | "":
             return "–"
+        case str() if name == "payment_method":
+            return str(name_method(value))
         case Decimal() if name.startswith("share"):
             return f"{value * 100:.2f} %"
         case Decimal():

@@ -1,11 +1,13 @@
 """Staff set when jobs run, and look at their runs."""
 
+import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from mps.celery import app
-from mps.core import jobs
+from mps.core import jobs, scheduling
 from mps.core.scheduling import Scheduler
 from tests.snapshots import execute
 
@@ -30,6 +32,33 @@ def test_staff_edit_the_schedule_and_beat_keeps_it(console: Client) -> None:
     Scheduler(app=app)
     rotate.refresh_from_db()
     assert rotate.interval == seven
+
+
+@pytest.mark.parametrize(
+    ("crontab", "words"),
+    [
+        ({"hour": "18", "minute": "5"}, "Every day at 18:05 (UTC)"),
+        ({"hour": "0", "minute": "0", "day_of_week": "sun"}, "Sunday at 00:00 (UTC)"),
+        ({"hour": "7", "minute": "30", "day_of_week": "0"}, "Sunday at 07:30 (UTC)"),
+        ({"hour": "7", "minute": "30", "day_of_week": "6"}, "Saturday at 07:30 (UTC)"),
+        ({"hour": "7", "minute": "30", "day_of_week": "mon-fri"}, "At 07:30 AM, only on Monday"),
+        ({"hour": "7", "minute": "0", "day_of_month": "1"}, "on day 1 of the month"),
+        ({"hour": "7", "minute": "*/5"}, "Every 5 minutes, between 07:00"),
+    ],
+)
+def test_a_schedule_is_said_in_words(crontab: dict[str, str], words: str) -> None:
+    said = scheduling.say(PeriodicTask(crontab=CrontabSchedule(timezone="UTC", **crontab)))
+
+    assert words in said
+
+
+def test_schedules_are_said_in_the_readers_language() -> None:
+    daily = PeriodicTask(crontab=CrontabSchedule(hour="18", minute="5", timezone="UTC"))
+    often = PeriodicTask(interval=IntervalSchedule(every=30, period="seconds"))
+
+    with translation.override("zh-hant"):
+        assert scheduling.say(daily) == "每天 18:05（UTC）"
+        assert scheduling.say(often) == "每 30 秒"
 
 
 def test_runs_are_shown_and_changed_by_nobody(console: Client) -> None:

@@ -213,6 +213,10 @@ def test_staff_see_a_report_and_take_it_along(shop: Any, console: Client, report
     rows = file.content.decode().splitlines()
     assert rows[0].startswith({"failure-reasons": "failure_code,"}.get(report, "day,"))
     assert first in file.content.decode()
+    # People read words, programs the codes.
+    if report == "daily":
+        assert "Card balance" in text
+        assert ",balance," in file.content.decode()
     assert f"{report}-" in file["Content-Disposition"]
 
 
