@@ -277,7 +277,6 @@ class UserAdmin(console.ConsoleAdmin, _UserAdmin):  # type: ignore[misc]
         ("is_superuser", BooleanRadioFilter),
         ("is_active", BooleanRadioFilter),
     )
-    list_per_page = 50
     ordering = ("username",)
     search_fields = ("username", "first_name", "last_name", "email")
     history_fields = ("username",)

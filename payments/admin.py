@@ -103,8 +103,6 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
         "points",
     )
     list_fullwidth = True
-    # Each row is heavy: more would make the page more than a phone should load.
-    list_per_page = 25
     list_select_related = ("card", "member", "merchant")
     date_hierarchy = "created_at"
     list_filter = (

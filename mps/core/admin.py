@@ -69,7 +69,6 @@ class PeriodicTaskAdmin(console.ConsoleAdmin, _TaskAdmin):  # type: ignore[misc]
     date_hierarchy = None
     list_display = ("shown_name", "enabled", "shown_schedule", "last_run_at", "one_off")
     list_filter = (("enabled", BooleanRadioFilter), ("one_off", BooleanRadioFilter))
-    list_per_page = 50
     ordering = ("name",)
     history_fields = ("name",)
     readonly = ("last_run_at", "crontab_translation")

@@ -54,15 +54,38 @@ def objects_of(model):
         return list(model._base_manager.all()[:5])
 
 
-def test_every_list_and_page_answers(console: Client, world) -> None:
+def test_every_page_answers_without_a_secret_or_an_unknown_icon(console: Client, world) -> None:
+    known = set((CONSOLE_FILES / "icons.txt").read_text(encoding="utf-8").split())
+    secrets = secrets_of(world)
+    pages = [reverse("admin:index")]
     for model in MODELS:
-        assert console.get(list_url(model)).status_code == 200, model
-        assert console.get(list_url(model), {"q": "x"}).status_code == 200, model
+        pages += [list_url(model), f"{list_url(model)}?q=x"]
         for obj in objects_of(model):
-            if model._meta.label == "auth.User" and obj.username != "boss":
-                continue
-            assert console.get(page_url(obj)).status_code == 200, obj
-            assert console.get(page_url(obj, "history")).status_code == 200, obj
+            # Only their own page is a superuser's to see.
+            if model._meta.label != "auth.User" or obj.username == "boss":
+                pages += [page_url(obj), page_url(obj, "history")]
+
+    for page in pages:
+        answer = console.get(page)
+        assert answer.status_code == 200, page
+        shown = answer.content.decode()
+        assert not [text for text in secrets if text in shown], page
+        assert set(ICON.findall(shown)) <= known, page
+
+
+def secrets_of(world) -> set[str]:
+    """Return what nobody may read, as it might be written."""
+    with principal_scope("platform_admin"):
+        code = PaymentCode.objects.get()
+        hashes = {
+            bytes(code.code_hash),
+            bytes(code.nonce),
+            bytes(CodeHistory.objects.first().code_hash),
+            bytes(TerminalKey.objects.first().secret_hash),
+            bytes(ServiceKey.objects.get().secret_hash),
+        }
+    texts = {each.hex() for each in hashes} | {repr(each)[2:-1] for each in hashes}
+    return texts | {world.code, world.key.split(".")[2], world.service_text.split(".")[2], "bcrypt"}
 
 
 def test_every_model_of_ours_has_rows_here(console: Client, world) -> None:
@@ -166,45 +189,12 @@ def test_date_filter_bounds_days(console: Client, world) -> None:
 def test_junk_in_the_address_is_no_defect(console: Client, world) -> None:
     for model in MODELS:
         url = list_url(model)
-        for junk in (
-            "?q=%00",
-            "?p=x",
-            "?o=99.-99",
-            "?e=1",
-            "?status__exact=%00",
-            "?created_at_from=%00",
-        ):
+        for junk in JUNK:
             assert console.get(url + junk, follow=True).status_code in {200, 400}, (model, junk)
         for key in ("x", "%00", "00000000-0000-0000-0000-000000000000", "1"):
             answer = console.get(f"{url}{key}/change/")
             # What is not there leads home, with a message.
             assert answer.status_code in {200, 302, 400, 404}, (model, key)
-
-
-def test_no_secret_is_shown(console: Client, world) -> None:
-    with principal_scope("platform_admin"):
-        code = PaymentCode.objects.get()
-        past = CodeHistory.objects.first()
-        key = TerminalKey.objects.first()
-        service = ServiceKey.objects.get()
-        card = Card.objects.get(number=world.prepaid.number)
-        secrets = {
-            bytes(code.code_hash),
-            bytes(code.nonce),
-            bytes(past.code_hash),
-            bytes(key.secret_hash),
-            bytes(service.secret_hash),
-        }
-    texts = {secret.hex() for secret in secrets} | {repr(secret)[2:-1] for secret in secrets}
-    texts |= {world.code, world.key.split(".")[2], world.service_text.split(".")[2], "bcrypt"}
-
-    for model in MODELS:
-        pages = [console.get(list_url(model))]
-        pages += [console.get(page_url(obj)) for obj in objects_of(model)]
-        for page in pages:
-            shown = page.content.decode()
-            assert not [text for text in texts if text in shown], model
-    assert card.binding_password == ""
 
 
 def test_pages_escape_what_members_write(console: Client, world) -> None:
@@ -314,17 +304,6 @@ def test_exports_need_the_right_to_look(world) -> None:
     assert (
         client.post(list_url(Card, "export"), {"resource": "0", "format": "0"}).status_code == 403
     )
-
-
-def test_every_icon_named_is_one_we_ship(console: Client, world) -> None:
-    known = set((CONSOLE_FILES / "icons.txt").read_text(encoding="utf-8").split())
-    pages = [reverse("admin:index")]
-    pages += [list_url(model) for model in MODELS]
-    pages += [page_url(obj) for model in OURS for obj in objects_of(model)[:1]]
-
-    for page in pages:
-        shown = ICON.findall(console.get(page).content.decode())
-        assert set(shown) <= known, page
 
 
 def test_files_come_compressed_to_who_takes_that() -> None:
