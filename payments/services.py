@@ -185,7 +185,9 @@ def _charge(
         )
         if not facts.stored.merchant_active:
             raise MerchantSuspendedError
-        answered = _answered_before(request, request_hash, facts.stored)
+        answered = _answered_before(
+            request, request_hash, facts.stored, approved=approval is not None
+        )
         if answered is not None and answered.status != AWAITING:
             return answered
         if answered is not None and documents.is_over(answered.body, facts.stored.read_at):
@@ -216,9 +218,12 @@ def _charge(
 
 
 def _answered_before(
-    request: ChargeRequest, request_hash: bytes, stored: selectors.StoredFacts
+    request: ChargeRequest, request_hash: bytes, stored: selectors.StoredFacts, *, approved: bool
 ) -> Answer | None:
-    """Answer from what is stored for the key and the order, before the code is looked at."""
+    """Answer from what is stored for the key and the order, before the code is looked at.
+
+    :param approved: its member has agreed to it, so that it waits no longer.
+    """
     answer = None
     if stored.stored_hash is not None and stored.stored_status is not None:
         answer = idempotency.replay(
@@ -229,10 +234,14 @@ def _answered_before(
         )
     if stored.order_reversed:
         raise OrderReversedError
-    if answer is not None or stored.order_tx_id is None:
+    # While a payment waits for its member, another request may pay its order.
+    approving = approved and answer is not None and answer.status == AWAITING
+    if (answer is not None and not approving) or stored.order_tx_id is None:
         return answer
     if stored.order_amount != request.amount:
         raise OrderAmountMismatchError
+    if approving:
+        raise AlreadyExistsError("Another request has paid this order.")
     payment = selectors.transactions().get(id=stored.order_tx_id)
     if payment.status == Transaction.Status.REFUNDED:
         raise AlreadyExistsError("This order was paid and refunded in full.")

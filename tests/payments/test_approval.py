@@ -253,6 +253,33 @@ def test_a_reversed_order_is_not_paid_by_a_late_approval(shop: Shop) -> None:
     assert balance(shop) == Decimal("500.00")
 
 
+@pytest.mark.parametrize(
+    ("amount", "refusal"), [("200.00", "ALREADY_EXISTS"), ("250.00", "ORDER_AMOUNT_MISMATCH")]
+)
+def test_an_order_is_paid_once_however_many_requests_wait(
+    shop: Shop, amount: str, refusal: str
+) -> None:
+    later = shop.code()
+    shop.post_charge(later, amount, "K-2", external_order_id="O-1")
+    second = shop.waiting()[0]
+    code = shop.code()
+    shop.post_charge(code, key="K-1", external_order_id="O-1")
+    first = next(each for each in shop.waiting() if each["id"] != second["id"])
+    paths = [f"/api/v1/me/approvals/{each['id']}/approve" for each in (first, second)]
+
+    paid, refused = (
+        shop.phone.post(path, {"pin": PIN}, content_type="application/json") for path in paths
+    )
+
+    assert (paid.status_code, refused.status_code) == (201, 409)
+    assert refused.json()["code"] == refusal
+    assert shop.waiting() == []
+    assert shop.post_charge(code, key="K-1", external_order_id="O-1").json() == paid.json()
+    asked = shop.post_charge(later, amount, "K-2", external_order_id="O-1")
+    assert (asked.status_code, asked.json()["code"]) == (409, refusal)
+    assert balance(shop) == Decimal("300.00")
+
+
 def test_nobody_elses_payment_is_approved(shop: Shop) -> None:
     shop.post_charge(shop.code())
     (waits,) = shop.waiting()
