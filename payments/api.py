@@ -99,6 +99,20 @@ class ChargeDetailOut(ChargeOut):
     refunds = Refund(many=True)
 
 
+class AwaitingOut(serializers.Serializer[Any]):
+    """The member is asked; the same request again asks how it stands."""
+
+    code = serializers.CharField()
+    status = serializers.CharField()
+    title = serializers.CharField()
+    detail = serializers.CharField()
+    external_order_id = serializers.CharField(allow_null=True)
+    amount = fields.Money()
+    final_amount = fields.Money()
+    currency = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
 def idempotency_key(request: Request) -> str:
     """Return the request's key; :raises IdempotencyKeyRequiredError: if there is none."""
     key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
@@ -135,7 +149,7 @@ class ChargesView(PosView):
         tags=["POS"],
         parameters=[IDEMPOTENCY_KEY],
         request=Input,
-        responses={201: ChargeOut},
+        responses={201: ChargeOut, 202: AwaitingOut},
         examples=[
             OpenApiExample(
                 "A scanned code",
@@ -143,6 +157,22 @@ class ChargesView(PosView):
                 request_only=True,
             ),
             OpenApiExample("Paid", CHARGE_EXAMPLE, response_only=True, status_codes=["201"]),
+            OpenApiExample(
+                "The member is asked",
+                {
+                    "code": "AWAITING_MEMBER",
+                    "status": "pending",
+                    "title": "The member has to approve this payment. Ask again with the same key.",
+                    "detail": "The member has been asked.",
+                    "external_order_id": "WX20250929001",
+                    "amount": "5000.00",
+                    "final_amount": "4750.00",
+                    "currency": "TWD",
+                    "expires_at": "2025-09-29T04:00:45.000000Z",
+                },
+                response_only=True,
+                status_codes=["202"],
+            ),
         ],
     )
     def post(self, request: Request) -> Response:

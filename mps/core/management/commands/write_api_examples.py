@@ -33,7 +33,8 @@ operation and are not repeated below:
 
 - `INVALID_REQUEST`, and where there is an amount `INVALID_AMOUNT`;
 - with a body `PAYLOAD_TOO_LARGE` and `UNSUPPORTED_MEDIA_TYPE`;
-- where somebody must be known `NOT_AUTHENTICATED`, and `PERMISSION_DENIED` for a wrong kind of key;
+- where somebody must be known `NOT_AUTHENTICATED`; for another kind of key too, and of a function
+  `PERMISSION_DENIED`;
 - `NOT_ACCEPTABLE`, `METHOD_NOT_ALLOWED`, `RATE_LIMITED`, `UNAVAILABLE`;
 - with an `Idempotency-Key`, `IDEMPOTENCY_KEY_REQUIRED` and `IDEMPOTENCY_KEY_REUSED`;
 - with something named in the path, `NOT_FOUND`, and for a card `CARD_NOT_FOUND`.
