@@ -208,7 +208,7 @@ class CrontabScheduleAdmin(ScheduleAdmin):
     @console.shown(_("in words"))
     def shown_words(self, obj: Any) -> str:
         """Say it in words."""
-        return str(obj.human_readable)
+        return scheduling.say_crontab(obj)
 
 
 @admin.register(ClockedSchedule)

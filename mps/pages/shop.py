@@ -40,7 +40,8 @@ ROWS = 50
 _DOOR = "mps_shop"
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _STATEMENTS = {"csv": statements.CSV, "xlsx": statements.XLSX}
-_PARTS = {"shop-takings", "shop-settlements", "shop-terminals", "shop-webhooks"}
+_OF_MANAGERS = {"shop-terminals", "shop-webhooks"}
+_PARTS = {"shop-takings", "shop-settlements", *_OF_MANAGERS}
 # What the forms call their fields.
 _FIELDS = {"name": _("Name of the till"), "url": _("Address"), "day": _("Day")}
 View = Callable[..., HttpResponseBase]
@@ -271,9 +272,15 @@ def change_endpoint(
 
 def _turn_away(request: HttpRequest) -> HttpResponseBase:
     """Ask who it is; whoever came for a part says why, and comes back to it."""
-    part = f"shop-{request.path_info.removeprefix('/shop/').partition('/')[0]}"
+    part = _part_of(request)
     door = reverse("shop-sign-in")
-    return redirect(f"{door}?next={part}" if part in _PARTS else door)
+    return redirect(f"{door}?next={part}" if part else door)
+
+
+def _part_of(request: HttpRequest) -> str:
+    """Return the part of the shop's page an address is in; empty if it is the first."""
+    part = f"shop-{request.path_info.removeprefix('/shop/').partition('/')[0]}"
+    return part if part in _PARTS else ""
 
 
 def _find_person(request: HttpRequest) -> Person | None:
@@ -308,10 +315,9 @@ def _refuse(request: HttpRequest, person: Person, error: MpsError) -> HttpRespon
     ]
     if error.says_more:
         reasons.append(("", error.detail))
-    part = request.path_info.removeprefix("/shop/").partition("/")[0]
-    back = f"shop-{part}" if part in {"takings", "settlements"} else "shop"
-    if person.is_manager and part in {"terminals", "webhooks"}:
-        back = f"shop-{part}"
+    part = _part_of(request)
+    may_go_there = part and (person.is_manager or part not in _OF_MANAGERS)
+    back = part if may_go_there else "shop"
     return _show(
         request, person, "refused", status=error.status, error=error, reasons=reasons, back=back
     )
