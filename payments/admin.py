@@ -439,7 +439,7 @@ console.add_sections(Merchant, _of_merchant)
 class RefundForm(console.ActForm):
     """How much to give back, and why."""
 
-    amount = console.MoneyField(label=_("Amount"))
+    amount = console.MoneyField(label=_("Amount"), or_zero=True)
     reason = forms.CharField(label=_("Reason"), max_length=200)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from cards import pricing
 from cards.codes import InvalidCodeError, require_code
+from cards.models import Voucher
 from merchants.api import PosView
 from merchants.selectors import Till
 from mps.core import fields, money, problems
@@ -97,6 +98,23 @@ class ChargeDetailOut(ChargeOut):
     failure_code = serializers.CharField(allow_null=True)
     refunded_total = fields.Money()
     refunds = Refund(many=True)
+
+
+class OrderOut(ChargeDetailOut):
+    """What became of an order: its payment, or why there is none.
+
+    `pending`: it waits for its member until `expires_at`. `cancelled` without a number: it was
+    reversed before anything came.
+    """
+
+    tx_no = serializers.CharField(allow_null=True)
+    amount = fields.Money(allow_null=True)
+    discount_rate = fields.Rate(allow_null=True)
+    discount_amount = fields.Money(allow_null=True)
+    final_amount = fields.Money(allow_null=True)
+    payment_method = serializers.ChoiceField(choices=[*charging.METHODS], allow_null=True)
+    card_no = serializers.CharField(allow_null=True)
+    expires_at = serializers.DateTimeField(required=False)
 
 
 class AwaitingOut(serializers.Serializer[Any]):
@@ -185,7 +203,7 @@ class ChargesView(PosView):
         operation_id="find_charge_by_order",
         tags=["POS"],
         parameters=[OpenApiParameter("external_order_id", str, required=True)],
-        responses={200: ChargeDetailOut},
+        responses={200: OrderOut},
         examples=[
             OpenApiExample(
                 "Found",
@@ -196,15 +214,39 @@ class ChargesView(PosView):
                     "refunds": [],
                 },
                 response_only=True,
-            )
+            ),
+            OpenApiExample(
+                "It waits for its member",
+                {
+                    **{name: None for name in CHARGE_EXAMPLE if name != "balance_after"},
+                    "status": "pending",
+                    "external_order_id": "WX20250929001",
+                    "amount": "5000.00",
+                    "discount_amount": "250.00",
+                    "final_amount": "4750.00",
+                    "currency": "TWD",
+                    "points_earned": 0,
+                    "payment_method": "balance",
+                    "card_no": "PPD****0001",
+                    "created_at": "2025-09-29T04:00:00.000000Z",
+                    "failure_code": None,
+                    "refunded_total": "0.00",
+                    "refunds": [],
+                    "expires_at": "2025-09-29T04:00:45.000000Z",
+                },
+                response_only=True,
+            ),
         ],
     )
     def get(self, request: Request) -> Response:
-        """Return the charge of an order: what a till asks when it does not know how one ended."""
+        """Return what became of an order: what a till asks when it does not know how one ended."""
         order = request.query_params.get("external_order_id")
         if not order:
             raise InvalidRequestError(errors={"external_order_id": ["Required."]})
-        return _charge_detail(selectors.find_payment_by_order(self.till, order))
+        found = selectors.find_by_order(self.till, order)
+        if found is None or isinstance(found, Transaction):
+            return _charge_detail(found)
+        return Response(documents.unpaid_order(found))
 
     query_parameters = frozenset({"external_order_id"})
 
@@ -253,7 +295,7 @@ class RefundsView(PosView):
     """Give money back."""
 
     class Input(serializers.Serializer[Any]):
-        amount = fields.Money()
+        amount = fields.Money(or_zero=True)
         reason = fields.Text(max_length=200, required=False, default="", allow_blank=True)
         tag = fields.Tag(required=False, default=dict)
 
@@ -349,11 +391,17 @@ class ValidateView(PosView):
         code = Code()
 
     class Output(serializers.Serializer[Any]):
+        class Worth(serializers.Serializer[Any]):
+            kind = serializers.ChoiceField(choices=Voucher.Kind.choices)
+            value = fields.Money(help_text="`percent`: so many percent off; `amount`: money off.")
+            min_spend = fields.Money(help_text="From which list amount on; 0.00: any.")
+
         card_type = serializers.CharField()
         card_no = serializers.CharField()
         tier = serializers.CharField(allow_null=True)
         discount_rate = fields.Rate()
         expires_at = serializers.DateTimeField()
+        voucher = Worth(required=False, help_text="What a voucher takes off, after any rate.")
 
     @extend_schema(
         operation_id="validate_code",
@@ -373,6 +421,18 @@ class ValidateView(PosView):
                 },
                 response_only=True,
             ),
+            OpenApiExample(
+                "A voucher",
+                {
+                    "card_type": "VCH",
+                    "card_no": "VCH****0001",
+                    "tier": None,
+                    "discount_rate": "1.00",
+                    "expires_at": "2025-09-29T04:15:00.000000Z",
+                    "voucher": {"kind": "percent", "value": "20.00", "min_spend": "100.00"},
+                },
+                response_only=True,
+            ),
         ],
     )
     def post(self, request: Request) -> Response:
@@ -382,15 +442,22 @@ class ValidateView(PosView):
         rate = pricing.card_rate(
             card.card_type, card.fixed_discount, card.tier_rate, card.corporate_rate
         )
-        return Response(
-            {
-                "card_type": card.card_type,
-                "card_no": selectors.mask_card_number(card.card_no),
-                "tier": card.tier,
-                "discount_rate": money.show_rate(rate),
-                "expires_at": show_time(card.code_expires_at),
+        found: dict[str, Any] = {
+            "card_type": card.card_type,
+            "card_no": selectors.mask_card_number(card.card_no),
+            "tier": card.tier,
+            "discount_rate": money.show_rate(rate),
+            "expires_at": show_time(card.code_expires_at),
+        }
+        if card.voucher_kind is not None:
+            assert card.voucher_value is not None
+            assert card.voucher_min_spend is not None
+            found["voucher"] = {
+                "kind": card.voucher_kind,
+                "value": money.show_money(card.voucher_value),
+                "min_spend": money.show_money(card.voucher_min_spend),
             }
-        )
+        return Response(found)
 
 
 class TopUpsView(PosView):

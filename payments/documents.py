@@ -5,6 +5,7 @@ The bodies of answers, built in one place.
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +16,7 @@ from mps.core import problems
 from mps.core.days import show_time
 from mps.core.money import show_money, show_rate
 from payments.charging import BALANCE, ChargeRequest
-from payments.errors import AwaitingMemberError
+from payments.errors import AwaitingMemberError, OrderReversedError
 from payments.models import Approval, Order, Transaction
 from payments.selectors import mask_card_number
 
@@ -155,6 +156,38 @@ def charge_detail(payment: Transaction, refunds: Iterable[Transaction]) -> dict[
             for refund in refunds
         ],
     }
+
+
+def unpaid_order(known: Approval | Order) -> dict[str, Any]:
+    """Return an order without a payment, in a payment's fields:
+
+    It waits for its member, or was reversed before anything came.
+    """
+    waiting = isinstance(known, Approval)
+    document: dict[str, Any] = dict.fromkeys(CHARGE_FIELDS) | {
+        "status": Transaction.Status.PENDING.value
+        if waiting
+        else Transaction.Status.CANCELLED.value,
+        "external_order_id": known.external_order_id,
+        "currency": settings.MPS_CURRENCY,
+        "points_earned": 0,
+        "failure_code": None if waiting else OrderReversedError.code,
+        "refunded_total": show_money(Decimal("0.00")),
+        "refunds": [],
+    }
+    del document["balance_after"]
+    if isinstance(known, Approval):
+        return document | {
+            "amount": show_money(known.amount),
+            "discount_amount": show_money(known.amount - known.final_amount),
+            "final_amount": show_money(known.final_amount),
+            "payment_method": known.payment_method,
+            "card_no": mask_card_number(known.card_no),
+            "created_at": show_time(known.created_at),
+            "expires_at": show_time(known.expires_at),
+        }
+    assert known.reversed_at is not None
+    return document | {"created_at": show_time(known.reversed_at)}
 
 
 def refund_answer(refund: Transaction, payment: Transaction) -> dict[str, Any]:

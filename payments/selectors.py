@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connection
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
 from merchants.selectors import Till
 from mps.core.database import DatabaseNow, as_array
@@ -38,6 +38,7 @@ class StoredFacts:
     order_tx_id: UUID | None
     order_amount: Decimal | None
     order_reversed: bool | None
+    order_waits: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,19 +161,23 @@ def find_payment(till: Till, tx_no: str) -> Transaction | None:
     )
 
 
-def find_payment_by_order(till: Till, external_order_id: str) -> Transaction | None:
-    """Return an order's payment of this shop:
+def find_by_order(till: Till, external_order_id: str) -> Transaction | Approval | Order | None:
+    """Return what became of an order of this shop:
 
-    The one that did not fail, else the latest that did.
+    The payment that did not fail, else the one that waits for its member, else the latest that
+    failed, else its reversal. An order that was reversed waits no longer.
     """
     attempts = transactions().filter(
         merchant_id=till.merchant_id,
         external_order_id=external_order_id,
         type=Transaction.Type.PAYMENT,
     )
+    order = find_order(till, external_order_id)
     return (
         attempts.exclude(status=Transaction.Status.FAILED).order_by("-id").first()
+        or (find_waiting(till, external_order_id) if order is None else None)
         or attempts.order_by("-id").first()
+        or order
     )
 
 
@@ -180,6 +185,15 @@ def find_order(till: Till, external_order_id: str) -> Order | None:
     """Return what is known of an order of this shop."""
     return Order.objects.filter(
         merchant_id=till.merchant_id, external_order_id=external_order_id
+    ).first()
+
+
+def find_waiting(till: Till, external_order_id: str, *, key: str = "") -> Approval | None:
+    """Return the payment of this shop that waits for its member, by its order or its key."""
+    return Approval.objects.filter(
+        Q(external_order_id=external_order_id) & ~Q(external_order_id="") | Q(key=key),
+        merchant_id=till.merchant_id,
+        state=Approval.State.AWAITING,
     ).first()
 
 

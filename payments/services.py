@@ -30,6 +30,7 @@ from mps.core import context, principals, problems
 from mps.core.database import as_array
 from mps.core.errors import (
     AlreadyExistsError,
+    InvalidAmountError,
     InvalidRequestError,
     MpsError,
     NotFoundError,
@@ -185,15 +186,14 @@ def _charge(
         )
         if not facts.stored.merchant_active:
             raise MerchantSuspendedError
-        answered = _answered_before(
-            request, request_hash, facts.stored, approved=approval is not None
-        )
+        answered = _answered_before(request, request_hash, facts.stored)
         if answered is not None and answered.status != AWAITING:
             return answered
         if answered is not None and documents.is_over(answered.body, facts.stored.read_at):
             if approval is not None:
                 raise ApprovalExpiredError
-            return _expire(till, key)
+            _expire(till, key, request.external_order_id)
+            continue
         if answered is not None and approval is None:
             return answered
         card = charging.require_live(facts.card)
@@ -218,12 +218,9 @@ def _charge(
 
 
 def _answered_before(
-    request: ChargeRequest, request_hash: bytes, stored: selectors.StoredFacts, *, approved: bool
+    request: ChargeRequest, request_hash: bytes, stored: selectors.StoredFacts
 ) -> Answer | None:
-    """Answer from what is stored for the key and the order, before the code is looked at.
-
-    :param approved: its member has agreed to it, so that it waits no longer.
-    """
+    """Answer from what is stored for the key and the order, before the code is looked at."""
     answer = None
     if stored.stored_hash is not None and stored.stored_status is not None:
         answer = idempotency.replay(
@@ -234,14 +231,18 @@ def _answered_before(
         )
     if stored.order_reversed:
         raise OrderReversedError
-    # While a payment waits for its member, another request may pay its order.
-    approving = approved and answer is not None and answer.status == AWAITING
-    if (answer is not None and not approving) or stored.order_tx_id is None:
+    if answer is not None:
         return answer
+    if stored.order_waits is not None:
+        waiting = documents.in_order(orjson.loads(stored.order_waits))
+        is_over = documents.is_over(waiting, stored.read_at)
+        if not is_over and waiting["amount"] != show_money(request.amount):
+            raise OrderAmountMismatchError
+        return Answer(AWAITING, waiting, replayed=True)
+    if stored.order_tx_id is None:
+        return None
     if stored.order_amount != request.amount:
         raise OrderAmountMismatchError
-    if approving:
-        raise AlreadyExistsError("Another request has paid this order.")
     payment = selectors.transactions().get(id=stored.order_tx_id)
     if payment.status == Transaction.Status.REFUNDED:
         raise AlreadyExistsError("This order was paid and refunded in full.")
@@ -262,7 +263,10 @@ def _await_member(
     facts: selectors.ChargeFacts,
     decision: Decision,
 ) -> Answer | None:
-    """Burn the codes and answer that the member is asked; None if a twin was faster."""
+    """Burn the codes and answer that the member is asked.
+
+    Return None if a twin, or another request for the order, was faster.
+    """
     card, voucher, price = facts.card, facts.voucher, decision.price
     assert card is not None
     expires_at = facts.stored.read_at + timedelta(seconds=settings.MPS_APPROVAL_SECONDS)
@@ -302,12 +306,11 @@ def _await_member(
         return Answer(AWAITING, body) if cursor.fetchone()[0] else None
 
 
-def _expire(till: Till, key: str) -> Answer:
-    """Answer a key whose member kept silent, whoever asks first: the till, or the job."""
-    refusal = ApprovalExpiredError()
-    if not close_approval(Approval.objects.get(merchant_id=till.merchant_id, key=key), refusal):
-        raise _RaceLostError
-    return Answer(refusal.status, problems.problem(refusal), replayed=True)
+def _expire(till: Till, key: str, order: str) -> None:
+    """End the waiting for a member who kept silent, whoever asks first: the till, or the job."""
+    waiting = selectors.find_waiting(till, order, key=key)
+    if waiting is not None:
+        close_approval(waiting, ApprovalExpiredError())
 
 
 def close_approval(approval: Approval, refusal: MpsError) -> bool:
@@ -479,9 +482,10 @@ def refund_payment(
     """Give back part or all of a payment of this shop.
 
     Concurrent refunds wait for each other on the payment. Points and fee go back by cumulative
-    allocation: many
-    partial refunds give what one full refund would.
+    allocation: many partial refunds give what one full refund would.
 
+    :param amount: above zero; 0.00 only for a payment of 0.00, whose points and voucher go back.
+    :raises InvalidAmountError: 0.00 of a payment that was more.
     :raises MerchantSuspendedError: the shop gives no refunds.
     :raises OriginalTxNotFoundError: there is no such payment of this shop.
     :raises IdempotencyKeyReusedError: the key was used for another request.
@@ -503,6 +507,8 @@ def refund_payment(
         if answered is not None:
             return answered
         payment = _lock_payment(till, tx_no=tx_no)
+        if not amount and payment.final_amount:
+            raise InvalidAmountError
         now = _stamp("refund")
         try:
             _require_refundable(payment, amount)

@@ -115,6 +115,7 @@ def check_query(request: Request, allowed: frozenset[str]) -> None:
         for name, values in request.query_params.lists()
         if name not in allowed
         or len(values) != 1
+        or not values[0]
         or not values[0].isprintable()
         or len(values[0]) > 500
     }
@@ -153,6 +154,9 @@ class NewestFirst(pagination.CursorPagination):
             cursor = super().decode_cursor(request)
             if cursor is not None and cursor.position is not None:
                 self.check_position(str(cursor.position))
+            elif cursor is not None and not cursor.reverse:
+                # What is no base 64 decodes to nothing, which would be the first page.
+                raise ValueError
         except (exceptions.NotFound, ValueError, TypeError) as error:
             raise errors.InvalidRequestError(
                 errors={"cursor": ["Not a cursor of ours."]}

@@ -1052,8 +1052,9 @@ def _say(details: dict[str, Any]) -> str:
 class MoneyField(forms.CharField):
     """An amount of money, as strict as the API's."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, or_zero: bool = False, **kwargs: Any) -> None:
         super().__init__(**{"max_length": 20, **kwargs})
+        self.or_zero = or_zero
         self.widget.attrs.update(inputmode="decimal", autocomplete="off")
 
     def clean(self, value: Any) -> Any:
@@ -1062,7 +1063,7 @@ class MoneyField(forms.CharField):
         if not text and not self.required:
             return None
         try:
-            return money.parse_amount(text)
+            return money.parse_amount(text, or_zero=self.or_zero)
         except errors.InvalidAmountError as error:
             raise forms.ValidationError(str(error.title)) from None
 

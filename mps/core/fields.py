@@ -66,10 +66,14 @@ class Money(serializers.Field):  # type: ignore[type-arg]
     In: a string or a JSON number as written; out: a string with two decimals.
     """
 
+    def __init__(self, *, or_zero: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.or_zero = or_zero
+
     def to_internal_value(self, data: Any) -> Decimal:
         """Read an amount; see :func:`mps.core.money.parse_amount`."""
         try:
-            return money.parse_amount(data)
+            return money.parse_amount(data, or_zero=self.or_zero)
         except errors.InvalidAmountError as error:
             raise serializers.ValidationError(str(error.title), code=error.code) from None
 

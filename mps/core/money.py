@@ -20,18 +20,19 @@ class JsonNumber(str):
     __slots__ = ()
 
 
-def parse_amount(value: object) -> Decimal:
+def parse_amount(value: object, *, or_zero: bool = False) -> Decimal:
     """Read an amount of money from a string or a JSON number.
 
     Digits, and at most two decimals; no sign, exponent, space or other script. From 0.01 to
     `MPS_MAX_AMOUNT`.
 
+    :param or_zero: take 0.00, too.
     :raises InvalidAmountError: if it is anything else.
     """
     if not isinstance(value, str) or not _AMOUNT.fullmatch(value):
         raise InvalidAmountError
     amount = Decimal(value)
-    if not 0 < amount <= settings.MPS_MAX_AMOUNT:
+    if amount > settings.MPS_MAX_AMOUNT or not (amount or or_zero):
         raise InvalidAmountError
     return amount.quantize(CENT)
 

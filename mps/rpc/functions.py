@@ -544,7 +544,7 @@ def merchant_charge_by_qr(
     "ST",
     merchant_code=fields.Text(max_length=32),
     original_tx_no=fields.Text(max_length=20),
-    refund_amount=fields.Money(),
+    refund_amount=fields.Money(or_zero=True),
     tag=fields.Tag(required=False),
     idempotency_key=_idempotency_key(),
     example={"merchant_code": "SHOP001", "original_tx_no": "PAY0000000123", "refund_amount": 50.00},

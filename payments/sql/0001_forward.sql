@@ -169,27 +169,6 @@ $$;
 GRANT EXECUTE ON FUNCTION payments_next_number(text) TO merchant_api, member_app, platform_admin;
 
 
--- What a charge reads of this app: the time, the merchant, and what is stored for its key and its order.
--- One row, always.
-CREATE FUNCTION payments_read_charge(p_merchant_id uuid, p_key text, p_order text)
-RETURNS TABLE (
-    read_at timestamptz, merchant_active boolean, merchant_fee_rate numeric,
-    merchant_limit_per_payment numeric, merchant_limit_per_day numeric, merchant_version text, points_issue_id uuid,
-    stored_hash bytea, stored_status smallint, stored_body jsonb,
-    order_tx_id uuid, order_amount numeric, order_reversed boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog
-SET plan_cache_mode = force_generic_plan AS $$
-    SELECT core_now(), m.status = 'active', m.fee_rate, m.limit_per_payment, m.limit_per_day, m.xmin::text,
-           (SELECT id FROM ledger_account WHERE kind = 'points_issue' AND unit = 'PTS'),
-           i.request_hash, i.status, i.body,
-           o.tx_id, o.amount, o.reversed_at IS NOT NULL
-    FROM merchants_merchant m
-    LEFT JOIN payments_idempotency i ON i.scope_id = p_merchant_id AND i.key = p_key
-    LEFT JOIN payments_order o ON o.merchant_id = p_merchant_id AND o.external_order_id = p_order AND p_order <> ''
-    WHERE m.id = p_merchant_id
-$$;
-GRANT EXECUTE ON FUNCTION payments_read_charge(uuid, text, text) TO merchant_api, platform_admin;
-
 -- Wait for whoever holds this key or order, so that what it wrote is seen by the next statement.
 CREATE FUNCTION payments_lock_name(p_scope uuid, p_name text) RETURNS void
 LANGUAGE sql VOLATILE AS $$
@@ -223,8 +202,34 @@ CREATE TABLE payments_approval (
     CONSTRAINT payments_approval_one_per_key UNIQUE (merchant_id, key),
     CONSTRAINT payments_approval_state_valid CHECK (state IN ('awaiting', 'approved', 'closed'))
 );
+CREATE UNIQUE INDEX payments_approval_one_per_order ON payments_approval (merchant_id, external_order_id)
+    WHERE state = 'awaiting' AND external_order_id <> '';
 CREATE INDEX payments_approval_of_member ON payments_approval (member_id) WHERE state = 'awaiting';
 CREATE INDEX payments_approval_due ON payments_approval (expires_at) WHERE state = 'awaiting';
+
+-- What a charge reads of this app: the time, the merchant, and what is stored for its key and its order.
+-- One row, always.
+CREATE FUNCTION payments_read_charge(p_merchant_id uuid, p_key text, p_order text)
+RETURNS TABLE (
+    read_at timestamptz, merchant_active boolean, merchant_fee_rate numeric,
+    merchant_limit_per_payment numeric, merchant_limit_per_day numeric, merchant_version text, points_issue_id uuid,
+    stored_hash bytea, stored_status smallint, stored_body jsonb,
+    order_tx_id uuid, order_amount numeric, order_reversed boolean, order_waits jsonb)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog
+SET plan_cache_mode = force_generic_plan AS $$
+    SELECT core_now(), m.status = 'active', m.fee_rate, m.limit_per_payment, m.limit_per_day, m.xmin::text,
+           (SELECT id FROM ledger_account WHERE kind = 'points_issue' AND unit = 'PTS'),
+           i.request_hash, i.status, i.body,
+           o.tx_id, o.amount, o.reversed_at IS NOT NULL,
+           (SELECT wi.body FROM payments_approval w
+            JOIN payments_idempotency wi ON wi.scope_id = w.merchant_id AND wi.key = w.key
+            WHERE w.merchant_id = p_merchant_id AND w.external_order_id = p_order AND w.state = 'awaiting' AND w.external_order_id <> '')
+    FROM merchants_merchant m
+    LEFT JOIN payments_idempotency i ON i.scope_id = p_merchant_id AND i.key = p_key
+    LEFT JOIN payments_order o ON o.merchant_id = p_merchant_id AND o.external_order_id = p_order AND p_order <> ''
+    WHERE m.id = p_merchant_id
+$$;
+GRANT EXECUTE ON FUNCTION payments_read_charge(uuid, text, text) TO merchant_api, platform_admin;
 
 -- Ask the member of a code: burn the codes, answer 202 under the key. False: a race was lost, nothing was written.
 CREATE FUNCTION payments_await_member(
@@ -236,7 +241,11 @@ CREATE FUNCTION payments_await_member(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
 BEGIN
     PERFORM payments_lock_name(p_merchant_id, 'key:' || p_key);
-    IF EXISTS (SELECT FROM payments_idempotency i WHERE i.scope_id = p_merchant_id AND i.key = p_key) THEN
+    IF p_order <> '' THEN PERFORM payments_lock_name(p_merchant_id, 'order:' || p_order); END IF;
+    IF EXISTS (SELECT FROM payments_idempotency i WHERE i.scope_id = p_merchant_id AND i.key = p_key)
+       OR EXISTS (SELECT FROM payments_order o WHERE o.merchant_id = p_merchant_id AND o.external_order_id = p_order)
+       OR EXISTS (SELECT FROM payments_approval a WHERE a.merchant_id = p_merchant_id AND a.external_order_id = p_order
+                  AND a.state = 'awaiting' AND a.external_order_id <> '') THEN
         RETURN false;
     END IF;
     IF NOT cards_burn_code(p_code_id) THEN RETURN false; END IF;
@@ -448,6 +457,9 @@ BEGIN
                AND (p_approval_id IS NULL OR i.status <> 202))
        OR (p_order <> '' AND EXISTS (
                SELECT FROM payments_order o WHERE o.merchant_id = p_merchant_id AND o.external_order_id = p_order))
+       OR (p_order <> '' AND p_approval_id IS NULL AND EXISTS (
+               SELECT FROM payments_approval a WHERE a.merchant_id = p_merchant_id AND a.external_order_id = p_order
+               AND a.state = 'awaiting' AND a.external_order_id <> ''))
        OR p_merchant_version IS DISTINCT FROM (SELECT m.xmin::text FROM merchants_merchant m WHERE m.id = p_merchant_id) THEN
         RETURN;
     END IF;

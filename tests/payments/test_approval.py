@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connections
+from django.db import IntegrityError, connections
 from django.test import Client
 
 from cards import services as cards
@@ -253,31 +253,95 @@ def test_a_reversed_order_is_not_paid_by_a_late_approval(shop: Shop) -> None:
     assert balance(shop) == Decimal("500.00")
 
 
-@pytest.mark.parametrize(
-    ("amount", "refusal"), [("200.00", "ALREADY_EXISTS"), ("250.00", "ORDER_AMOUNT_MISMATCH")]
-)
-def test_an_order_is_paid_once_however_many_requests_wait(
-    shop: Shop, amount: str, refusal: str
-) -> None:
-    later = shop.code()
-    shop.post_charge(later, amount, "K-2", external_order_id="O-1")
-    second = shop.waiting()[0]
-    code = shop.code()
-    shop.post_charge(code, key="K-1", external_order_id="O-1")
-    first = next(each for each in shop.waiting() if each["id"] != second["id"])
-    paths = [f"/api/v1/me/approvals/{each['id']}/approve" for each in (first, second)]
+def test_an_order_that_waits_takes_no_second_request(shop: Shop) -> None:
+    asked = shop.post_charge(shop.code(), external_order_id="O-1")
+    other = shop.code()
 
-    paid, refused = (
-        shop.phone.post(path, {"pin": PIN}, content_type="application/json") for path in paths
-    )
+    again = shop.post_charge(other, key="K-2", external_order_id="O-1")
+    assert (again.status_code, again.json()) == (202, asked.json())
+    assert again["Idempotent-Replayed"] == "true"
+    more = shop.post_charge(other, "250.00", "K-3", external_order_id="O-1")
+    assert more.json()["code"] == "ORDER_AMOUNT_MISMATCH"
+    # Below the threshold nobody is asked; but this order waits.
+    less = shop.post_charge(other, "50.00", "K-4", external_order_id="O-1")
+    assert less.json()["code"] == "ORDER_AMOUNT_MISMATCH"
+    assert len(shop.waiting()) == 1
 
-    assert (paid.status_code, refused.status_code) == (201, 409)
-    assert refused.json()["code"] == refusal
-    assert shop.waiting() == []
-    assert shop.post_charge(code, key="K-1", external_order_id="O-1").json() == paid.json()
-    asked = shop.post_charge(later, amount, "K-2", external_order_id="O-1")
-    assert (asked.status_code, asked.json()["code"]) == (409, refusal)
+    # Paid: whichever key asks.
+    paid = shop.approve()
+    assert shop.post_charge(other, key="K-2", external_order_id="O-1").json() == paid.json()
     assert balance(shop) == Decimal("300.00")
+    assert shop.post_charge(shop.code(), "50.00", "K-5").status_code == 201
+
+
+def test_an_order_is_free_again_when_its_member_kept_silent(shop: Shop) -> None:
+    code = shop.code()
+    shop.post_charge(code, external_order_id="O-1")
+    pass_time()
+
+    other = shop.code()
+    asked = shop.post_charge(other, "250.00", "K-2", external_order_id="O-1")
+
+    assert (asked.status_code, asked.json()["amount"]) == (202, "250.00")
+    (waits,) = shop.waiting()
+    assert waits["amount"] == "250.00"
+    late = shop.post_charge(code, external_order_id="O-1")
+    assert late.json()["code"] == "APPROVAL_EXPIRED"
+
+
+def test_of_many_requests_for_an_order_at_once_one_waits(shop: Shop) -> None:
+    """Each by a card of its own, so that only the order stands between them."""
+    cards_ = [factories.make_prepaid(shop.member, "500.00") for _ in range(6)]
+    shown = [factories.make_code(card, shop.member) for card in cards_]
+
+    def ask(number: int) -> Any:
+        return shop.post_charge(shown[number], key=f"K-{number}", external_order_id="O-1")
+
+    answers = run_together([lambda n=n: ask(n) for n in range(len(shown))])
+
+    assert [answer.status_code for answer in answers] == [202] * len(shown)
+    assert len(shop.waiting()) == 1
+    assert fetch("SELECT count(*) FROM payments_approval") == 1
+
+
+def test_the_database_lets_one_payment_of_an_order_wait(shop: Shop) -> None:
+    shop.post_charge(shop.code(), external_order_id="O-1")
+
+    columns = (
+        "request_hash, card_id, card_no, member_id, external_order_id, payment_method, currency,"
+        " amount, final_amount, tag, created_at, expires_at"
+    )
+    with pytest.raises(IntegrityError, match="payments_approval_one_per_order"):
+        execute(
+            f"INSERT INTO payments_approval (merchant_id, key, {columns})"
+            f" SELECT merchant_id, 'K-2', {columns} FROM payments_approval"
+        )
+
+
+def test_the_till_finds_an_order_that_waits(shop: Shop) -> None:
+    def find() -> Any:
+        return Client().get(
+            "/api/v1/pos/charges?external_order_id=O-1",
+            headers={"Authorization": f"Bearer {shop.key}"},
+        )
+
+    assert find().status_code == 404
+    asked = shop.post_charge(shop.code(), external_order_id="O-1").json()
+
+    found = find().json()
+    assert (found["status"], found["tx_no"], found["failure_code"]) == ("pending", None, None)
+    shared = ("external_order_id", "amount", "final_amount", "currency", "expires_at")
+    assert {name: found[name] for name in shared} == {name: asked[name] for name in shared}
+
+    Client().post(
+        "/api/v1/pos/orders/O-1/reverse",
+        {},
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {shop.key}"},
+    )
+    found = find().json()
+    assert (found["status"], found["tx_no"]) == ("cancelled", None)
+    assert (found["failure_code"], found["amount"]) == ("ORDER_REVERSED", None)
 
 
 def test_nobody_elses_payment_is_approved(shop: Shop) -> None:

@@ -40,6 +40,14 @@ def filled(database: str) -> Any:
             " disabled_reason) SELECT id, 'https://example.com/' || n, 'none', false, 'a test'"
             " FROM merchants_merchant, generate_series(1, 2) n"
         )
+        connection.execute(
+            "INSERT INTO payments_approval (merchant_id, key, request_hash, card_id, card_no,"
+            " member_id, external_order_id, payment_method, currency, amount, final_amount, tag,"
+            " created_at, expires_at) SELECT %s, 'K' || n, ''::bytea, c.id, c.number, c.owner_id, 'W' || n,"
+            " 'balance', 'TWD', 1, 1, '{}', now(), now() + interval '1 hour'"
+            " FROM (SELECT *, row_number() OVER () AS n FROM cards_card LIMIT 2000) c",
+            [till.merchant_id],
+        )
         connection.execute("ANALYZE")
         yield connection, till, loaded
 

@@ -1,17 +1,19 @@
 """The tills' API over HTTP requests."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from cards import services as cards
 from tests import factories
 
 
 @pytest.fixture
 def pos(database: str, client: Any) -> Any:
     """A till that sends JSON with its key; `pos(method, path, body, **headers)`."""
-    till, key = factories.make_till_and_key(fee_rate=__import__("decimal").Decimal("0.02"))
+    till, key = factories.make_till_and_key(fee_rate=Decimal("0.02"))
 
     def call(method: str, path: str, body: Any = None, *, idem: str | None = "new") -> Any:
         headers = {"Authorization": f"Bearer {key}"}
@@ -82,3 +84,22 @@ def test_charge_and_query(pos: Any) -> None:
     assert topped_up.status_code == 201
     undone = pos("post", f"topups/{topped_up.json()['tx_no']}/reverse", {})
     assert undone.json()["status"] == "cancelled"
+
+
+def test_a_till_sees_what_a_voucher_takes_off(database: str, client: Any) -> None:
+    member, _ = factories.make_member()
+    _, key = factories.make_till_and_key()
+    voucher = cards.issue_voucher_card(
+        owner_id=member.id, kind="percent", value=Decimal(20), min_spend=Decimal(100)
+    )
+
+    answer = client.post(
+        "/api/v1/pos/codes/validate",
+        {"code": factories.make_code(voucher, member)},
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {key}"},
+    )
+
+    found = answer.json()
+    assert (found["card_type"], found["discount_rate"]) == ("VCH", "1.00")
+    assert found["voucher"] == {"kind": "percent", "value": "20.00", "min_spend": "100.00"}

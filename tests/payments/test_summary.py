@@ -81,7 +81,7 @@ def test_an_order_shows_its_payment_rather_than_its_failures(database: str) -> N
 
     def find() -> Any:
         with principals.principal_scope("merchant_api", till.merchant_id):
-            payment = selectors.find_payment_by_order(till, "O-1")
+            payment = selectors.find_by_order(till, "O-1")
             return payment and documents.charge_detail(payment, selectors.refunds_of(payment))
 
     def charge() -> Any:

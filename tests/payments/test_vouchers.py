@@ -243,3 +243,35 @@ def test_giving_it_back_leaves_what_others_used(shop: Any) -> None:
 
     assert used_by(first) is None
     assert used_by(second) is not None
+
+
+def test_a_payment_that_a_voucher_paid_in_full_goes_back(shop: Any) -> None:
+    voucher = shop.issue("percent", "100")
+    paid = shop.charge("99.00", voucher)
+    assert balances_of(shop.card) == (Decimal("1000.00"), 99)
+
+    def refund(amount: str, tx_no: str = paid.body["tx_no"], key: str = "") -> Any:
+        return payments.refund_payment(
+            till=shop.till,
+            tx_no=tx_no,
+            amount=Decimal(amount),
+            idempotency_key=key or factories.new_key(),
+        )
+
+    assert refund("0.01").body["code"] == "REFUND_EXCEEDS_REMAINING"
+    back = refund("0.00", key="back")
+
+    assert back.status == 201
+    assert (back.body["amount"], back.body["points_reversed"]) == ("0.00", 99)
+    assert (back.body["remaining"], back.body["credited_to"]) == ("0.00", None)
+    assert balances_of(shop.card) == (Decimal("1000.00"), 0)
+    assert used_by(voucher) is None
+    assert refund("0.00", key="back").body == back.body
+    assert refund("0.00").body["code"] == "ONLY_COMPLETED_PAYMENT_REFUNDABLE"
+    # Of a payment of something, nothing is no refund.
+    other = shop.charge("10.00", voucher, card=shop.card)
+    assert other.status == 201
+    dear = factories.charge(shop.till, shop.code(shop.card), "10.00")
+    assert_refused(
+        lambda: refund("0.00", dear.body["tx_no"]), "INVALID_AMOUNT", action="REFUND_FAILED"
+    )

@@ -91,9 +91,9 @@ function cells(row, values) {
 }
 
 // Digits and at most two decimals, as the API takes them; null for anything else.
-function readAmount(text) {
+function readAmount(text, least = 1n) {
   const plain = text.trim().replace(",", ".");
-  return /^\d{1,12}(\.\d{1,2})?$/.test(plain) && toCents(plain) > 0n ? fromCents(toCents(plain)) : null;
+  return /^\d{1,12}(\.\d{1,2})?$/.test(plain) && toCents(plain) >= least ? fromCents(toCents(plain)) : null;
 }
 
 // --- pairing
@@ -266,12 +266,14 @@ function clearCode() {
   showPrice();
 }
 
+// What was not paid, as it waits or was reversed, has less to tell.
 function describe(paid) {
-  const isLess = toCents(paid.discount_amount) > 0n;
+  const isLess = toCents(paid.discount_amount || "0.00") > 0n;
+  const rate = paid.discount_rate ? ` (${showPercentOff(paid.discount_rate)})` : "";
   return [
     [t("amount"), isLess ? showMoney(paid.amount, paid.currency) : ""],
-    [t("discount"), isLess ? `− ${showMoney(paid.discount_amount, paid.currency)} (${showPercentOff(paid.discount_rate)})` : ""],
-    [t("method"), named(paid.payment_method)],
+    [t("discount"), isLess ? `− ${showMoney(paid.discount_amount, paid.currency)}${rate}` : ""],
+    [t("method"), paid.payment_method ? named(paid.payment_method) : ""],
     [t("points"), paid.points_earned ? `+${showNumber(paid.points_earned)}` : ""],
     [t("tier"), paid.tier ? named(paid.tier) : ""],
     [t("balance"), paid.balance_after ? showMoney(paid.balance_after, paid.currency) : ""],
@@ -439,18 +441,18 @@ async function find(event) {
 }
 
 function showFound() {
-  const remaining = fromCents(toCents(found.final_amount) - toCents(found.refunded_total));
+  const remaining = fromCents(toCents(found.final_amount || "0.00") - toCents(found.refunded_total));
   const list = document.createElement("dl");
   fill(list, [
     [t("state"), `${named(found.status)}${found.failure_code ? `: ${t(`error:${found.failure_code}`).replace(/^error:/, "")}` : ""}`],
     [t("time"), showTime(found.created_at)],
-    [t("to-pay"), showMoney(found.final_amount, found.currency)],
+    [t("to-pay"), found.final_amount && showMoney(found.final_amount, found.currency)],
     ...describe(found),
     ...found.refunds.map((each) => [t("refunds"), [each.tx_no, showMoney(each.amount, found.currency), each.credited_to === "unclaimed" ? named("unclaimed") : ""].filter(Boolean).join(" · ")]),
     [t("remaining"), found.status === "completed" ? showMoney(remaining, found.currency) : ""],
   ]);
   $("found-details").replaceChildren(list);
-  $("refund-form").hidden = found.status !== "completed" || toCents(remaining) === 0n;
+  $("refund-form").hidden = found.status !== "completed";
   $("refund-amount").value = remaining;
   $("reverse").hidden = !found.external_order_id;
   $("found").hidden = false;
@@ -462,7 +464,8 @@ function showFound() {
 async function refund(event) {
   event.preventDefault();
   fail("refund-error", "");
-  const amount = readAmount($("refund-amount").value);
+  // Of a payment of nothing, nothing goes back but its points and its voucher.
+  const amount = readAmount($("refund-amount").value, toCents(found.final_amount) ? 1n : 0n);
   if (!amount) return fail("refund-error", t("wrong-amount"));
   await during($("refund-form").querySelector("[type=submit]"), () => giveBack(amount));
 }
