@@ -43,8 +43,8 @@ def filled(database: str) -> Any:
         connection.execute(
             "INSERT INTO payments_approval (merchant_id, key, request_hash, card_id, card_no,"
             " member_id, external_order_id, payment_method, currency, amount, final_amount, tag,"
-            " created_at, expires_at) SELECT %s, 'K' || n, ''::bytea, c.id, c.number, c.owner_id, 'W' || n,"
-            " 'balance', 'TWD', 1, 1, '{}', now(), now() + interval '1 hour'"
+            " created_at, expires_at) SELECT %s, 'K' || n, ''::bytea, c.id, c.number, c.owner_id,"
+            " 'W' || n, 'balance', 'TWD', 1, 1, '{}', now(), now() + interval '1 hour'"
             " FROM (SELECT *, row_number() OVER () AS n FROM cards_card LIMIT 2000) c",
             [till.merchant_id],
         )
