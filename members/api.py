@@ -12,7 +12,7 @@ from members.authentication import MemberAuthentication
 from members.models import Member
 from members.selectors import MemberPrincipal
 from mps.core import fields
-from mps.core.api import ApiView, read_body
+from mps.core.api import ApiView, WholeList, read_body
 
 MEMBER_EXAMPLE = {
     "number": "M00000001",
@@ -213,7 +213,7 @@ class IdentityOut(serializers.Serializer[Any]):
 class IdentitiesView(MemberView):
     """Who the member is elsewhere."""
 
-    class Output(serializers.Serializer[Any]):
+    class Output(WholeList):
         results = IdentityOut(many=True)
 
     @extend_schema(
@@ -224,13 +224,15 @@ class IdentitiesView(MemberView):
             OpenApiExample(
                 "One",
                 {
+                    "next": None,
+                    "previous": None,
                     "results": [
                         {
                             "provider": "wechat",
                             "external_id": "oABC123",
                             "created_at": "2025-09-29T04:00:00.000000Z",
                         }
-                    ]
+                    ],
                 },
                 response_only=True,
             )

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from members import pins
 from members.api import MemberView
 from mps.core import fields
-from mps.core.api import read_body
+from mps.core.api import WholeList, read_body
 from payments import approvals, documents, selectors
 from payments.api import CHARGE_EXAMPLE, ChargeOut, respond
 
@@ -45,36 +45,45 @@ class PinView(MemberView):
 class ApprovalsView(MemberView):
     """Payments that wait for me."""
 
-    class Output(serializers.Serializer[Any]):
-        id = serializers.UUIDField()
-        merchant_code = serializers.CharField()
-        merchant_name = serializers.CharField()
-        card_no = serializers.CharField()
-        amount = fields.Money()
-        final_amount = fields.Money()
-        currency = serializers.CharField()
-        payment_method = serializers.CharField()
-        external_order_id = serializers.CharField(allow_null=True)
-        expires_at = serializers.DateTimeField()
+    class Output(WholeList):
+        class Waiting(serializers.Serializer[Any]):
+            id = serializers.UUIDField()
+            merchant_code = serializers.CharField()
+            merchant_name = serializers.CharField()
+            card_no = serializers.CharField()
+            amount = fields.Money()
+            final_amount = fields.Money()
+            currency = serializers.CharField()
+            payment_method = serializers.CharField()
+            external_order_id = serializers.CharField(allow_null=True)
+            expires_at = serializers.DateTimeField()
+
+        results = Waiting(many=True)
 
     @extend_schema(
         operation_id="list_approvals",
         tags=["Members"],
-        responses={200: Output(many=True)},
+        responses={200: Output},
         examples=[
             OpenApiExample(
                 "One waits",
                 {
-                    "id": _ID,
-                    "merchant_code": "SHOP001",
-                    "merchant_name": "Corner shop",
-                    "card_no": "PPD00000001",
-                    "amount": "5000.00",
-                    "final_amount": "4750.00",
-                    "currency": "TWD",
-                    "payment_method": "balance",
-                    "external_order_id": None,
-                    "expires_at": "2025-09-29T04:00:45.000000Z",
+                    "next": None,
+                    "previous": None,
+                    "results": [
+                        {
+                            "id": _ID,
+                            "merchant_code": "SHOP001",
+                            "merchant_name": "Corner shop",
+                            "card_no": "PPD00000001",
+                            "amount": "5000.00",
+                            "final_amount": "4750.00",
+                            "currency": "TWD",
+                            "payment_method": "balance",
+                            "external_order_id": None,
+                            "expires_at": "2025-09-29T04:00:45.000000Z",
+                        }
+                    ],
                 },
                 response_only=True,
             )
@@ -83,7 +92,8 @@ class ApprovalsView(MemberView):
     def get(self, request: Request) -> Response:
         """List the payments that wait for my word."""
         found = selectors.awaiting_approvals(self.member.member_id)
-        return Response([documents.approval_document(each) for each in found])
+        waiting = [documents.approval_document(each) for each in found]
+        return Response({"next": None, "previous": None, "results": waiting})
 
 
 class ApproveView(MemberView):

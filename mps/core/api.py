@@ -127,6 +127,13 @@ def check_query(request: Request, allowed: frozenset[str]) -> None:
         )
 
 
+class WholeList(serializers.Serializer[Any]):
+    """A list that is never long, in the form of a page; subclasses add its `results`."""
+
+    next = serializers.CharField(allow_null=True, default=None)
+    previous = serializers.CharField(allow_null=True, default=None)
+
+
 class NewestFirst(pagination.CursorPagination):
     """Pages by an opaque cursor over the time-ordered id: page 10,000 costs what page 1 costs."""
 
@@ -154,7 +161,7 @@ class NewestFirst(pagination.CursorPagination):
             cursor = super().decode_cursor(request)
             if cursor is not None and cursor.position is not None:
                 self.check_position(str(cursor.position))
-            elif cursor is not None and not cursor.reverse:
+            elif cursor is not None and not cursor.reverse and not cursor.offset:
                 # What is no base 64 decodes to nothing, which would be the first page.
                 raise ValueError
         except (exceptions.NotFound, ValueError, TypeError) as error:

@@ -332,7 +332,7 @@ def test_a_declined_approval_is_not_paid(
     take(page, "200000", factories.make_code(member[1], member[0]))
     answered(page, "The member is being asked")
     client = {"Authorization": f"Bearer {factories.member_token(member[0])}"}
-    (asked,) = page.request.get("/api/v1/me/approvals", headers=client).json()
+    (asked,) = page.request.get("/api/v1/me/approvals", headers=client).json()["results"]
     page.request.post(f"/api/v1/me/approvals/{asked['id']}/decline", headers=client, data={})
 
     expect(answered(page, "Not paid")).to_contain_text("The member declined.")

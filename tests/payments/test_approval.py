@@ -54,7 +54,7 @@ class Shop:
         return factories.make_code(self.card, self.member)
 
     def waiting(self) -> list[dict[str, Any]]:
-        return self.phone.get("/api/v1/me/approvals").json()  # type: ignore[no-any-return]
+        return self.phone.get("/api/v1/me/approvals").json()["results"]  # type: ignore[no-any-return]
 
     def approve(self, pin: str = PIN) -> Any:
         return self.phone.post(
@@ -351,7 +351,7 @@ def test_nobody_elses_payment_is_approved(shop: Shop) -> None:
     pins.set_pin(member_id=other.id, password=factories.PASSWORD, pin="1234")
     phone = factories.member_client(other)
 
-    assert phone.get("/api/v1/me/approvals").json() == []
+    assert phone.get("/api/v1/me/approvals").json()["results"] == []
     for act in ("approve", "decline"):
         answer = phone.post(
             f"/api/v1/me/approvals/{waits['id']}/{act}",
@@ -366,7 +366,7 @@ def test_without_a_pin_one_is_to_be_set_with_the_password(shop: Shop) -> None:
     other, standard = factories.make_member()
     phone = factories.member_client(other)
     shop.post_charge(factories.make_code(standard, other), payment_method="cash")
-    (waits,) = phone.get("/api/v1/me/approvals").json()
+    (waits,) = phone.get("/api/v1/me/approvals").json()["results"]
 
     def approve() -> Any:
         return phone.post(

@@ -31,7 +31,7 @@ export async function look() {
   clearTimeout(timer);
   if (token() && !document.hidden && navigator.onLine && !waiting) {
     try {
-      const [first] = await me("GET", "/approvals");
+      const [first] = (await me("GET", "/approvals")).results;
       const hasPin = !first || (await me("GET", "")).pin_set;
       if (first && !waiting) show(first, hasPin);
     } catch {
