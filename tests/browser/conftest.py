@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import psycopg
 import pytest
@@ -18,6 +19,10 @@ from tests.servers_http import serve
 
 APPROVAL_ABOVE = "1000"
 _AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+_BETWEEN = 40.0  # milliseconds
+_PATIENCE = 250
+# What each page waits for.
+_ASKED: WeakKeyDictionary[Any, set[Any]] = WeakKeyDictionary()
 _HOW = f"No Chromium: the browser tests did not run. {HOW}, then run: pytest tests/browser"
 
 
@@ -80,6 +85,18 @@ class Watcher:
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("request", self._asked)
+        asked = _ASKED.setdefault(page, set())
+
+        # Methods of a set are no handlers to Playwright.
+        def begin(request: Any) -> None:
+            asked.add(request)
+
+        def end(request: Any) -> None:
+            asked.discard(request)
+
+        page.on("request", begin)
+        page.on("requestfinished", end)
+        page.on("requestfailed", end)
 
     def _heard(self, message: Any) -> None:
         # The browser reports every refusal of an API, and of a form of the console, as an error;
@@ -137,9 +154,21 @@ def check_width(page: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+def settle(page: Any) -> None:
+    """Wait until a page has all it asked for: twice in a row it waits for nothing."""
+    page.wait_for_load_state()
+    quiet = 0
+    for _ in range(_PATIENCE):
+        page.wait_for_timeout(_BETWEEN)
+        quiet = 0 if _ASKED[page] else quiet + 1
+        if quiet == 2:
+            return
+    raise AssertionError(f"still waits for {[each.url for each in _ASKED[page]]}")
+
+
 def look(page: Any, name: str) -> None:
     """Check a screen as it is; keep a picture where one is asked for."""
-    page.wait_for_load_state("networkidle")
+    settle(page)
     check_width(page)
     check_accessibility(page)
     folder = os.environ.get("MPS_SCREENSHOTS")
