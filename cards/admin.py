@@ -155,6 +155,7 @@ class OwnerForm(console.ActForm):
     )
     binding_password = forms.CharField(
         label=_("Binding password"),
+        min_length=services.MIN_BINDING_PASSWORD,
         max_length=128,
         required=False,
         strip=False,
@@ -220,6 +221,7 @@ class BindingPasswordForm(console.ActForm):
 
     password = forms.CharField(
         label=_("Binding password"),
+        min_length=services.MIN_BINDING_PASSWORD,
         max_length=128,
         required=False,
         strip=False,

@@ -466,7 +466,7 @@ class BindingPassword(CardView):
     """The password by which members join a card."""
 
     class Input(serializers.Serializer[Any]):
-        password = fields.Secret(max_length=128)
+        password = fields.Secret(min_length=services.MIN_BINDING_PASSWORD, max_length=128)
 
     @extend_schema(
         operation_id="set_binding_password",

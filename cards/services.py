@@ -42,6 +42,7 @@ MAY_PAY = {Binding.Role.OWNER, Binding.Role.ADMIN, Binding.Role.MEMBER}
 MAY_TOP_UP = {Binding.Role.OWNER, Binding.Role.ADMIN}
 MAY_MANAGE = {Binding.Role.OWNER, Binding.Role.ADMIN}
 STOPPABLE = {Card.Status.ACTIVE, Card.Status.FROZEN, Card.Status.LOST, Card.Status.SUSPENDED}
+MIN_BINDING_PASSWORD = 4
 # Wrong binding passwords: of one member, whatever the card, and at one card, whoever tries.
 MEMBER_GUESSES, MEMBER_GUESS_SECONDS = 5, 300
 CARD_GUESSES, CARD_GUESS_SECONDS = 20, 3600
@@ -946,6 +947,8 @@ def _lock_sharing(
         .filter(card=card)
         .order_by("id")
     )
+    # Whoever was waited for may have left the card to another owner.
+    card.refresh_from_db()
     asking = next((each for each in bindings if each.member_id == by_member_id), None)
     if by_member_id is not None and asking is None:
         raise CardNotFoundError

@@ -150,7 +150,6 @@ def _person(right: MerchantUser, name: str) -> Person:
     till = Till(
         shop.id,
         shop.code,
-        shop.status,
         shop.time_zone,
         shop.account_id,
         shop.fee_rate,

@@ -25,7 +25,6 @@ class Till:
 
     merchant_id: UUID
     merchant_code: str
-    merchant_status: str
     time_zone: str
     account_id: UUID
     fee_rate: Decimal
@@ -53,7 +52,7 @@ def find_till_by_key(key: PresentedKey) -> Till | None:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT merchant_id, merchant_code, merchant_status, merchant_time_zone,"
+            "SELECT merchant_id, merchant_code, merchant_time_zone,"
             " merchant_account_id, merchant_fee_rate, terminal_id, terminal_name, can_top_up,"
             " can_manage_webhooks, require_signature, guessed_lately"
             " FROM merchants_authenticate_terminal(%s, %s)",
@@ -81,7 +80,7 @@ def find_signer(key_id: UUID) -> Signer | None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT sealed_signing_key, sealed_by, read_at,"
-            " merchant_id, merchant_code, merchant_status, merchant_time_zone,"
+            " merchant_id, merchant_code, merchant_time_zone,"
             " merchant_account_id, merchant_fee_rate, terminal_id, terminal_name, can_top_up,"
             " can_manage_webhooks, require_signature, guessed_lately"
             " FROM merchants_terminal_of_key(%s)",
@@ -123,7 +122,6 @@ def _till(**which: Any) -> Till:
     return Till(
         merchant.id,
         merchant.code,
-        merchant.status,
         merchant.time_zone,
         merchant.account_id,
         merchant.fee_rate,

@@ -62,6 +62,7 @@ def open_shop(
     time_zone: str = "",
     terminal_name: str,
     can_top_up: bool = False,
+    can_manage_webhooks: bool = False,
 ) -> tuple[Merchant, Terminal, str]:
     """Open a shop with its first till, both or neither; return them with the till's key.
 
@@ -77,7 +78,7 @@ def open_shop(
         principals.principal_scope("platform_admin"),
     ):
         merchant = _add_merchant(new)
-        terminal, key = _add_terminal(merchant.id, terminal_name, can_top_up, False)
+        terminal, key = _add_terminal(merchant.id, terminal_name, can_top_up, can_manage_webhooks)
     return merchant, terminal, key
 
 
@@ -218,15 +219,14 @@ def set_limits(
         )
 
 
-def require_active(till: Till, *, action: str, details: dict[str, str] | None = None) -> None:
-    """Let only an active shop go on; the refusal is recorded as `action`.
+def hold_active(till: Till) -> None:
+    """Let only an active shop go on, and keep it so until the scope ends. Inside the shop's scope.
 
     :raises MerchantSuspendedError: the shop is suspended.
     """
-    with audit.refusals(
-        action, object_type="merchant", object_id=till.merchant_code, details=details
-    ):
-        if till.merchant_status != Merchant.Status.ACTIVE:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT merchants_hold_active(%s)", [till.merchant_id])
+        if not cursor.fetchone()[0]:
             raise MerchantSuspendedError
 
 
@@ -347,7 +347,12 @@ def _add_terminal(
         "TERMINAL_CREATED",
         object_type="terminal",
         object_id=terminal.id,
-        details={"merchant": str(merchant_id), "name": name, "can_top_up": can_top_up},
+        details={
+            "merchant": str(merchant_id),
+            "name": name,
+            "can_top_up": can_top_up,
+            "can_manage_webhooks": can_manage_webhooks,
+        },
     )
     return terminal, key
 

@@ -17,6 +17,7 @@ from django.db import DatabaseError, connection
 from cards import codes, pricing
 from cards import services as cards
 from cards.errors import (
+    CardExpiredError,
     CardNotActiveError,
     UnsupportedCardTypeForPointsError,
     UnsupportedCardTypeForRechargeError,
@@ -59,7 +60,8 @@ Result = TypeVar("Result")
 
 MAX_TRIES = 4
 AWAITING = AwaitingMemberError.status
-_RACE_LOST = "MPS01"
+# A write found what it rests on changed; two writes waited for each other.
+_RACES_LOST = {"MPS01", "40P01"}
 _ONE_POINT = Decimal(1)
 _CENT = Decimal("0.01")
 
@@ -157,9 +159,9 @@ def charge_approved(*, till: Till, approval: Approval, code: str, voucher_code: 
 def _charge(
     till: Till, key: str, request: ChargeRequest, approval: Approval | None = None
 ) -> Answer:
-    """Read, decide, write.
+    """Read, decide, write. Inside the shop's scope.
 
-    Inside the shop's scope; read again whenever the write found the facts changed.
+    :raises _RaceLostError: the write found the facts changed, and wrote nothing.
     """
     request_hash = (
         bytes(approval.request_hash)
@@ -176,45 +178,46 @@ def _charge(
     )
     hashes = codes.look_up_hashes(request.code)
     voucher_hashes = codes.look_up_hashes(request.voucher_code) if request.voucher_code else []
-    for _ in range(MAX_TRIES):
-        facts = selectors.read_charge(
-            merchant_id=till.merchant_id,
-            key=key,
-            order=request.external_order_id,
-            hashes=hashes,
-            voucher_hashes=voucher_hashes,
+    facts = selectors.read_charge(
+        merchant_id=till.merchant_id,
+        key=key,
+        order=request.external_order_id,
+        hashes=hashes,
+        voucher_hashes=voucher_hashes,
+    )
+    if not facts.stored.merchant_active:
+        raise MerchantSuspendedError
+    answered = _answered_before(request, request_hash, facts.stored)
+    if answered is not None and answered.status != AWAITING:
+        return answered
+    if answered is not None and documents.is_over(answered.body, facts.stored.read_at):
+        if approval is not None:
+            raise ApprovalExpiredError
+        _expire(till, key, request.external_order_id)
+        return _charge(till, key, request)
+    if answered is not None and approval is None:
+        return answered
+    card = charging.require_live(facts.card)
+    voucher = charging.require_live(facts.voucher) if voucher_hashes else None
+    decision = charging.decide(
+        request,
+        till=till,
+        stored=facts.stored,
+        card=card,
+        voucher=voucher,
+        points_basis=settings.MPS_POINTS_BASIS,
+    )
+    if approval is None and _must_ask(decision):
+        answer = _await_member(till, key, request_hash, request, facts, decision)
+    else:
+        if approval is not None and decision.price.final_amount > approval.final_amount:
+            raise ApprovalExpiredError("The price has risen since the member was asked.")
+        answer = _write_charge(
+            till, key, request_hash, request, facts, decision, hashes, voucher_hashes, approval
         )
-        if not facts.stored.merchant_active:
-            raise MerchantSuspendedError
-        answered = _answered_before(request, request_hash, facts.stored)
-        if answered is not None and answered.status != AWAITING:
-            return answered
-        if answered is not None and documents.is_over(answered.body, facts.stored.read_at):
-            if approval is not None:
-                raise ApprovalExpiredError
-            _expire(till, key, request.external_order_id)
-            continue
-        if answered is not None and approval is None:
-            return answered
-        card = charging.require_live(facts.card)
-        voucher = charging.require_live(facts.voucher) if voucher_hashes else None
-        decision = charging.decide(
-            request,
-            till=till,
-            stored=facts.stored,
-            card=card,
-            voucher=voucher,
-            points_basis=settings.MPS_POINTS_BASIS,
-        )
-        if approval is None and _must_ask(decision):
-            answer = _await_member(till, key, request_hash, request, facts, decision)
-        else:
-            answer = _write_charge(
-                till, key, request_hash, request, facts, decision, hashes, voucher_hashes, approval
-            )
-        if answer is not None:
-            return answer
-    raise _RaceLostError
+    if answer is None:
+        raise _RaceLostError
+    return answer
 
 
 def _answered_before(
@@ -360,12 +363,7 @@ def _write_charge(
         **_charge_parameters(till, request, facts, decision),
     }
     with connection.cursor() as cursor:
-        try:
-            cursor.execute(_WRITE_CHARGE, named)
-        except DatabaseError as error:
-            if getattr(error.__cause__, "sqlstate", "") == _RACE_LOST:
-                raise _RaceLostError from error
-            raise
+        cursor.execute(_WRITE_CHARGE, named)
         outcome, answer_status, written = cursor.fetchone()
     if outcome == "again":
         return None
@@ -458,12 +456,12 @@ def validate_code(*, till: Till, code: str) -> selectors.CardFacts:
     :raises MerchantSuspendedError: the shop is suspended.
     """
     hashes = codes.look_up_hashes(codes.require_code(code))
-    merchants.require_active(till, action="CODE_CHECK_REFUSED")
     with (
         audit.refusals("CODE_CHECK_REFUSED", object_type="merchant", object_id=till.merchant_code),
         guessing.counting(till, hashes),
         principals.principal_scope("merchant_api", till.merchant_id),
     ):
+        merchants.hold_active(till)
         return charging.require_live(selectors.read_code(hashes))
 
 
@@ -492,7 +490,6 @@ def refund_payment(
     """
     key = idempotency.require_key(idempotency_key)
     about = {"merchant": till.merchant_code, "amount": show_money(amount)}
-    merchants.require_active(till, action="REFUND_FAILED", details=about)
     request_hash = idempotency.hash_request(
         "refund",
         tx_no=tx_no,
@@ -502,6 +499,7 @@ def refund_payment(
     )
 
     def refund() -> Answer:
+        merchants.hold_active(till)
         idempotency.lock_key(till.merchant_id, key)
         answered = idempotency.find_answer(till.merchant_id, key, request_hash)
         if answered is not None:
@@ -702,12 +700,12 @@ def top_up_at_till(
         raise InvalidRequestError(errors={"card_no": ["Either card_no or code."]})
     hashes = codes.look_up_hashes(codes.require_code(code)) if code else []
     about = {"merchant": till.merchant_code, "amount": show_money(amount), "card": card_no}
-    merchants.require_active(till, action="RECHARGE_FAILED", details=about)
     request_hash = idempotency.hash_request(
         "top_up", card_no=card_no, code=code, amount=show_money(amount)
     )
 
     def top_up() -> Answer:
+        merchants.hold_active(till)
         idempotency.lock_key(till.merchant_id, key)
         answered = idempotency.find_answer(till.merchant_id, key, request_hash)
         if answered is not None:
@@ -1017,6 +1015,9 @@ def _retry_races(till: Till, work: Callable[[], Result]) -> Result:
                 return work()
         except _RaceLostError:
             continue
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", "") not in _RACES_LOST:
+                raise
     raise UnavailableError
 
 
@@ -1105,7 +1106,11 @@ def _give_back(
     merchants.emit_event(
         merchant_id=till.merchant_id,
         event_type="refund.completed",
-        data=documents.refund_answer(refund, payment),
+        data={
+            **documents.refund_answer(refund, payment),
+            "external_order_id": payment.external_order_id or None,
+            "payment_status": payment.status,
+        },
     )
     return refund
 
@@ -1185,7 +1190,7 @@ def _recharge(
     Both are the stored outcome of the key, and commit.
     """
     try:
-        _require_rechargeable(card, amount)
+        _require_rechargeable(card, amount, now.at)
     except MpsError as refusal:
         audit.record(
             "RECHARGE_FAILED",
@@ -1240,9 +1245,11 @@ def _credited_before(
     return Answer(201, documents.recharge_answer(done), replayed=True)
 
 
-def _require_rechargeable(card: Card, amount: Decimal) -> None:
+def _require_rechargeable(card: Card, amount: Decimal, now: datetime) -> None:
     if card.money_account_id is None:
         raise UnsupportedCardTypeForRechargeError
+    if card.expires_at is not None and card.expires_at <= now:
+        raise CardExpiredError
     if card.status != Card.Status.ACTIVE:
         raise CardNotActiveError
     balance = ledger.lock_balances([card.money_account_id])[card.money_account_id]

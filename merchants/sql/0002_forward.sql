@@ -8,13 +8,13 @@ CREATE FUNCTION merchants_terminal_of_key(p_key_id uuid)
 RETURNS TABLE (
     terminal_id uuid, terminal_name text, can_top_up boolean, can_manage_webhooks boolean, require_signature boolean,
     guessed_lately boolean,
-    merchant_id uuid, merchant_code text, merchant_status text, merchant_time_zone text, merchant_account_id uuid,
+    merchant_id uuid, merchant_code text, merchant_time_zone text, merchant_account_id uuid,
     merchant_fee_rate numeric,
     secret_hash bytea, sealed_signing_key bytea, sealed_by text, read_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     SELECT t.id, t.name, t.can_top_up, t.can_manage_webhooks, t.require_signature,
            coalesce(t.guessed_at > core_now() - interval '2 minutes', false),
-           m.id, m.code, m.status, m.time_zone, m.account_id, m.fee_rate,
+           m.id, m.code, m.time_zone, m.account_id, m.fee_rate,
            k.secret_hash, k.sealed_signing_key, k.sealed_by, core_now()
     FROM merchants_terminalkey k
     JOIN merchants_terminal t ON t.id = k.terminal_id
@@ -29,11 +29,11 @@ CREATE FUNCTION merchants_authenticate_terminal(p_key_id uuid, p_secret_hash byt
 RETURNS TABLE (
     terminal_id uuid, terminal_name text, can_top_up boolean, can_manage_webhooks boolean, require_signature boolean,
     guessed_lately boolean,
-    merchant_id uuid, merchant_code text, merchant_status text, merchant_time_zone text, merchant_account_id uuid,
+    merchant_id uuid, merchant_code text, merchant_time_zone text, merchant_account_id uuid,
     merchant_fee_rate numeric)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     SELECT terminal_id, terminal_name, can_top_up, can_manage_webhooks, require_signature, guessed_lately,
-           merchant_id, merchant_code, merchant_status, merchant_time_zone, merchant_account_id, merchant_fee_rate
+           merchant_id, merchant_code, merchant_time_zone, merchant_account_id, merchant_fee_rate
     FROM merchants_terminal_of_key(p_key_id) WHERE secret_hash = p_secret_hash
 $$;
 GRANT EXECUTE ON FUNCTION merchants_authenticate_terminal(uuid, bytea) TO mps_web;
@@ -46,6 +46,15 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
       AND (guessed_at IS NULL OR guessed_at < core_now() - interval '30 seconds')
 $$;
 GRANT EXECUTE ON FUNCTION merchants_note_guess(uuid) TO merchant_api;
+
+-- Whether a shop is active; it stays so until the end of the database transaction.
+CREATE FUNCTION merchants_hold_active(p_merchant_id uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+BEGIN
+    PERFORM core_share_fact(p_merchant_id);
+    RETURN (SELECT m.status = 'active' FROM merchants_merchant m WHERE m.id = p_merchant_id);
+END $$;
+GRANT EXECUTE ON FUNCTION merchants_hold_active(uuid) TO merchant_api;
 
 -- What everybody may know of a shop.
 CREATE FUNCTION merchants_name(p_merchant_id uuid) RETURNS TABLE (code text, name text)

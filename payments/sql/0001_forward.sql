@@ -323,7 +323,7 @@ CREATE TABLE payments_spending (
 );
 
 -- What a subject paid on a day of a time zone, less refunds, by its payments. An id is made a little later than the
--- time its transaction bears, so the ids looked at reach past the day.
+-- time its transaction bears, and a day may begin twice, so the ids looked at reach past the day.
 CREATE FUNCTION payments_spent_on(p_subject uuid, p_day date, p_zone text) RETURNS numeric
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     WITH span AS (
@@ -342,8 +342,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     )
     SELECT coalesce(sum(paid.final_amount - paid.refunded_total), 0) FROM paid, span
     WHERE paid.type = 'payment' AND paid.status <> 'failed'
-      AND paid.id >= core_uuid_floor(span.start_at - interval '1 hour') AND paid.id < core_uuid_floor(span.end_at + interval '1 hour')
-      AND paid.created_at >= span.start_at AND paid.created_at < span.end_at
+      AND paid.id >= core_uuid_floor(span.start_at - interval '3 hours') AND paid.id < core_uuid_floor(span.end_at + interval '3 hours')
+      AND (paid.created_at AT TIME ZONE p_zone)::date = p_day
 $$;
 
 -- Lock what subjects have spent today, in the order of their ids, and answer whether the amount fits in each limit.
@@ -386,7 +386,8 @@ BEGIN
         WHERE t.id = p_payment_id AND s.id IS NOT NULL ORDER BY s.id
     LOOP
         PERFORM pg_advisory_xact_lock_shared(hashtextextended(subject.id::text, 3));
-        UPDATE payments_spending s SET spent = s.spent - p_amount WHERE s.subject_id = subject.id AND s.day = subject.day;
+        -- Never below zero: another time zone may since count the payment to another day.
+        UPDATE payments_spending s SET spent = greatest(s.spent - p_amount, 0) WHERE s.subject_id = subject.id AND s.day = subject.day;
     END LOOP;
 END $$;
 GRANT EXECUTE ON FUNCTION payments_give_room(uuid, numeric, text) TO merchant_api, platform_admin;

@@ -294,3 +294,41 @@ def test_reverse_and_charge_at_once_end_without_money_moved(database: str) -> No
         assert results[1] == payments.reverse_order(till=till, external_order_id=order)
         assert results[1]["status"] == "cancelled"
     assert balances_of(card) == (Decimal("1000.00"), 0)
+
+
+def test_one_key_for_two_requests_at_once_is_one_payment(database: str) -> None:
+    """Each by a card and a code of its own, so that only the key stands between them."""
+    owner, _ = factories.make_member()
+    till = factories.make_till()
+    codes = [factories.make_code(factories.make_prepaid(owner, "100.00"), owner) for _ in range(10)]
+
+    results = run_together(
+        [
+            lambda code=code: factories.charge(till, code, "10.00", idempotency_key="K")
+            for code in codes
+        ]
+    )
+
+    assert outcomes(results) == {"ok": 1, "IDEMPOTENCY_KEY_REUSED": 9}
+    assert count("SELECT count(*) FROM payments_transaction WHERE type = 'payment'") == 1
+
+
+def test_12_who_say_that_one_order_was_paid_credit_it_once(database: str) -> None:
+    owner, _ = factories.make_member()
+    card = factories.make_prepaid(owner, "0")
+
+    def credit() -> Answer:
+        return payments.recharge_card(
+            card_id=card.id,
+            amount=Decimal("5.00"),
+            scope_id=card.id,
+            payment_method="wechat",
+            provider_order_id="P-1",
+            idempotency_key=factories.new_key(),
+        )
+
+    results = run_together([credit] * 12)
+
+    assert outcomes(results) == {"ok": 12}
+    assert len({result.body["tx_no"] for result in results}) == 1
+    assert balances_of(card)[0] == Decimal("5.00")

@@ -26,6 +26,7 @@ from merchants.selectors import Till
 from mps.audit.models import Event
 from mps.core.errors import InvalidRequestError, NotFoundError, PermissionDeniedError
 from mps.core.principals import principal_scope
+from payments import services as payments
 from settlements import services as settlements
 from settlements.api import SettlementOut
 from settlements.documents import settlement_document
@@ -150,6 +151,20 @@ def test_a_refund_is_told_to_the_shop(till: Till, receiver: Receiver) -> None:
     body = message.verify(secret)
     assert body["type"] == "refund.completed"
     assert {name: body["data"][name] for name in answer.body} == answer.body
+    assert body["data"]["payment_status"] == "completed"
+
+
+def test_a_reversal_is_told_from_a_refund(till: Till, receiver: Receiver) -> None:
+    member, _ = factories.make_member()
+    card = factories.make_prepaid(member, "100.00")
+    helpers.pay(till, card, member, "60.00", external_order_id="O-1")
+    _endpoint, secret = listen(till, receiver)
+
+    payments.reverse_order(till=till, external_order_id="O-1")
+    webhooks.deliver_due()
+
+    told = receiver.messages[0].verify(secret)["data"]
+    assert (told["payment_status"], told["external_order_id"]) == ("cancelled", "O-1")
 
 
 def test_a_settlement_is_told_to_the_shop(till: Till, receiver: Receiver) -> None:

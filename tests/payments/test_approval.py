@@ -18,6 +18,7 @@ from payments.errors import ApprovalExpiredError
 from payments.models import Approval
 from tests import factories
 from tests.concurrency.racing import run_together
+from tests.payments.test_charge import between_read_and_write
 from tests.snapshots import execute, fetch
 
 PIN = "4711"
@@ -418,3 +419,78 @@ def test_50_twins_ask_once_and_5_approvals_pay_once(shop: Shop) -> None:
     assert balance(shop) == Decimal("300.00")
     assert factories.charge(shop.till, code, "200.00", idempotency_key="K-1").status == 201
     assert fetch("SELECT count(*) FROM payments_approval WHERE state = 'approved'") == 1
+
+
+def test_a_voucher_waits_with_its_card(shop: Shop) -> None:
+    voucher = cards.issue_voucher_card(owner_id=shop.member.id, kind="amount", value=Decimal(5))
+    voucher_code = factories.make_code(voucher, shop.member)
+
+    asked = shop.post_charge(shop.code(), voucher_code=voucher_code)
+
+    assert (asked.status_code, asked.json()["final_amount"]) == (202, "195.00")
+    other = shop.post_charge(shop.code(), "50.00", "K-2", voucher_code=voucher_code)
+    assert other.json()["code"] == "QR_EXPIRED_OR_INVALID"
+    assert shop.approve().json()["final_amount"] == "195.00"
+
+
+def test_a_voucher_code_that_dies_while_the_member_is_about_to_be_asked(
+    shop: Shop, monkeypatch: Any
+) -> None:
+    voucher = cards.issue_voucher_card(owner_id=shop.member.id, kind="amount", value=Decimal(5))
+    voucher_code = factories.make_code(voucher, shop.member)
+    kill = (
+        "UPDATE cards_paymentcode SET ended_at = now(), outcome = 'revoked'"
+        " WHERE card_id = %s AND ended_at IS NULL"
+    )
+    between_read_and_write(monkeypatch, lambda _: execute(kill, [voucher.id]))
+    code = shop.code()
+
+    asked = shop.post_charge(code, voucher_code=voucher_code)
+
+    assert asked.json()["code"] == "QR_EXPIRED_OR_INVALID"
+    assert shop.waiting() == []
+    assert shop.post_charge(code, "5.00", "K-2").status_code == 201
+
+
+def test_an_approval_whose_time_ends_between_read_and_write_pays_nothing(
+    shop: Shop, monkeypatch: Any
+) -> None:
+    shop.post_charge(shop.code())
+    between_read_and_write(monkeypatch, lambda _: pass_time())
+
+    assert shop.approve().json()["code"] == "APPROVAL_EXPIRED"
+    assert balance(shop) == Decimal("500.00")
+
+
+def test_nobody_pays_more_than_they_approved(shop: Shop) -> None:
+    card = factories.make_prepaid(shop.member, "5000.00")
+    services.adjust_points(card_id=card.id, delta=10000)
+    code = factories.make_code(card, shop.member)
+    asked = shop.post_charge(code, "1000.00")
+    assert asked.json()["final_amount"] == "850.00"
+    services.adjust_points(card_id=card.id, delta=-10000)
+
+    assert shop.approve().json()["code"] == "APPROVAL_EXPIRED"
+
+    assert shop.post_charge(code, "1000.00").json()["code"] == "APPROVAL_EXPIRED"
+    assert fetch(
+        "SELECT balance FROM ledger_account WHERE id = %s", [card.money_account_id]
+    ) == Decimal("5000.00")
+
+
+def test_an_order_that_began_to_wait_between_read_and_write_is_not_paid(
+    shop: Shop, monkeypatch: Any
+) -> None:
+    cheap = factories.make_prepaid(shop.member, "500.00", fixed_discount=Decimal("0.5"))
+    dear, other = shop.code(), factories.make_code(cheap, shop.member)
+
+    def ask_first(tries: int) -> None:
+        if tries == 1:
+            assert shop.post_charge(dear, "150.00", external_order_id="O-1").status_code == 202
+
+    between_read_and_write(monkeypatch, ask_first)
+
+    late = shop.post_charge(other, "150.00", "K-2", external_order_id="O-1")
+
+    assert (late.status_code, late.json()["code"]) == (202, "AWAITING_MEMBER")
+    assert fetch("SELECT count(*) FROM payments_transaction WHERE type = 'payment'") == 0

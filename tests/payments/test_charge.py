@@ -1,10 +1,12 @@
 """Taking a payment (DESIGN 4.1, 4.3, 4.5)."""
 
+import threading
+import time
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 
 from cards import services as cards
 from cards.selectors import balances_of
@@ -13,6 +15,7 @@ from merchants import services as merchants
 from payments import charging
 from payments import services as payments
 from tests import factories
+from tests.concurrency.racing import run_together
 from tests.snapshots import (
     assert_declined,
     assert_refused,
@@ -325,15 +328,23 @@ def test_staff_may_take_the_lowest_tiers_away(database: str) -> None:
 
 
 def between_read_and_write(monkeypatch: Any, change: Any) -> list[int]:
-    """Let `change(n)` happen between the read and the write of a charge's n-th try."""
+    """Let `change(n)` happen between the read and the write of a charge's n-th try, by others."""
     tries: list[int] = []
     decide = charging.decide
+    mine = threading.get_ident()
 
     def decide_then_change(*args: Any, **kwargs: Any) -> charging.Decision:
         decision = decide(*args, **kwargs)
-        tries.append(len(tries) + 1)
-        change(len(tries))
+        if threading.get_ident() == mine:
+            tries.append(len(tries) + 1)
+            others = threading.Thread(target=change_and_leave, args=[len(tries)])
+            others.start()
+            others.join()
         return decision
+
+    def change_and_leave(number: int) -> None:
+        change(number)
+        connections.close_all()
 
     monkeypatch.setattr(charging, "decide", decide_then_change)
     return tries
@@ -379,7 +390,7 @@ def test_what_never_stops_changing_is_given_up(database: str, monkeypatch: Any) 
 
     assert_refused(lambda: factories.charge(till, code, "100.00"), "UNAVAILABLE")
 
-    assert len(tries) == payments.MAX_TRIES**2
+    assert len(tries) == payments.MAX_TRIES
     monkeypatch.undo()
     assert outcome(lambda: factories.charge(till, code, "100.00")) == "ok"
 
@@ -435,3 +446,62 @@ def test_a_lock_that_is_held_too_long_is_503(database: str, superuser: Any) -> N
         assert_refused(lambda: factories.charge(till, code, "1.00"), "UNAVAILABLE")
 
     assert outcome(lambda: factories.charge(till, code, "1.00")) == "ok"
+
+
+def test_a_voucher_that_changes_between_read_and_write_is_priced_again(
+    database: str, monkeypatch: Any
+) -> None:
+    member, _ = factories.make_member()
+    card = factories.make_prepaid(member, "1000.00")
+    voucher = cards.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(5))
+    code, voucher_code = factories.make_code(card, member), factories.make_code(voucher, member)
+    tries = between_read_and_write(
+        monkeypatch, lambda n: execute("UPDATE cards_voucher SET value = 7") if n == 1 else None
+    )
+
+    paid = factories.charge(factories.make_till(), code, "100.00", voucher_code=voucher_code)
+
+    assert (tries, paid.body["final_amount"]) == ([1, 2], "93.00")
+
+
+def test_points_that_arrive_while_a_charge_waits_for_them_change_its_price(
+    database: str, monkeypatch: Any
+) -> None:
+    member, _ = factories.make_member()
+    till = factories.make_till()
+    card = factories.make_prepaid(member, "1000.00")
+    code = factories.make_code(card, member)
+    posted = threading.Event()
+    write = payments._write_transaction
+
+    def pause_and_write(*args: Any, **kwargs: Any) -> Any:
+        posted.set()
+        time.sleep(0.5)  # the charge has read by then, and waits for the points
+        return write(*args, **kwargs)
+
+    monkeypatch.setattr(payments, "_write_transaction", pause_and_write)
+
+    def charge() -> Any:
+        posted.wait(5)
+        return factories.charge(till, code, "100.00")
+
+    _, paid = run_together([lambda: payments.adjust_points(card_id=card.id, delta=1000), charge])
+
+    assert (paid.body["discount_rate"], paid.body["final_amount"]) == ("0.95", "95.00")
+
+
+def test_an_expired_card_takes_no_money(database: str) -> None:
+    member, _ = factories.make_member()
+    card = factories.make_prepaid(member, "10.00")
+    execute("UPDATE cards_card SET expires_at = now() - interval '1 second'")
+    till = factories.make_till()
+
+    backend = payments.recharge_card(
+        card_id=card.id, amount=Decimal(10), scope_id=card.id, idempotency_key="a"
+    )
+    cash = payments.top_up_at_till(
+        till=till, card_no=card.number, amount=Decimal(10), idempotency_key="b"
+    )
+
+    assert (backend.body["code"], cash.body["code"]) == ("CARD_EXPIRED", "CARD_EXPIRED")
+    assert balances_of(card) == (Decimal("10.00"), 0)

@@ -1,5 +1,7 @@
 """Limits per payment and per day, of card, binding, member and shop."""
 
+import threading
+import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +21,7 @@ from payments.idempotency import Answer
 from payments.models import Transaction
 from tests import factories
 from tests.concurrency.racing import run_together
+from tests.snapshots import execute, fetch
 
 LIMIT = Decimal("100.00")
 
@@ -121,12 +124,17 @@ def test_what_was_paid_before_the_limit_was_set_counts(database: str) -> None:
     assert refused_by_limit(pay(till, card, member, "30.01"))
     assert pay(till, card, member, "30.00").status == 201
 
-    # also when it was lifted for a while
+    # also when it was lifted for a while; a shop's, too
+    set_limit(Merchant, till.merchant_id, limit_per_day=LIMIT + 1)
+    assert refused_by_limit(pay(till, card, member, "1.01"))
     set_limit(Member, member.id, limit_per_day=None)
+    set_limit(Merchant, till.merchant_id, limit_per_day=None)
     assert pay(till, card, member, "50.00").status == 201
     set_limit(Member, member.id, limit_per_day=LIMIT + 51)
     assert refused_by_limit(pay(till, card, member, "1.01"))
     assert pay(till, card, member, "1.00").status == 201
+    set_limit(Merchant, till.merchant_id, limit_per_day=LIMIT + 52)
+    assert refused_by_limit(pay(till, card, member, "1.01"))
 
 
 def test_a_new_day_has_new_room_and_a_late_refund_none_to_give_it(
@@ -140,6 +148,7 @@ def test_a_new_day_has_new_room_and_a_late_refund_none_to_give_it(
     shift_a_day_back(superuser, unchecked_database, paid)
 
     assert pay(till, card, member, "90.00").status == 201
+    assert fetch("SELECT spent FROM payments_spending ORDER BY day LIMIT 1") == LIMIT
     refund(till, paid, "100.00")
     assert refused_by_limit(pay(till, card, member, "10.01"))
 
@@ -250,3 +259,77 @@ def test_charges_and_refunds_at_once_lock_limits_and_accounts_in_one_order(datab
         assert {answer.status for answer in answers} == {201}
 
     assert spent(card.id) == Decimal("20.00") * 8 * 4 - Decimal("5.00") * 8 * 3
+
+
+def test_a_refund_on_its_way_gives_its_room_to_the_first_payment_a_limit_counts(
+    database: str, monkeypatch: Any
+) -> None:
+    member, _ = factories.make_member()
+    card = factories.make_prepaid(member, "1000.00", fixed_discount=Decimal(1))
+    till = factories.make_till()
+    paid = pay(till, card, member, "100.00")
+    set_limit(Card, card.id, limit_per_day=LIMIT)
+    code = factories.make_code(card, member)
+    given = threading.Event()
+    plan = payments._plan_refund
+
+    def pause_and_plan(*args: Any) -> Any:
+        given.set()
+        time.sleep(0.5)  # the payment asks for room by then
+        return plan(*args)
+
+    monkeypatch.setattr(payments, "_plan_refund", pause_and_plan)
+
+    def charge() -> Any:
+        given.wait(5)
+        return factories.charge(till, code, "50.00")
+
+    _, second = run_together([lambda: refund(till, paid, "50.00"), charge])
+
+    assert second.status == 201
+    assert spent(card.id) == LIMIT
+
+
+def test_a_refund_goes_through_though_days_were_counted_in_another_zone(
+    unchecked_database: str, settings: Any
+) -> None:
+    member, _ = factories.make_member()
+    card = factories.make_prepaid(member, "100.00", fixed_discount=Decimal(1))
+    set_limit(Member, member.id, limit_per_day=LIMIT)
+    till = factories.make_till()
+    paid = pay(till, card, member, "10.00")
+    settings.MPS_TIME_ZONE = "Pacific/Pago_Pago"
+    execute(
+        "INSERT INTO payments_spending VALUES"
+        " (%s, (now() AT TIME ZONE 'Pacific/Pago_Pago')::date, 1.00)"
+        " ON CONFLICT (subject_id, day) DO UPDATE SET spent = 1.00",
+        [member.id],
+    )
+
+    assert refund(till, paid, "10.00").status == 201
+
+
+def test_an_hour_that_comes_twice_belongs_to_its_day(
+    unchecked_database: str, superuser: psycopg.Connection
+) -> None:
+    """Clocks on the Azores went back from 01:00 to 00:00 on 26 October 2025."""
+    member, _ = factories.make_member()
+    card = factories.make_prepaid(member, "100.00", fixed_discount=Decimal(1))
+    paid = pay(factories.make_till(), card, member, "10.00")
+    with psycopg.connect(
+        superuser.info.dsn, dbname=unchecked_database, password=superuser.info.password
+    ) as connection:
+        connection.execute("SELECT make_partition('payments_transaction', '2025-10-01')")
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(
+            "UPDATE payments_transaction SET created_at = '2025-10-26 00:30+00',"
+            " id = uuidv7('2025-10-26 00:30+00'::timestamptz - now()) WHERE tx_no = %s",
+            [paid.body["tx_no"]],
+        )
+        spent_on = connection.execute(
+            "SELECT day, payments_spent_on(%s, day, 'Atlantic/Azores')"
+            " FROM unnest(ARRAY['2025-10-25', '2025-10-26', '2025-10-27']::date[]) AS day",
+            [card.id],
+        ).fetchall()
+
+    assert [int(amount) for _, amount in spent_on] == [0, 10, 0]

@@ -359,3 +359,29 @@ def test_any_number_of_refusals_leave_as_many_events(database: str) -> None:
         )
         == 10
     )
+
+
+def test_points_once_forgiven_are_not_asked_for_again(database: str) -> None:
+    member, _ = factories.make_member()
+    till = factories.make_till()
+    card = factories.make_prepaid(member, "100.00")
+    paid = factories.charge(till, factories.make_code(card, member), "100.00")
+    payments.adjust_points(card_id=card.id, delta=-100)
+
+    assert refund(till, paid, "40.00").body["points_reversed"] == 0
+    payments.adjust_points(card_id=card.id, delta=100)
+
+    assert refund(till, paid, "60.00").body["points_reversed"] == 60
+    assert balances_of(card) == (Decimal("100.00"), 40)
+
+
+def test_a_shop_suspended_since_the_till_was_known_gives_nothing_back(database: str) -> None:
+    member, _ = factories.make_member()
+    till = factories.make_till()
+    card = factories.make_prepaid(member, "100.00")
+    paid = factories.charge(till, factories.make_code(card, member), "100.00")
+    merchants.suspend_merchant(merchant_id=till.merchant_id, reason="fraud")
+
+    assert_refused(
+        lambda: refund(till, paid, "40.00"), "MERCHANT_SUSPENDED", action="REFUND_FAILED"
+    )

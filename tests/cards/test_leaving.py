@@ -1,0 +1,129 @@
+"""Owners who leave a card at the same time, and who leave altogether while a card pays."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+
+from cards import rights
+from cards import services as cards
+from cards.models import Binding, Card
+from members.models import Member
+from members.selectors import MemberPrincipal
+from mps.core.errors import MpsError
+from mps.core.principals import principal_scope
+from tests import factories
+from tests.concurrency.racing import run_together
+
+WHILE = 0.4  # seconds: by then the other waits
+
+
+@pytest.fixture
+def once_begun(monkeypatch: Any) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
+    """Who leaves first stays in the middle of it until the other, wrapped by this, waits."""
+    begun = threading.Event()
+    end_codes = cards._end_codes
+
+    def linger(card_id: Any, member_id: Any = None) -> None:
+        if not begun.is_set():
+            begun.set()
+            time.sleep(WHILE)
+        end_codes(card_id, member_id)
+
+    monkeypatch.setattr(cards, "_end_codes", linger)
+
+    def wrap(work: Callable[[], Any]) -> Callable[[], Any]:
+        def wait_and_work() -> Any:
+            assert begun.wait(5)
+            return work()
+
+        return wait_and_work
+
+    return wrap
+
+
+def share_among_owners(count: int) -> tuple[Card, list[Member]]:
+    """Return a card with money on it, and its owners; it is in the name of the first."""
+    owners = [factories.make_member()[0] for _ in range(count)]
+    card = factories.make_prepaid(owners[0], "50.00")
+    for owner in owners[1:]:
+        cards.bind_member(card_id=card.id, member_id=owner.id, role=Binding.Role.OWNER)
+    return card, owners
+
+
+def owners_of(card: Card) -> tuple[Any, set[Any]]:
+    """Return in whose name a card is, and who is bound to it as an owner."""
+    with principal_scope("platform_admin"):
+        bound = Binding.objects.filter(card=card, role=Binding.Role.OWNER)
+        return Card.objects.get(id=card.id).owner_id, set(bound.values_list("member_id", flat=True))
+
+
+def erase(member: Member) -> None:
+    assert member.user_id is not None
+    principal = MemberPrincipal(uuid4(), member.id, member.number, member.status, member.user_id)
+    rights.erase_member(member=principal, password=factories.PASSWORD)
+
+
+def test_two_owners_who_leave_at_once_leave_the_card_to_the_third(
+    database: str, once_begun: Any
+) -> None:
+    card, (first, second, third) = share_among_owners(3)
+
+    left = run_together(
+        [
+            lambda: cards.unbind_member(card_id=card.id, member_id=first.id),
+            once_begun(lambda: cards.unbind_member(card_id=card.id, member_id=second.id)),
+        ]
+    )
+
+    assert left == [None, None]
+    assert owners_of(card) == (third.id, {third.id})
+
+
+def test_an_owner_is_not_erased_when_the_other_has_just_left(
+    database: str, once_begun: Any
+) -> None:
+    card, (first, second) = share_among_owners(2)
+
+    left, erased = run_together(
+        [
+            lambda: cards.unbind_member(card_id=card.id, member_id=second.id),
+            once_begun(lambda: erase(first)),
+        ]
+    )
+
+    assert left is None
+    assert isinstance(erased, MpsError)
+    assert erased.code == "CARD_NOT_EMPTY"
+    assert owners_of(card) == (first.id, {first.id})
+
+
+def test_who_is_erased_and_who_takes_their_payment_do_not_wait_for_each_other(
+    database: str,
+) -> None:
+    member, _ = factories.make_member()
+    card = factories.make_prepaid(member, "0")
+    till = factories.make_till()
+    shared = threading.Event()
+
+    def charge() -> None:
+        """Share what a charge rests on, in the order of the ids."""
+        with (
+            principal_scope("merchant_api", till.merchant_id),
+            connection.cursor() as cursor,
+        ):
+            for fact in sorted([member.id, card.id]):
+                cursor.execute("SELECT core_share_fact(%s)", [fact])
+                if not shared.is_set():
+                    shared.set()
+                    time.sleep(WHILE)
+
+    def erase_meanwhile() -> None:
+        assert shared.wait(5)
+        erase(member)
+
+    assert run_together([charge, erase_meanwhile]) == [None, None]
