@@ -6,11 +6,17 @@ import sys
 
 
 def main() -> None:
-    """Hand the command line to Django."""
+    """Hand the command line to Django; what is not configured is one sentence."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mps.settings")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as refusal:
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(str(refusal))
 
 
 if __name__ == "__main__":

@@ -176,23 +176,6 @@ def identities_of(member_id: UUID) -> QuerySet[ExternalIdentity]:
     return ExternalIdentity.objects.filter(member_id=member_id).order_by("provider")
 
 
-def find_member_by_identity(*, provider: str, external_id: str) -> Member:
-    """Return the member an external identity belongs to, for a trusted backend. Opens its own
-    scope.
-
-    :raises NotFoundError: it belongs to nobody.
-    """
-    with principals.principal_scope("platform_admin"):
-        identity = (
-            ExternalIdentity.objects.select_related("member")
-            .filter(provider=provider, external_id=external_id)
-            .first()
-        )
-    if identity is None:
-        raise NotFoundError("There is no member with this external identity.")
-    return identity.member
-
-
 def _sign_in(function: str, *arguments: str | int | bool) -> SignIn | None:
     places = ", ".join(["%s"] * len(arguments))
     with connection.cursor() as cursor:

@@ -30,19 +30,14 @@ if _embedded is not None:
         os.environ.setdefault(_name, _value)
 
 
-def _required(name: str, hint: str) -> str:
-    value = env.str(name, default="")
-    if not value:
-        raise ImproperlyConfigured(f"{name} is not set. {hint}")
-    return value
-
-
 # --- Django --------------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = _required(
-    "SECRET_KEY", "Set it to 50 random characters, or run `make run` for a local system."
-)
 MPS_DEMO = env.bool("MPS_DEMO", default=False)
+# The embedded servers' secrets are made at random, once, in MPS_DATA_DIR.
+_in_production = not DEBUG and not MPS_DEMO and _embedded is None
+
+production.require_set(os.environ, in_production=_in_production)
+SECRET_KEY = env.str("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -147,9 +142,7 @@ def _database(url: str) -> dict[str, Any]:
 
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": _database(
-        _required("DATABASE_URL", "Set it to the mps_web login, or run `make run` first.")
-    )
+    "default": _database(env.str("DATABASE_URL")),
 }
 if env.str("DATABASE_OWNER_URL", default=""):
     DATABASES["owner"] = _database(env.str("DATABASE_OWNER_URL"))
@@ -160,7 +153,7 @@ DATABASE_ROUTERS: list[str] = []
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis and Celery ----------------------------------------------------------------------------
-REDIS_URL = _required("REDIS_URL", "Set it, or run `make run` first.")
+REDIS_URL = env.str("REDIS_URL")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -376,9 +369,7 @@ MPS_APPROVAL_ABOVE = Decimal(_above) if _above else None
 MPS_APPROVAL_SECONDS = env.int("MPS_APPROVAL_SECONDS", default=45)
 MPS_MAX_AMOUNT = Decimal(env.str("MPS_MAX_AMOUNT", default="9999999.99"))
 MPS_MAX_BALANCE = Decimal(env.str("MPS_MAX_BALANCE", default="99999999.99"))
-MPS_CODE_KEYS = _required(
-    "MPS_CODE_KEYS", "Set it to `id:base64 of 32 random bytes`, newest first."
-)
+MPS_CODE_KEYS = env.str("MPS_CODE_KEYS")
 # What webhook endpoints' secrets are derived from, likewise; and whether endpoints may be http, or
 # on private networks, as on a developer's machine.
 MPS_WEBHOOK_KEYS = env.str("MPS_WEBHOOK_KEYS", default="") or MPS_CODE_KEYS
@@ -387,8 +378,7 @@ MPS_WEBHOOK_ALLOW_PRIVATE = env.bool("MPS_WEBHOOK_ALLOW_PRIVATE", default=MPS_DE
 MPS_AUDIT_KEY = env.str("MPS_AUDIT_KEY", default="")
 MPS_CODE_TTL_SECONDS = env.int("MPS_CODE_TTL_SECONDS", default=900)
 MPS_TRUSTED_PROXIES = frozenset(env.list("MPS_TRUSTED_PROXIES", default=[]))
-# The embedded servers' secrets are made at random, once, in MPS_DATA_DIR.
-if not DEBUG and not MPS_DEMO and _embedded is None:
+if _in_production:
     production.require_secrets(
         key_rings={
             "MPS_CODE_KEYS": MPS_CODE_KEYS,

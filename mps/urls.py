@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.decorators.gzip import gzip_page
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
     OpenApiJsonRenderer2,
@@ -17,6 +18,9 @@ from payments import sandbox_pages
 # JSON first: it is what most programs ask for, and every YAML reader reads it.
 SCHEMA_RENDERERS = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer]
 
+# What people type. Endpoints have one address each: what is sent to another is not sent on.
+PAGES = ("wallet", "pos", "shop", "admin", "api/docs", "api/schema")
+
 urlpatterns = [
     # First: tills ask most.
     path("api/v1/", include("payments.urls")),
@@ -26,7 +30,9 @@ urlpatterns = [
     path("api/v1/", include("settlements.urls")),
     path("", landing),
     path(
-        "api/schema/", SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS), name="schema"
+        "api/schema/",
+        gzip_page(SpectacularAPIView.as_view(renderer_classes=SCHEMA_RENDERERS)),
+        name="schema",
     ),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("rest/v1/", include("mps.rpc.urls")),
@@ -35,9 +41,10 @@ urlpatterns = [
     path("", include("mps.rpc.report_urls")),
     path("admin/", admin.site.urls),
     path("", include("mps.pages.urls")),
+    *(path(page, pages.add_slash) for page in PAGES),
     path("healthz", pages.healthz),
     path("readyz", pages.readyz),
-    path("metrics", show_metrics, name="metrics"),
+    path("metrics", pages.read_only(show_metrics), name="metrics"),
 ]
 handler400 = "mps.core.pages.bad_request"
 handler403 = "mps.core.pages.permission_denied"

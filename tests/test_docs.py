@@ -1,9 +1,14 @@
 """What the documents say is so: commands that are shown work, tables are complete, links lead."""
 
+import ast
 import json
 import os
 import re
+import socket
 import subprocess
+import sys
+import time
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
@@ -37,7 +42,9 @@ def test_quick_start_works_as_pasted(database: str, settings, tmp_path: Path, mo
     monkeypatch.setattr(demo, "DAYS", 1)
     call_command("load_demo", stdout=StringIO(), stderr=StringIO())
 
-    with serve(database, tmp_path / "web.log", MPS_DATA_DIR=str(data_dir)) as url:
+    with serve(
+        database, tmp_path / "web.log", MPS_DATA_DIR=str(data_dir), MPS_WEBHOOK_ALLOW_PRIVATE="1"
+    ) as url:
         # then, in another terminal
         done = subprocess.run(
             ["bash", "-c", script],
@@ -48,12 +55,58 @@ def test_quick_start_works_as_pasted(database: str, settings, tmp_path: Path, mo
             timeout=60,
         )
 
+        told = _follow_the_webhooks(url, data_dir, tmp_path, settings)
+
     assert (done.returncode, done.stderr) == (0, "")
+    assert [event["type"] for event in told] == ["ping"]
     paid, card, refund, history = [json.loads(line) for line in done.stdout.splitlines()]
     assert (paid["status"], paid["final_amount"]) == ("completed", "284.05")
     assert card["balance"] == paid["balance_after"]
     assert (refund["status"], refund["remaining"]) == ("completed", "234.05")
     assert [line["tx_no"] for line in history["results"]] == [refund["tx_no"], paid["tx_no"]]
+
+
+def _follow_the_webhooks(url: str, data_dir: Path, folder: Path, settings) -> list[dict]:
+    """Do what docs/api.md shows, with a listener as it shows; return what that printed."""
+    guide = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    listener = (
+        guide.partition("python listen.py")[2].partition("```python\n")[2].partition("```")[0]
+    )
+    script = guide.partition("<!-- webhooks: ")[2].partition("```bash\n")[2].partition("```")[0]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    (folder / "listen.py").write_text(listener.replace("9000", port), encoding="utf-8")
+    place = {**os.environ, "MPS_DATA_DIR": str(data_dir), "MPS_PORT": url.rpartition(":")[2]}
+    with subprocess.Popen(
+        [sys.executable, "-u", "listen.py"],
+        **{"cwd": folder, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True},
+    ) as listening:
+        try:
+            done = subprocess.run(
+                ["bash", "-c", script.replace("9000", port)],
+                **{"cwd": folder, "env": place, "capture_output": True, "text": True},
+                check=False,
+                timeout=60,
+            )
+            made, sent, deliveries = [json.loads(line) for line in done.stdout.splitlines()]
+            assert (folder / "webhook-secret").read_text().strip() == made["secret"]
+            assert [each["id"] for each in deliveries["results"]] == [sent["id"]]
+            _wait_for_port(int(port))
+            settings.MPS_WEBHOOK_ALLOW_PRIVATE = True
+            call_command("deliver_webhooks", stdout=StringIO())
+        finally:
+            listening.terminate()
+        assert listening.stdout is not None
+        return [ast.literal_eval(line) for line in listening.stdout]
+
+
+def _wait_for_port(port: int) -> None:
+    for _attempt in range(100):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the listener did not start")
 
 
 def test_a_backup_is_taken_and_restored_as_described(
@@ -161,9 +214,9 @@ def test_api_reference_names_only_what_there_is() -> None:
 
 def test_every_variable_is_documented() -> None:
     sources = (ROOT / "mps").rglob("*.py")
-    # Read by env.…("X"), _required("X", os.environ.get("X"), _number("X".
+    # Read by env.…("X"), os.environ.get("X"), _number("X".
     pattern = re.compile(
-        r"""(?:env\.\w+|_required|environ\.get|_number)\(\s*"([A-Z_]+)"|os\.environ\["([A-Z_]+)"\]"""
+        r"""(?:env\.\w+|environ\.get|_number)\(\s*"([A-Z_]+)"|os\.environ\["([A-Z_]+)"\]"""
     )
     read = {
         first or second

@@ -31,9 +31,14 @@ def say(error: errors.MpsError) -> str:
     return fields_of(error) or error.detail
 
 
-def fields_of(error: errors.MpsError) -> str:
-    """Return `field: what is wrong with it` for each wrong field; empty if it names none."""
-    return "; ".join(f"{name}: {' '.join(texts)}" for name, texts in (error.errors or {}).items())
+def fields_of(error: errors.MpsError, *, name_of: Callable[[str], str] = str) -> str:
+    """Return `field: what is wrong with it` for each wrong field; empty if it names none.
+
+    :param name_of: what whoever reads it calls a field.
+    """
+    return "; ".join(
+        f"{name_of(name)}: {' '.join(texts)}" for name, texts in (error.errors or {}).items()
+    )
 
 
 def run_job(name: str, work: Callable[[], jobs.Result]) -> jobs.Result:

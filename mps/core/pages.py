@@ -1,13 +1,24 @@
 """Health, and what is shown where nothing else answers."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 import redis
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponsePermanentRedirect,
+    JsonResponse,
+)
 from django.utils.translation import gettext_lazy as _
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 
 from mps.core import errors, middleware, problems
 
@@ -22,11 +33,38 @@ class InternalError(errors.MpsError):
     title = _("Something went wrong on our side; it has been logged.")
 
 
+def read_only(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Let a page be read only; any other method is refused as a program reads it.
+
+    Nothing is changed by such a request, so it needs no token of a form, which would be refused
+    first, and in another way.
+    """
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method in {"GET", "HEAD"}:
+            return view(request, *args, **kwargs)
+        response = problems.problem_response(request, errors.MethodNotAllowedError())
+        response["Allow"] = "GET, HEAD"
+        return response
+
+    return csrf_exempt(answer)
+
+
+@read_only
+def add_slash(request: HttpRequest) -> HttpResponse:
+    """Lead who left out the last slash of a page's address to the page."""
+    query = request.META.get("QUERY_STRING", "")
+    return HttpResponsePermanentRedirect(f"{request.path}/{'?' if query else ''}{query}")
+
+
+@read_only
 def healthz(request: HttpRequest) -> HttpResponse:
     """Answer that the process lives."""
     return JsonResponse({"status": "ok"})
 
 
+@read_only
 def readyz(request: HttpRequest) -> HttpResponse:
     """Answer whether database, migrations, partitions and Redis are ready to take a payment."""
     checks = {"database": _check_database(), "redis": _check_redis()}

@@ -1,7 +1,7 @@
 """What production may not start without: secrets of its own, and names it answers to."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -10,6 +10,23 @@ from mps.core import keys
 _MIN_SECRET_LENGTH = 32
 _MIN_DIFFERENT = 10
 _WELL_KNOWN = re.compile(r"django-insecure|change[-_ ]?me|secret|password|example|default", re.I)
+
+
+_EVERYWHERE = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "MPS_CODE_KEYS")
+_IN_PRODUCTION = ("MPS_WEBHOOK_KEYS", "MPS_AUDIT_KEY", "ALLOWED_HOSTS")
+
+
+def require_set(environment: Mapping[str, str], *, in_production: bool) -> None:
+    """Refuse to go on without what nobody can choose for an installation.
+
+    :raises ImproperlyConfigured: naming all that is missing, and what to do.
+    """
+    needed = _EVERYWHERE + (_IN_PRODUCTION if in_production else ())
+    if missing := [name for name in needed if not environment.get(name)]:
+        raise ImproperlyConfigured(
+            f"Not set: {', '.join(missing)}. Set them in the environment or in .env, as"
+            " .env.example describes; or start a local system by `make run`."
+        )
 
 
 def require_secrets(*, key_rings: dict[str, str], secrets: dict[str, str]) -> None:

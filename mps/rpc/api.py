@@ -1,14 +1,21 @@
 """`POST /rest/v1/rpc/<function>`, as clients of PostgREST call it."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
+from uuid import UUID
 
 import orjson
 from django.http import HttpResponseBase
 from django.utils.translation import override
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_view,
+)
 from rest_framework import serializers
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
@@ -16,6 +23,7 @@ from rest_framework.response import Response
 
 from mps.core import commands, errors, problems
 from mps.core.api import ApiView
+from mps.core.openapi import ERROR_CODE_SCHEMA, RPC_STATUS
 from mps.core.parsing import FastJSONRenderer
 from mps.rpc.authentication import RpcAuthentication
 from mps.rpc.functions import Function
@@ -24,14 +32,18 @@ from payments.idempotency import Answer
 ERROR_CODE = "P0001"
 # Existing clients know few statuses; the code in `message` says the rest.
 _ERROR_STATUSES = (400, 401, 403, 404, 409)
-_STATUS = {202: 409, 402: 400, 406: 400, 413: 400, 415: 400, 422: 409}
+
+
+@extend_schema_field(ERROR_CODE_SCHEMA)
+class _ErrorCode(serializers.CharField):
+    """A stable code, as every door knows it."""
 
 
 class RpcError(serializers.Serializer[Any]):
     """What went wrong, as PostgREST says it. `message` is the stable code."""
 
     code = serializers.CharField()
-    message = serializers.CharField()
+    message = _ErrorCode()
     details = serializers.CharField()
     hint = serializers.CharField(allow_null=True)
 
@@ -97,15 +109,23 @@ class RpcView(ApiView):
             raise exc
         with override("en"):
             response = _refused(
-                error.status, error.code, str(error.detail), hint=commands.fields_of(error)
+                error.status, error.code, str(error.detail), hint=self.hint_of(error)
             )
         for header, value in problems.problem_headers(error).items():
             response[header] = value
         return response
 
+    def hint_of(self, error: errors.MpsError) -> str:
+        """Return what is wrong with which argument, by the names the caller used."""
+        return commands.fields_of(error, name_of=self.function.argument_of)
+
 
 class NothingView(RpcView):
     """What a client of PostgREST may ask for and does not find: other functions, and all tables."""
+
+    def hint_of(self, error: errors.MpsError) -> str:
+        """Return what is wrong with the request."""
+        return commands.fields_of(error)
 
     def post(self, request: Request, name: str = "") -> Response:
         """Say so."""
@@ -117,7 +137,7 @@ class NothingView(RpcView):
 def _refused(status: int, code: str, details: str, *, hint: str = "") -> Response:
     return Response(
         {"code": ERROR_CODE, "message": code, "details": details, "hint": hint or None},
-        status=_STATUS.get(status, status),
+        status=RPC_STATUS.get(status, status),
     )
 
 
@@ -131,7 +151,7 @@ def view_of(function: Function) -> Callable[..., HttpResponseBase]:
             description=f"Who may call: {', '.join(_CALLERS[each] for each in function.callers)}.",
             request=function.arguments,
             responses={
-                (200, RpcRenderer.media_type): _schema_of(function.returns),
+                (200, RpcRenderer.media_type): _schema_of(function.returns, function.sometimes),
                 **{(status, RpcRenderer.media_type): RpcError for status in _ERROR_STATUSES},
             },
             examples=[
@@ -151,8 +171,11 @@ def view_of(function: Function) -> Callable[..., HttpResponseBase]:
 _CALLERS = {"S": "service keys", "T": "terminal keys", "M": "member tokens"}
 
 
-def _schema_of(example: Any) -> dict[str, Any]:
-    """Return the schema of an answer, from an example of it."""
+def _schema_of(example: Any, sometimes: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Return the schema of an answer, from an example of it.
+
+    Null stands for a text that is not there, `{}` for an object of any members.
+    """
     match example:
         case bool():
             return {"type": "boolean"}
@@ -161,13 +184,26 @@ def _schema_of(example: Any) -> dict[str, Any]:
         case float():
             return {"type": "number"}
         case str():
-            return {"type": "string"}
+            return {"type": "string", **_format_of(example)}
         case list():
-            return {"type": "array", "items": _schema_of(example[0])}
+            return {"type": "array", "items": _schema_of(example[0], sometimes)}
+        case dict() if example:
+            return {
+                "type": "object",
+                "properties": {name: _column(value) for name, value in example.items()},
+                "required": sorted(example.keys() - sometimes),
+            }
         case dict():
-            properties = {name: _column(value) for name, value in example.items()}
-            return {"type": "object", "properties": properties}
-    return {"nullable": True}
+            return {"type": "object", "additionalProperties": {}}
+    return {"type": "string"}
+
+
+def _format_of(example: str) -> dict[str, str]:
+    for name, read in (("uuid", UUID), ("date-time", datetime.fromisoformat)):
+        with suppress(ValueError):
+            read(example)
+            return {"format": name}
+    return {}
 
 
 def _column(example: Any) -> dict[str, Any]:

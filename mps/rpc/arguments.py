@@ -85,6 +85,19 @@ class Moment(serializers.Field):  # type: ignore[type-arg]
         raise serializers.ValidationError("An ISO date or time, such as 2025-09-29T08:00:00+08:00.")
 
 
+@extend_schema_field(
+    {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": "^[ -~]+$",
+        "example": "order-20250929-001",
+    }
+)
+class IdempotencyKey(fields.Text):
+    """What an intent is known by; that it is printable ASCII, the service checks."""
+
+
 class Page(fields.Whole):
     """How many rows, or after how many."""
 

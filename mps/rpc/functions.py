@@ -28,7 +28,16 @@ from mps.core import fields
 from mps.core.errors import InvalidRequestError, PermissionDeniedError
 from mps.core.money import show_rate
 from mps.rpc import selectors, services
-from mps.rpc.arguments import FeeRate, Id, Moment, MoneyOrNothing, Page, Word, text
+from mps.rpc.arguments import (
+    FeeRate,
+    Id,
+    IdempotencyKey,
+    Moment,
+    MoneyOrNothing,
+    Page,
+    Word,
+    text,
+)
 from mps.rpc.selectors import Caller, Row, ServiceCaller, Window
 from payments import charging, idempotency
 from payments import services as payments
@@ -45,6 +54,8 @@ _MERCHANT = "f2d0c7e4-1b9a-4c58-a3d6-9e8f7a6b5c42"
 _TX = "01998f2e-7a3b-7c4d-8e5f-6a7b8c9d0e1f"
 _CODE = "77201210041123829227"
 _TIME = "2025-09-29T04:00:00.000000+00:00"
+# What services call otherwise than existing clients do.
+_ARGUMENTS = {"provider": "p_binding_user_org", "external_id": "p_binding_org_id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,7 @@ class Function:
     body: Body
     example: Mapping[str, Any]
     returns: Any
+    sometimes: frozenset[str] = frozenset()
 
     def call(self, caller: Caller, sent: Mapping[str, Any]) -> Answer:
         """Check who calls and what was sent, then do it.
@@ -71,14 +83,27 @@ class Function:
         given = {name: value for name, value in sent.items() if value is not None}
         unknown = sorted(set(given) - set(self.arguments().fields))
         if unknown:
-            names = [name.encode("ascii", "replace").decode()[:64] for name in unknown[:10]]
-            raise InvalidRequestError(errors={name: ["Unknown argument."] for name in names})
+            raise InvalidRequestError(errors=dict(map(self._unknown, unknown[:10])))
         arguments = self.arguments(data=given)
         arguments.is_valid(raise_exception=True)
         return self.body(
             call,
             **{name.removeprefix("p_"): value for name, value in arguments.validated_data.items()},
         )
+
+    def argument_of(self, field: str) -> str:
+        """Return the name by which a caller sent what a service calls so."""
+        head, _dot, _rest = field.partition(".")
+        known = self.arguments().fields
+        if head in known:
+            return field
+        named = _ARGUMENTS.get(head, f"p_{head}")
+        return named + field.removeprefix(head) if named in known else field
+
+    def _unknown(self, name: str) -> tuple[str, list[str]]:
+        shown = name.encode("ascii", "replace").decode()[:64]
+        named = self.argument_of(shown)
+        return named, ["Unknown argument." if named == shown else f"It was sent as {shown}."]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +167,18 @@ FUNCTIONS: dict[str, Function] = {}
 
 
 def function(
-    callers: str, /, *, example: Mapping[str, Any], returns: Any, **arguments: Any
+    callers: str,
+    /,
+    *,
+    example: Mapping[str, Any],
+    returns: Any,
+    sometimes: Any = (),
+    **arguments: Any,
 ) -> Callable[[Body], Body]:
     """Offer a function to callers: S trusted backends, T tills, M members.
 
     :param example: the arguments of one call, without `p_`; `returns` is its answer.
+    :param sometimes: the columns that not every caller gets.
     :param arguments: each argument's field, without `p_`.
     """
 
@@ -165,6 +197,7 @@ def function(
             body,
             {f"p_{argument}": value for argument, value in example.items()},
             returns,
+            frozenset(sometimes),
         )
         return body
 
@@ -187,7 +220,11 @@ def _key(idempotency_key: str | None) -> str:
 
 
 def _idempotency_key() -> fields.Text:
-    return fields.Text(max_length=255, trim_whitespace=False, required=False)
+    return IdempotencyKey(max_length=255, trim_whitespace=False, required=False)
+
+
+def _new_binding_password(**kwargs: Any) -> fields.Secret:
+    return fields.Secret(min_length=cards.MIN_BINDING_PASSWORD, max_length=128, **kwargs)
 
 
 # --- members, merchants, cards -------------------------------------------------------------------
@@ -250,13 +287,15 @@ def create_merchant(call: Call, **arguments: Any) -> Answer:
     "S",
     merchant_code=fields.Text(max_length=32),
     name=fields.Text(max_length=80),
-    example={"merchant_code": "SHOP001", "name": "Till 2"},
+    can_top_up=fields.Flag(required=False),
+    can_manage_webhooks=fields.Flag(required=False),
+    example={"merchant_code": "SHOP001", "name": "Till 2", "can_manage_webhooks": True},
     returns=[{"terminal_id": _MERCHANT, "key": "mps.t….…"}],
 )
-def create_terminal(call: Call, *, merchant_code: str, name: str) -> Answer:
-    """Open a till of a shop; answers its key, which is shown once."""
+def create_terminal(call: Call, *, merchant_code: str, name: str, **rights: bool) -> Answer:
+    """Open a till of a shop, with no rights but those named; its key is shown once."""
     terminal, key = merchants.create_terminal(
-        merchant_id=call.till(merchant_code).merchant_id, name=name
+        merchant_id=call.till(merchant_code).merchant_id, name=name, **rights
     )
     return [{"terminal_id": terminal.id, "key": key}]
 
@@ -265,7 +304,7 @@ _SHARED_CARD = {
     "owner_member_id": Id(),
     "name": text(80),
     "fixed_discount": fields.Rate(required=False),
-    "binding_password": fields.Secret(max_length=128, required=False),
+    "binding_password": _new_binding_password(required=False),
 }
 
 
@@ -337,7 +376,7 @@ def create_voucher_card(
 @function(
     "SM",
     card_id=Id(),
-    password=fields.Secret(max_length=128),
+    password=_new_binding_password(),
     example={"card_id": _CARD, "password": "open sesame"},
     returns=True,
 )
@@ -792,7 +831,32 @@ def get_merchant_transactions(
     "STM",
     tx_no=fields.Text(max_length=20),
     example={"tx_no": "PAY0000000123"},
-    returns=[{**_LINE_EXAMPLE, "amount": 299.00, "discount": 0.95, "points": 299}],
+    returns=[
+        {
+            **_LINE_EXAMPLE,
+            "failure_code": None,
+            "card_no": "PPD****0001",
+            "member_id": _MEMBER,
+            "merchant_code": "SHOP001",
+            "terminal_id": _MERCHANT,
+            "currency": "TWD",
+            "amount": 299.00,
+            "discount": 0.95,
+            "discount_amount": 14.95,
+            "points": 299,
+            "tier": "ordinary",
+            "balance_after": 715.95,
+            "payment_method": "balance",
+            "external_order_id": "WX20250929001",
+            "original_tx_no": None,
+            "refunded_total": 0.00,
+            "credited_to": None,
+            "reason": None,
+            "tag": {},
+        }
+    ],
+    # A shop's tag is not shown to members.
+    sometimes=["tag"],
 )
 def get_transaction_detail(call: Call, *, tx_no: str) -> Answer:
     """Show one transaction."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import connection, connections
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from mps.core import pages
 
@@ -104,3 +104,30 @@ def test_a_host_we_do_not_serve_is_a_bad_request(database: str, client: Any) -> 
     response = client.get("/api/v1/me", headers={"Host": "elsewhere.example"})
     assert response.status_code == 400
     assert response["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/wallet", "/pos", "/shop", "/admin", "/api/docs", "/api/schema"])
+def test_a_page_is_found_without_its_last_slash(client: Any, path: str) -> None:
+    led = client.get(f"{path}?lang=en&x=%2F")
+    sent = client.post(path, {"amount": "1.00"})
+
+    assert (led.status_code, led["Location"]) == (301, f"{path}/?lang=en&x=%2F")
+    assert client.head(path).status_code == 301
+    # What is sent is never sent on.
+    assert sent.status_code == 405
+    assert "Location" not in sent.headers
+
+
+def test_an_endpoint_has_one_address(client: Any) -> None:
+    for path in ("/api/v1/pos/charges/", "/api/v1/auth/login/", "/rest/v1/rpc/freeze_card/"):
+        assert client.post(path, "{}", "application/json").status_code in {401, 404}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_a_check_is_only_read(path: str) -> None:
+    # As from outside, where a form's token is asked for.
+    refused = Client(enforce_csrf_checks=True).post(path, {"a": "1"})
+
+    assert (refused.status_code, refused["Allow"]) == (405, "GET, HEAD")
+    assert refused["Content-Type"] == "application/problem+json"
+    assert refused.json()["code"] == "METHOD_NOT_ALLOWED"

@@ -71,3 +71,11 @@ def assert_problem(response: Any, status: int, code: str) -> dict[str, Any]:
     assert document["code"] == code
     assert document["status"] == status
     return document
+
+
+def find_member_by_identity(*, provider: str, external_id: str) -> Member | None:
+    """Return whom an external identity belongs to."""
+    with principals.principal_scope("platform_admin"):
+        return Member.objects.filter(
+            identities__provider=provider, identities__external_id=external_id
+        ).first()

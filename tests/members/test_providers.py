@@ -5,13 +5,12 @@ import json
 import pytest
 from django.db import connections
 
-from members import selectors
-from mps.core.errors import NotFoundError
 from tests import factories
 from tests.members.helpers import (
     assert_problem,
     bearer,
     events,
+    find_member_by_identity,
     post,
     suspend,
     token_of,
@@ -70,9 +69,7 @@ def providers(client, settings):
 
 
 def nobody_has(provider, external_id):
-    with pytest.raises(NotFoundError):
-        selectors.find_member_by_identity(provider=provider, external_id=external_id)
-    return True
+    return find_member_by_identity(provider=provider, external_id=external_id) is None
 
 
 @pytest.mark.parametrize("proof", [LINE, LINE_ID, WECHAT, WECHAT_WEB], ids=str)
@@ -103,9 +100,7 @@ def test_a_proved_identity_is_bound(client, providers, proof):
     body = response.json()
     listed = client.get(IDENTITIES, headers=bearer(token)).json()["results"]
     assert listed == [body]
-    found = selectors.find_member_by_identity(
-        provider=proof["provider"], external_id=body["external_id"]
-    )
+    found = find_member_by_identity(provider=proof["provider"], external_id=body["external_id"])
     assert found == member
     assert post(client, LOGIN, proof).status_code == 200
     [(_, actor, number, context)] = events("IDENTITY_BOUND")
@@ -120,7 +115,7 @@ def test_an_identity_of_somebody_else_is_not_bound(client, providers):
     refused = post(client, IDENTITIES, LINE, **bearer(token_of(member)))
 
     assert_problem(refused, 409, "EXTERNAL_ID_ALREADY_BOUND")
-    assert selectors.find_member_by_identity(provider="line", external_id="U123") == owner
+    assert find_member_by_identity(provider="line", external_id="U123") == owner
     assert len(events("IDENTITY_BIND_REFUSED")) == 1
 
 
@@ -155,7 +150,7 @@ def test_registration_takes_an_identity_by_its_token_only(client, providers):
     again = post(client, MEMBERS, {**new, "identity": LINE})
 
     assert made.status_code == 201, made.content
-    found = selectors.find_member_by_identity(provider="line", external_id="U123")
+    found = find_member_by_identity(provider="line", external_id="U123")
     assert found.number == made.json()["number"]
     assert_problem(forged, 401, "INVALID_CREDENTIALS")
     assert_problem(asserted, 400, "INVALID_REQUEST")

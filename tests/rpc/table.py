@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 _CARD = "id card_no card_type status balance points level discount expires_at"
 _LINE = "id tx_no tx_type card_id merchant_id final_amount status created_at"
+_DETAIL = (
+    "failure_code card_no member_id merchant_code terminal_id currency amount discount"
+    " discount_amount points tier balance_after payment_method external_order_id original_tx_no"
+    " refunded_total credited_to reason tag"
+)
 _WINDOW = "limit? offset? start_date? end_date?"
 _SHARED = "owner_member_id name? fixed_discount? binding_password?"
 _TRUE, _ID = "true", "id"
@@ -52,9 +57,13 @@ _TABLE = {
     ),
     "get_member_transactions": ("SM", f"member_id {_WINDOW}", f"{_LINE} total_count"),
     "get_merchant_transactions": ("ST", f"merchant_id {_WINDOW}", f"{_LINE} total_count"),
-    "get_transaction_detail": ("STM", "tx_no", _LINE),
+    "get_transaction_detail": ("STM", "tx_no", f"{_LINE} {_DETAIL}"),
     "create_merchant": ("S", "code name contact? settlement_mode? fee_rate?", _ID),
-    "create_terminal": ("S", "merchant_code name", "terminal_id key"),
+    "create_terminal": (
+        "S",
+        "merchant_code name can_top_up? can_manage_webhooks?",
+        "terminal_id key",
+    ),
     "create_prepaid_card": ("S", _SHARED, _ID),
     "create_corporate_card": ("S", _SHARED, _ID),
     "create_voucher_card": (

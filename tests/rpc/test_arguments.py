@@ -52,12 +52,27 @@ def test_arguments_have_names_we_know(rpc: Rpc, service_key: str) -> None:
     unknown = rpc(service_key, "freeze_card", card_id=str(uuid.uuid4()), cardid=1, **{"\u202e": 1})
     absent = rpc(service_key, "freeze_card", card_id=None)
     null = rpc(service_key, "freeze_card", card_id=str(uuid.uuid4()), reason=None, typo=None)
+    bare = Client().post(
+        "/rest/v1/rpc/freeze_card",
+        {"card_id": "1"},
+        "application/json",
+        headers={"apikey": service_key},
+    )
+    provider = rpc(
+        service_key,
+        "create_member_profile",
+        name="A",
+        binding_user_org="We Chat",
+        binding_org_id="1",
+    )
 
     assert unknown.error == (400, "INVALID_REQUEST")
     assert unknown.body["hint"] == "p_cardid: Unknown argument.; p_?: Unknown argument."
     assert absent.error == (400, "INVALID_REQUEST")
     assert absent.body["hint"] == "p_card_id: This field is required."
     assert null.error == (404, "CARD_NOT_FOUND")
+    assert bare.json()["hint"] == "p_card_id: It was sent as card_id."
+    assert provider.body["hint"].startswith("p_binding_user_org: ")
 
 
 AMOUNTS = [

@@ -61,11 +61,24 @@ def test_create_merchant_prints_the_first_tills_key(
     assert history.body == []
 
 
-def test_the_first_till_may_be_without_top_ups(database: str) -> None:
-    call_command("create_merchant", "--code", "SHOP001", "--name", "Corner", "--no-can-top-up")
+@pytest.mark.parametrize(
+    ("option", "rights"),
+    [
+        ("--can-top-up", (True, False)),
+        ("--no-can-top-up", (False, False)),
+        ("--can-manage-webhooks", (True, True)),
+    ],
+)
+def test_the_first_tills_rights_are_said(
+    database: str, option: str, rights: tuple[bool, bool]
+) -> None:
+    call_command("create_merchant", "--code", "SHOP001", "--name", "Corner", option)
 
     with selectors.principals.principal_scope("platform_admin"):
-        assert not Terminal.objects.get().can_top_up
+        till = Terminal.objects.get()
+    assert (till.can_top_up, till.can_manage_webhooks) == rights
+    (created,) = audited("TERMINAL_CREATED")
+    assert (created["can_top_up"], created["can_manage_webhooks"]) == rights
 
 
 REFUSED: list[tuple[list[str], str]] = [

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connections
+from django.test import Client
 
 from cards import selectors
 from mps.core.principals import principal_scope
@@ -85,6 +86,36 @@ def test_create_terminal(rpc: Rpc, service_key: str) -> None:
     own = rpc(made["key"], "get_merchant_transactions", merchant_id=str(till.merchant_id))
     assert scalar(own) == []
     assert made["key"].rsplit(".", 1)[1] not in str(audited("TERMINAL_CREATED"))
+    endpoints = "/api/v1/pos/webhook-endpoints"
+    assert (
+        Client().get(endpoints, headers={"Authorization": f"Bearer {made['key']}"}).status_code
+        == 403
+    )
+
+
+def test_create_terminal_that_manages_webhooks(rpc: Rpc, service_key: str) -> None:
+    till, _key = factories.make_till_and_key()
+    shop = till.merchant_code
+
+    made = row(
+        rpc(
+            *(service_key, "create_terminal"),
+            **{"merchant_code": shop, "name": "Back office", "can_manage_webhooks": True},
+        )
+    )
+    wrong = rpc(
+        service_key, "create_terminal", merchant_code=shop, name="Till", can_manage_webhooks="yes"
+    )
+
+    opened = Client().post(
+        "/api/v1/pos/webhook-endpoints",
+        {"url": "http://127.0.0.1:9/mps"},
+        "application/json",
+        headers={"Authorization": f"Bearer {made['key']}"},
+    )
+    assert opened.status_code == 201
+    assert opened.json()["secret"].startswith("whsec_")
+    assert wrong.error == (400, "INVALID_REQUEST")
 
 
 def test_create_merchant_and_terminal_refuse(rpc: Rpc, service_key: str) -> None:
@@ -98,7 +129,7 @@ def test_create_merchant_and_terminal_refuse(rpc: Rpc, service_key: str) -> None
 
     assert again.error == (409, "ALREADY_EXISTS")
     assert lower.error == (400, "INVALID_REQUEST")
-    assert lower.body["hint"].startswith("code: ")
+    assert lower.body["hint"].startswith("p_code: ")
     assert fee.error == (400, "INVALID_REQUEST")
     assert lost.error == (404, "NOT_FOUND")
     assert world() == before

@@ -154,6 +154,23 @@ def test_create_voucher_card_refuses(
     assert fetch("SELECT count(*) FROM cards_voucher") == 0
 
 
+def test_a_binding_password_is_no_single_character(rpc: Rpc, service_key: str) -> None:
+    owner, _ = factories.make_member()
+    card = factories.make_prepaid(owner, binding_password="old words")
+    before = world()
+
+    shorter = rpc(service_key, "set_card_binding_password", card_id=str(card.id), password="abc")
+    new = rpc(
+        *(service_key, "create_prepaid_card"),
+        **{"owner_member_id": str(owner.id), "binding_password": "1"},
+    )
+
+    assert shorter.error == new.error == (400, "INVALID_REQUEST")
+    assert shorter.body["hint"].startswith("p_password: ")
+    assert new.body["hint"].startswith("p_binding_password: ")
+    assert world() == before
+
+
 def test_set_card_binding_password(rpc: Rpc, service_key: str) -> None:
     owner, standard = factories.make_member()
     guest, _ = factories.make_member()

@@ -281,3 +281,38 @@ def test_a_till_and_a_stranger_by_an_existing_client(
 
     assert denied.value.message == "PERMISSION_DENIED"
     assert unknown.value.message == "NOT_AUTHENTICATED"
+
+
+def test_what_an_existing_client_may_put_behind_a_call(backend: Backend) -> None:
+    merchant_id = open_shop(backend)
+    which = {"p_merchant_id": merchant_id}
+
+    def call() -> Any:
+        return backend.client.rpc("get_merchant_transactions", which)
+
+    none = call().execute().data
+    terminal = {"p_merchant_code": "SHOP001", "p_name": "Till 2"}
+    single = backend.client.rpc("create_terminal", terminal).single().execute().data
+    perhaps = call().maybe_single().execute()
+    one = backend.client.rpc("create_terminal", terminal).maybe_single().execute()
+    refused = []
+    for changed in (
+        call().select("tx_no"),
+        call().order("tx_no"),
+        call().limit(1),
+        call().range(0, 9),
+        call().eq("status", "completed"),
+        call().csv(),
+        call().single(),
+    ):
+        with pytest.raises(APIError) as error:
+            changed.execute()
+        refused.append(error.value.message)
+    with pytest.raises(APIError) as got:
+        backend.client.rpc("get_merchant_transactions", which, get=True).execute()
+
+    assert none == []
+    assert perhaps is None
+    assert set(single) == set(one.data) == {"terminal_id", "key"}
+    assert refused == ["INVALID_REQUEST"] * 5 + ["NOT_ACCEPTABLE"] * 2
+    assert got.value.message == "METHOD_NOT_ALLOWED"

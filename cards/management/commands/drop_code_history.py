@@ -21,8 +21,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it; name each month."""
         if options["dry_run"]:
-            for month in rotation.drop_code_history(dry_run=True):
+            months = list(rotation.drop_code_history(dry_run=True))
+            for month in months:
                 self.stdout.write(f"{month} would be dropped")
+            if not months:
+                self.stdout.write("Nothing is old enough.")
             return
         dropped: list[str] = []
 

@@ -42,6 +42,12 @@ class Command(BaseCommand):
             default=True,
             help="whether the till may take cash top-ups",
         )
+        parser.add_argument(
+            "--can-manage-webhooks",
+            action=argparse.BooleanOptionalAction,
+            default=False,
+            help="whether the till's key may manage the shop's webhook endpoints",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Open it and print the key."""
@@ -55,6 +61,7 @@ class Command(BaseCommand):
                 time_zone=options["time_zone"],
                 terminal_name=options["terminal"],
                 can_top_up=options["can_top_up"],
+                can_manage_webhooks=options["can_manage_webhooks"],
             )
         self.stdout.write(
             json.dumps(

@@ -24,8 +24,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it; name each month."""
         if options["dry_run"]:
-            for month in upkeep.find_archivable():
+            months = list(upkeep.find_archivable())
+            for month in months:
                 self.stdout.write(f"{month} would be moved")
+            if not months:
+                self.stdout.write("Nothing is old enough.")
             return
 
         def archive() -> int:
