@@ -1,5 +1,6 @@
 """The web server's way in."""
 
+import gc
 import io
 import os
 from collections.abc import Callable, Iterable
@@ -7,9 +8,15 @@ from typing import Any
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mps.settings")
+# What is made at the start stays until the end: the collector need not go through it.
+gc.disable()
 _django = get_wsgi_application()
+_ = get_resolver().url_patterns  # else the first request waits for it
+gc.freeze()
+gc.enable()
 
 
 def application(request: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -4,6 +4,7 @@ Tests commit. There is no enclosing test transaction, so locks, triggers, roles 
 the real ones.
 """
 
+import gc
 import itertools
 import os
 import time
@@ -18,6 +19,12 @@ from django.db import connections
 from tests.servers import TEMPLATE
 
 _numbers = itertools.count()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what was collected: it lives until the end, and the framework with it."""
+    gc.collect()
+    gc.freeze()
 
 
 def url_for(url: str, database: str) -> str:
