@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from mps.core.database import DatabaseNow, NewId
@@ -238,7 +239,7 @@ class WebhookEvent(models.Model):
         verbose_name_plural = _("webhook events")
 
     def __str__(self) -> str:
-        return f"{self.type} {self.id}"
+        return f"{self.get_type_display()} {localtime(self.created_at):%F %T}"
 
 
 class WebhookDelivery(models.Model):
@@ -283,7 +284,7 @@ class WebhookDelivery(models.Model):
         verbose_name_plural = _("webhook deliveries")
 
     def __str__(self) -> str:
-        return f"{self.event_id} → {self.endpoint_id}"
+        return f"{self._meta.verbose_name} {localtime(self.created_at):%F %T}"
 
     @property
     def planned_at(self) -> datetime | None:

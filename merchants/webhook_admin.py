@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.enums import ActionVariant
@@ -13,6 +14,11 @@ from mps.core import console
 from mps.core.console import Act, Section
 
 STATE_COLOURS = {"pending": "info", "delivered": "success", "failed": "danger"}
+
+
+def translated(text: str) -> str:
+    """Return what is kept in English in the reader's language; what somebody wrote as it is."""
+    return gettext(text) if text else ""
 
 
 @admin.register(WebhookEndpoint)
@@ -26,9 +32,14 @@ class WebhookEndpointAdmin(console.LogAdmin):
     search_help_text = _("Merchant code, part of the address")
     fieldsets = (
         (None, {"fields": ("merchant", "url", "description", "events", "created_at")}),
-        (_("Status"), {"fields": ("enabled", "disabled_reason", "failing_since", "deleted_at")}),
+        (_("Status"), {"fields": ("enabled", "shown_reason", "failing_since", "deleted_at")}),
         (_("Secret"), {"fields": ("secret_version", "old_secret_until")}),
     )
+
+    @console.shown(_("why disabled"))
+    def shown_reason(self, endpoint: WebhookEndpoint) -> str:
+        """Show why nothing is sent to it."""
+        return translated(endpoint.disabled_reason) or "–"
 
 
 @admin.register(WebhookEvent)
@@ -54,7 +65,7 @@ class WebhookDeliveryAdmin(console.LogAdmin):
         "endpoint",
         "shown_state",
         "attempts",
-        "last_error",
+        "shown_error",
         "next_attempt_at",
     )
     list_select_related = ("event", "endpoint")
@@ -76,7 +87,7 @@ class WebhookDeliveryAdmin(console.LogAdmin):
                     "attempts",
                     "last_attempt_at",
                     "last_status",
-                    "last_error",
+                    "shown_error",
                     "next_attempt_at",
                     "give_up_at",
                     "delivered_at",
@@ -90,6 +101,11 @@ class WebhookDeliveryAdmin(console.LogAdmin):
         """Show what it tells."""
         return delivery.event.get_type_display()
 
+    @console.shown(_("what went wrong"))
+    def shown_error(self, delivery: WebhookDelivery) -> str:
+        """Show what went wrong at last."""
+        return translated(delivery.last_error) or "–"
+
     @console.shown(_("state"))
     def shown_state(self, delivery: WebhookDelivery) -> Any:
         """Show the state in its colour."""
@@ -101,9 +117,9 @@ def _table(found: Any) -> list[list[Any]]:
         [
             console.link(each, each.event.get_type_display()),
             console.link(each.endpoint),
-            each.get_state_display(),
+            console.badge(each.state, each.get_state_display(), STATE_COLOURS),
             console.whole(each.attempts),
-            each.last_error,
+            translated(each.last_error),
             console.moment(each.created_at),
         ]
         for each in found.select_related("event", "endpoint").order_by("-id")[: console.ROWS_SHOWN]

@@ -23,6 +23,7 @@ from cards.admin import CARD_NUMBER, MEMBER_NUMBER
 from cards.models import Card, CardType, CodeHistory
 from members.models import Member
 from merchants.models import Merchant, WebhookDelivery, WebhookEvent
+from merchants.webhook_admin import STATE_COLOURS, translated
 from mps.audit.models import Event
 from mps.core import console, problems
 from mps.core.console import Act, Done, Figure, Section
@@ -33,6 +34,7 @@ from payments.models import Order, TopUp, Transaction
 
 _STAFF_KEYS = uuid.UUID("3d0f5a52-6c0e-4a55-9a39-5f7c1b2f8f10")
 _CARDS_READ = 100
+_ORDER_SHOWN = 10
 # A webhook is written with what it tells of; a database transaction takes 30 s at most.
 _TOLD_WITHIN = timedelta(seconds=60)
 STATUS_COLOURS = {
@@ -417,9 +419,9 @@ def _told(each: Transaction) -> Section | None:
             [
                 console.link(told, told.event.get_type_display()),
                 console.link(told.endpoint),
-                told.get_state_display(),
+                console.badge(told.state, told.get_state_display(), STATE_COLOURS),
                 console.whole(told.attempts),
-                told.last_error or "–",
+                translated(told.last_error) or "–",
                 console.moment(told.created_at),
             ]
             for told in deliveries
@@ -517,17 +519,17 @@ class TopUpAdmin(console.Exported, console.LogAdmin):
         "late",
     )
     list_display = (
-        "order_id",
         "shown_time",
+        "shown_order",
         "provider",
         "shown_status",
         "amount",
-        "currency",
         "shown_card",
         "member_number",
         "failure_code",
-        "late",
+        "shown_late",
     )
+    list_display_links = ("shown_time", "shown_order")
     list_fullwidth = True
     list_select_related = ("card", "member")
     date_hierarchy = "created_at"
@@ -597,6 +599,16 @@ class TopUpAdmin(console.Exported, console.LogAdmin):
     def member_number(self, each: TopUp) -> Any:
         """Link to the member, in few letters."""
         return console.link(each.member, each.member.number)
+
+    @console.shown(_("order"))
+    def shown_order(self, each: TopUp) -> str:
+        """Show how its order begins; all of it is on its page."""
+        return f"{each.order_id[:_ORDER_SHOWN]}…"
+
+    @console.shown(_("late"))
+    def shown_late(self, each: TopUp) -> Any:
+        """Show it if it was paid after its time."""
+        return console.badge("late", _("late"), {"late": "warning"}) if each.late else "–"
 
     @console.shown(_("transaction"))
     def shown_transaction(self, each: TopUp) -> Any:

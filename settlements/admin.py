@@ -1,6 +1,8 @@
 """The console's pages of settlements, and what settlements add to the pages of shops."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +26,7 @@ from settlements import selectors, services, statements
 from settlements.models import Line, Settlement
 
 STATUS_COLOURS = {"pending": "info", "settled": "warning", "paid": "success", "failed": "danger"}
+_DAY = forms.DateInput(attrs={"type": "date"})
 _FORMS = {"csv": statements.CSV, "xlsx": statements.XLSX}
 
 
@@ -144,7 +147,7 @@ class SettlementAdmin(console.Exported, console.LogAdmin):
     @console.shown(_("status"))
     def shown_status(self, each: Settlement) -> Any:
         """Show the status in its colour."""
-        return console.badge(each.status, each.get_status_display(), STATUS_COLOURS)
+        return _badge(each)
 
     @console.shown(_("merchant"))
     def shown_merchant(self, each: Settlement) -> Any:
@@ -165,7 +168,13 @@ class SettlementAdmin(console.Exported, console.LogAdmin):
             reverse("admin:settlements_settlement_statement", args=[each.pk, form])
             for form in _FORMS
         )
-        return format_html('<a href="{}">CSV</a> · <a href="{}">XLSX</a>', csv, xlsx)
+        return format_html(
+            '<span class="files"><a href="{}">CSV</a> <a href="{}">XLSX</a></span>', csv, xlsx
+        )
+
+
+def _badge(each: Settlement) -> Any:
+    return console.badge(each.status, each.get_status_display(), STATUS_COLOURS)
 
 
 def _entries(each: Settlement) -> Section:
@@ -179,7 +188,7 @@ def _entries(each: Settlement) -> Section:
         [_("What"), _("Account"), _("Amount"), _("Posted at")],
         [
             [
-                entry.posting.kind,
+                entry.posting.kind_label,
                 console.link(entry.account, entry.account.get_kind_display()),
                 console.amount(entry.amount),
                 console.moment(entry.posting.posted_at),
@@ -196,7 +205,7 @@ def _debts(each: Settlement) -> Section | None:
         _("Carried in from"),
         [_("Settlement"), _("Net"), _("Status")],
         [
-            [console.link(debt), console.amount(debt.net), debt.get_status_display()]
+            [console.link(debt), console.amount(debt.net), _badge(debt)]
             for debt in each.carried_from.select_related("merchant").order_by("id")
         ],
     )
@@ -235,7 +244,7 @@ def _of_merchant(merchant: Merchant) -> Section:
                 console.link(each),
                 console.whole(each.tx_count),
                 console.amount(each.net),
-                each.get_status_display(),
+                _badge(each),
             ]
             for each in newest
         ],
@@ -276,14 +285,39 @@ class SettleForm(console.ActForm):
     """Which days to settle."""
 
     mode = forms.ChoiceField(label=_("Mode"), choices=Merchant.SettlementMode.choices)
-    first_day = forms.DateField(label=_("First day"), help_text=_("In the shop's time zone."))
+    first_day = forms.DateField(
+        label=_("First day"), widget=_DAY, help_text=_("In the shop's time zone.")
+    )
     last_day = forms.DateField(
         label=_("Last day"),
+        widget=_DAY,
         help_text=_("All that is left from before is settled with it."),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for shop in self.targets[:1]:
+            self.initial["mode"] = shop.settlement_mode
 
-class PaidForm(console.ActForm):
+
+class MoneyShown:
+    """What an act moves, beside what it asks for."""
+
+    targets: Sequence[Any]
+
+    @property
+    def details(self) -> list[tuple[Any, Any]]:
+        """Return the figures of a settlement; of many, what they come to."""
+        found = self.targets
+        return [
+            *((_("Merchant"), str(each.merchant)) for each in found if len(found) == 1),
+            (_("Transactions"), console.whole(sum(each.tx_count for each in found))),
+            (_("Fee"), _sum_of(found, "fee")),
+            (_("Net"), _sum_of(found, "net")),
+        ]
+
+
+class PaidForm(MoneyShown, console.ActForm):
     """How it was paid out."""
 
     payout_reference = forms.CharField(
@@ -291,8 +325,18 @@ class PaidForm(console.ActForm):
     )
 
 
-class NothingForm(console.ActForm):
+class NothingForm(MoneyShown, console.ActForm):
     """Asks for nothing but yes."""
+
+
+class FailForm(MoneyShown, console.ReasonForm):
+    """Asks why."""
+
+
+def _sum_of(found: Sequence[Settlement], name: str) -> str:
+    """Write what a figure of some settlements comes to, with its currency."""
+    currency = settings.MPS_CURRENCY if not found else found[0].currency
+    return f"{currency} {console.amount(sum((getattr(each, name) for each in found), Decimal(0)))}"
 
 
 def _settle(merchant: Merchant, values: dict[str, Any], staff: Any) -> Done:
@@ -371,6 +415,7 @@ console.add_acts(
         label=_("Give up"),
         explanation=_("Gives the settlement up; the next one takes its transactions:"),
         run=_fail,
+        form=FailForm,
         replays=True,
         offered=lambda each: (
             each.status in {Settlement.Status.PENDING, Settlement.Status.SETTLED}

@@ -1,6 +1,7 @@
 """What the platform owes a shop for a period."""
 
 from django.db import models
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from merchants.models import Merchant
@@ -59,7 +60,7 @@ class Settlement(models.Model):
         verbose_name_plural = _("settlements")
 
     def __str__(self) -> str:
-        return f"{self.merchant.code} {self.period_start:%Y-%m-%d %H:%M} {self.mode}"
+        return f"{self.merchant.code} {localtime(self.period_start):%Y-%m-%d %H:%M}"
 
 
 class Line(models.Model):

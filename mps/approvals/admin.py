@@ -34,7 +34,7 @@ class ApprovalAdmin(console.LogAdmin):
 
     list_display = (
         "created_at",
-        "act",
+        "shown_act",
         "subject",
         "reason",
         "maker",
@@ -42,14 +42,14 @@ class ApprovalAdmin(console.LogAdmin):
         "checker",
         "expires_at",
     )
-    list_display_links = ("created_at", "act")
+    list_display_links = ("created_at", "shown_act")
     list_select_related = ("maker", "checker")
     date_hierarchy = "created_at"
     list_filter = (("state", ChoicesDropdownFilter), ("created_at", console.DayByIdFilter))
     search_fields = ("subject",)
     search_help_text = _("What it is about, such as a card's number")
     fieldsets = (
-        (None, {"fields": ("act", "subject", "reason", "shown_state", "result")}),
+        (None, {"fields": ("shown_act", "subject", "reason", "shown_state", "result")}),
         (_("Who"), {"fields": ("maker", "created_at", "expires_at", "checker", "decided_at")}),
         (_("Bound to"), {"fields": ("payload_hash",)}),
     )
@@ -58,6 +58,11 @@ class ApprovalAdmin(console.LogAdmin):
         """Return requests with who asked and who decided at hand."""
         found: QuerySet[Approval] = super().get_queryset(request)
         return found.select_related("maker", "checker")
+
+    @console.shown(_("act"))
+    def shown_act(self, each: Approval) -> str:
+        """Show what is asked for, as its button says it."""
+        return four_eyes.name(each)
 
     @console.shown(_("state"))
     def shown_state(self, each: Approval) -> Any:
@@ -147,7 +152,9 @@ def _waiting() -> console.Figure:
         value=f"{len(oldest)}{more}",
         href=console.rows_url(Approval, state__exact=state),
         note=_("nothing waits") if not oldest else "",
-        parts=[(f"{each.act} {each.subject}", console.url_of(each)) for each in oldest[:3]],
+        parts=[
+            (f"{four_eyes.name(each)} {each.subject}", console.url_of(each)) for each in oldest[:3]
+        ],
     )
 
 

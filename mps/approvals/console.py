@@ -7,6 +7,7 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import QueryDict
+from django.utils.text import capfirst
 
 from mps.approvals import services
 from mps.approvals.models import Approval
@@ -44,6 +45,17 @@ class FourEyesSite(AuditedSite):
         )
 
 
+def name(approval: Approval) -> str:
+    """Return what an act is called in the console, in the reader's language."""
+    label, _colon, act_name = approval.act.partition(":")
+    try:
+        model = apps.get_model(label)
+    except (LookupError, ValueError):
+        return approval.act
+    act = console.find_act(model, act_name)
+    return approval.act if act is None else f"{act.label} ({model._meta.verbose_name})"
+
+
 def show(approval: Approval) -> list[tuple[str, str]]:
     """Return what will happen, line by line. Inside the platform's scope."""
     try:
@@ -52,8 +64,8 @@ def show(approval: Approval) -> list[tuple[str, str]]:
         return [(approval.act, error.detail)]
     form.is_valid()
     return [
-        (str(act.label), str(act.explanation)),
-        *((str(type(each)._meta.verbose_name), str(each)) for each in targets),
+        (str(act.label), str(act.explanation).rstrip(":\N{FULLWIDTH COLON}")),
+        *((capfirst(type(each)._meta.verbose_name), str(each)) for each in targets),
         *(
             (str(field.label), " ".join(approval.payload["values"].get(field.name, [])) or "–")
             for field in form

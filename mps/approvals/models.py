@@ -53,4 +53,4 @@ class Approval(models.Model):
         verbose_name_plural = _("approvals")
 
     def __str__(self) -> str:
-        return f"{self.act} {self.subject}"
+        return f"{self._meta.verbose_name} {self.subject}"

@@ -1,14 +1,28 @@
 """The console's page of the audit log. Nobody changes it."""
 
+import re
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from mps.audit import chain
 from mps.audit.models import Event
 from mps.core import console
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+# The first letters of an id are its time, the last are its own.
+_LETTERS = 8
+
+
+def _short(text: str, name: str) -> Any:
+    """Return a text in which a name that is an id stands by its end; all of it is on the page."""
+    if not _UUID.fullmatch(name):
+        return text
+    shorter = text.replace(name, f"…{name[-_LETTERS:]}")
+    return format_html('<span title="{}">{}</span>', name, shorter)
 
 
 @admin.register(Event)
@@ -27,7 +41,7 @@ class EventAdmin(console.Exported, console.LogAdmin):
         "address",
     )
     list_before_template = "console/chain.html"
-    list_display = ("happened_at", "action", "shown_who", "shown_about", "object_id")
+    list_display = ("happened_at", "action", "short_who", "shown_about", "short_object")
     list_display_links = ("happened_at", "action")
     date_hierarchy = "happened_at"
     list_filter = (("happened_at", console.DayByIdFilter),)
@@ -43,6 +57,16 @@ class EventAdmin(console.Exported, console.LogAdmin):
     def shown_who(self, event: Event) -> str:
         """Show who acted."""
         return event.who
+
+    @console.shown(_("actor"))
+    def short_who(self, event: Event) -> Any:
+        """Show who acted, in few letters."""
+        return _short(event.who, event.actor)
+
+    @console.shown(_("object"))
+    def short_object(self, event: Event) -> Any:
+        """Show what it was done to, in few letters."""
+        return _short(event.object_id, event.object_id)
 
     @console.shown(_("kind of object"))
     def shown_about(self, event: Event) -> str:

@@ -24,8 +24,9 @@ _ACTORS: dict[ActorType, Any] = {
     "merchant_user": _("Shop's user"),
     "system": _("System"),
 }
-# What is no row of a table, or goes by a shorter name.
+# What is no row of a table, goes by a shorter name, or by a name that another has, too.
 _OBJECTS = {
+    "approval": _("approval"),
     "binding": _("binding"),
     "code": _("payment code"),
     "function": _("function"),

@@ -4,10 +4,12 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_celery_beat import admin as beat
@@ -44,6 +46,10 @@ for _model in (
         admin.site.unregister(_model)
 
 
+# What the schedule calls a job, by the task's name.
+_NAMES = {each["task"]: name for name, each in settings.CELERY_BEAT_SCHEDULE.items()}
+
+
 class TaskSelect(UnfoldAdminSelectWidget, _TaskSelect):  # type: ignore[misc]
     """The registered jobs, in the console's looks."""
 
@@ -67,7 +73,7 @@ class PeriodicTaskAdmin(console.ConsoleAdmin, _TaskAdmin):  # type: ignore[misc]
     change_form_template = "admin/change_form.html"
     can_add = True
     date_hierarchy = None
-    list_display = ("shown_name", "enabled", "shown_schedule", "last_run_at", "one_off")
+    list_display = ("shown_name", "enabled", "shown_schedule", "shown_last_run")
     list_filter = (("enabled", BooleanRadioFilter), ("one_off", BooleanRadioFilter))
     ordering = ("name",)
     history_fields = ("name",)
@@ -114,6 +120,11 @@ class PeriodicTaskAdmin(console.ConsoleAdmin, _TaskAdmin):  # type: ignore[misc]
         """Show when it runs."""
         return scheduling.say(obj)
 
+    @console.shown(_("last run"))
+    def shown_last_run(self, obj: Any) -> str:
+        """Show when it was last sent off."""
+        return console.moment(obj.last_run_at)
+
     @console.shown(_("in words"))
     def crontab_translation(self, obj: Any) -> str:
         """Say a crontab in words."""
@@ -146,7 +157,7 @@ class PeriodicTaskAdmin(console.ConsoleAdmin, _TaskAdmin):  # type: ignore[misc]
 class JobRunAdmin(console.LogAdmin):
     """What ran, when, and what came of it."""
 
-    list_display = ("name", "started_at", "finished_at", "show_outcome", "result", "error")
+    list_display = ("shown_name", "started_at", "shown_seconds", "show_outcome", "shown_result")
     date_hierarchy = "started_at"
     list_filter = ("outcome", ("started_at", console.DayByIdFilter))
     search_fields = ("name",)
@@ -167,6 +178,25 @@ class JobRunAdmin(console.LogAdmin):
             },
         ),
     )
+
+    @console.shown(_("job"), ordering="name")
+    def shown_name(self, obj: JobRun) -> str:
+        """Show what the schedule calls it, in the reader's language; else its own name."""
+        return gettext(_NAMES[obj.name]) if obj.name in _NAMES else obj.name
+
+    @console.shown(_("seconds"), figures=True)
+    def shown_seconds(self, obj: JobRun) -> str:
+        """Show how long it took."""
+        if obj.finished_at is None:
+            return "–"
+        return number_format((obj.finished_at - obj.started_at).total_seconds(), 2)
+
+    @console.shown(_("result"))
+    def shown_result(self, obj: JobRun) -> str:
+        """Show what came of it, or what went wrong."""
+        if isinstance(obj.result, dict):
+            return ", ".join(f"{name}: {value}" for name, value in obj.result.items())
+        return obj.error or ("–" if obj.result is None else str(obj.result))
 
     @console.shown(_("outcome"))
     def show_outcome(self, obj: JobRun) -> Any:

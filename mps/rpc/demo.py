@@ -6,33 +6,45 @@ The history is back-dated: the owner's own database sessions may shift the clock
 
 import heapq
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from random import Random
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.models import Model
 
 from cards import services as cards
 from cards.models import Card, CardType
 from members.models import Member
+from merchants import people, webhooks
 from merchants import selectors as merchant_selectors
 from merchants import services as merchants
-from merchants.models import MerchantUser
+from merchants.models import Merchant, MerchantUser
 from merchants.selectors import Till
+from mps.approvals import console as four_eyes
+from mps.approvals import services as approvals
+from mps.approvals.models import Approval
 from mps.audit import services as audit
-from mps.core import context, principals
+from mps.core import console, context, principals
 from mps.core.keys import parse_key
 from mps.launcher import state
 from mps.rpc import services as rpc
 from payments import services as payments
+from payments import topups
 from payments.errors import InsufficientBalanceError
 from payments.idempotency import Answer
+from payments.providers import sandbox
+from settlements import services as settlements
+from settlements.errors import NoTransactionsInPeriodError
+from settlements.models import Settlement
 
 STAFF_NAME = "admin"
 STAFF_PASSWORD = "demo-admin-1"
@@ -55,6 +67,11 @@ CREDENTIALS_FILE = "demo-credentials.txt"
 DAYS = 8
 # The same history each time, but for the dates.
 SEED = 20250929
+# Where the first shop's own system would listen. It is switched off: nothing is sent anywhere.
+WEBHOOK_URL = "http://127.0.0.1:9000/mps"
+# When days are settled, every shop's being over, and when staff look at that.
+_NIGHT, _MORNING = time(1, 30), time(9, 30)
+_SINCE_YESTERDAY = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +183,7 @@ def load(progress: Callable[[str], None]) -> str:
         world = _make_world()
         _write_credentials(world)
         progress(f"Posting a week of history: {len(visits)} visits to {len(SHOPS)} shops ...")
-        _History(world, random).play(visits)
+        _History(world, random).play(visits, now)
     return (
         f"Demonstration data loaded: {len(PEOPLE)} members, {len(SHOPS)} shops,"
         f" {len(visits)} visits in {DAYS} days."
@@ -238,6 +255,7 @@ def _open_shop(shop: Shop) -> tuple[Till, str]:
         time_zone=shop.time_zone,
         terminal_name="Till 1",
         can_top_up=True,
+        can_manage_webhooks=True,
     )
     presented = parse_key(key)
     till = merchant_selectors.find_till_by_key(presented) if presented else None
@@ -321,15 +339,18 @@ class _History:
         # Due time, transaction number, shop, amount.
         self.refunds: list[tuple[datetime, str, str, Decimal]] = []
         self.voucher: Card | None = world.cards["amount"]
+        self.office = _Office(world)
         self.keys = 0
 
-    def play(self, visits: list[Visit]) -> None:
-        """Post everything, in the order it happened."""
+    def play(self, visits: list[Visit], now: datetime) -> None:
+        """Post everything up to `now`, in the order it happened."""
         _shift_clock(visits[0].at - timedelta(hours=1))
         self._top_up("family", None)
         self._top_up("company", None)
+        self.office.plan(visits[0].at, now)
         mistaken, reversed_later = visits[len(visits) // 2], visits[len(visits) * 3 // 4]
         for visit in visits:
+            self.office.work(until=visit.at)
             if self.refunds and self.refunds[0][0] <= visit.at:
                 _shift_clock(visit.at)
                 self._refund()
@@ -343,6 +364,9 @@ class _History:
                 self._visit(visit)
         # The newcomer's first payment shall not fail.
         self._top_up("family", None)
+        self.office.work(until=now)
+        _shift_clock(now - timedelta(minutes=1))
+        self.office.leave()
 
     def _visit(self, visit: Visit) -> None:
         wallet = self.random.choices(self.wallets, [each.weight for each in self.wallets])[0]
@@ -427,6 +451,161 @@ class _History:
     def _key(self) -> str:
         self.keys += 1
         return f"demo-{self.keys}"
+
+
+# --- the office ----------------------------------------------------------------------------------
+
+
+class _Office:
+    """What happens away from the tills: nights settle, and staff pay out, two of them together."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        users = get_user_model().objects
+        self.maker, self.checker = users.get(username=STAFF_NAME), users.get(username=CHECKER_NAME)
+        self.endpoint_id: UUID | None = None
+        # When something is due, and what.
+        self.due: list[tuple[datetime, Callable[[datetime], None]]] = []
+
+    def plan(self, since: datetime, now: datetime) -> None:
+        """Plan what is due after `since` and before `now`."""
+        zone = ZoneInfo(settings.MPS_TIME_ZONE)
+        first, today = since.astimezone(zone).date(), now.astimezone(zone).date()
+        days = [first + timedelta(days=number) for number in range((today - first).days + 1)]
+        found = [
+            (datetime.combine(day, hour, zone), act)
+            for day in days
+            for hour, act in ((_NIGHT, self._settle), (_MORNING, self._pay_out))
+        ]
+        # A day before there was somebody who listened, and who topped up without a till.
+        yesterday = now - timedelta(days=1)
+        found += [(yesterday, self._open_endpoint), (yesterday, self._top_up_by_phone)]
+        self.due = sorted(
+            (each for each in found if since < each[0] < now), key=lambda each: each[0]
+        )
+
+    def work(self, until: datetime) -> None:
+        """Do what is due by then."""
+        while self.due and self.due[0][0] <= until:
+            at, act = self.due.pop(0)
+            _shift_clock(at)
+            act(at)
+
+    def leave(self) -> None:
+        """Leave something to do: two requests that wait for somebody else to agree."""
+        with principals.principal_scope("platform_admin"):
+            approved = (
+                Settlement.objects.filter(status=Settlement.Status.SETTLED, net__gte=0)
+                .select_related("merchant")
+                .order_by("id")
+                .last()
+            )
+        if approved is not None:
+            self._ask(approved, "mark-paid", payout_reference=f"BANK-{approved.tx_count:05}")
+        self._ask(
+            self.world.cards["mei"], "adjust-points", delta_points="2000", reason="補登活動點數"
+        )
+        if self.endpoint_id is not None:
+            with context.acting("staff", STAFF_NAME):
+                webhooks.disable_endpoint(
+                    endpoint_id=self.endpoint_id, reason="示範環境沒有接收端，先停用"
+                )
+
+    def _settle(self, at: datetime) -> None:
+        for mode in (Merchant.SettlementMode.T_PLUS_1, Merchant.SettlementMode.MONTHLY):
+            settlements.settle_all_due(mode=mode)
+        # In real time it is done each minute; of the past, a day at once will do.
+        day = at.date()
+        for shop in SHOPS:
+            if shop.settlement_mode != Merchant.SettlementMode.REALTIME:
+                continue
+            with (
+                context.acting("system", "settle realtime"),
+                suppress(NoTransactionsInPeriodError),
+            ):
+                settlements.generate_settlement(
+                    merchant_id=self.world.tills[shop.code].merchant_id,
+                    mode=shop.settlement_mode,
+                    period_start=day - timedelta(days=1),
+                    period_end=day,
+                )
+
+    def _pay_out(self, at: datetime) -> None:
+        """Approve what the night before last was settled; pay what was approved before."""
+        with principals.principal_scope("platform_admin"):
+            waiting = list(
+                Settlement.objects.filter(
+                    status__in=(Settlement.Status.PENDING, Settlement.Status.SETTLED),
+                    created_at__lt=at - _SINCE_YESTERDAY,
+                )
+                .select_related("merchant")
+                .order_by("id")
+            )
+        for number, each in enumerate(waiting, start=1):
+            if each.status == Settlement.Status.PENDING:
+                with context.acting("staff", STAFF_NAME):
+                    settlements.approve_settlement(settlement_id=each.id)
+            elif each.net >= 0:
+                reference = f"BANK-{at:%Y%m%d}-{number}"
+                self._agree(self._ask(each, "mark-paid", payout_reference=reference))
+
+    def _ask(self, target: Model, name: str, **values: str) -> Approval:
+        """Ask for an act of the console's, as one of the staff does on its page."""
+        act = console.find_act(type(target), name)
+        assert act is not None
+        site: Any = admin.site
+        with context.acting("staff", STAFF_NAME):
+            asked = site.ask_second_pair(
+                model=type(target),
+                act=act,
+                targets=[target],
+                values={field: [value] for field, value in values.items()},
+                user=self.maker,
+            )
+        assert isinstance(asked, Approval)
+        return asked
+
+    def _agree(self, asked: Approval) -> None:
+        with context.acting("staff", CHECKER_NAME):
+            approvals.approve(
+                approval_id=asked.id,
+                payload_hash=asked.payload_hash,
+                checker=self.checker,
+                execute=lambda approval: four_eyes.execute(approval, self.checker),
+            )
+
+    def _open_endpoint(self, at: datetime) -> None:
+        if not settings.MPS_WEBHOOK_ALLOW_PRIVATE:
+            return
+        user = get_user_model().objects.get(username=MANAGER_NAME)
+        (person,) = people.find_people(user)
+        with context.acting("merchant_user", MANAGER_NAME):
+            endpoint, _secret = webhooks.create_endpoint(
+                till=person.till,
+                url=WEBHOOK_URL,
+                description="門市系統",
+                events=["refund.completed", "settlement.generated", "settlement.paid"],
+            )
+        self.endpoint_id = endpoint.id
+
+    def _top_up_by_phone(self, at: datetime) -> None:
+        """Pay one order at the sandbox, and go away from another."""
+        if sandbox.Sandbox.name not in settings.MPS_TOPUP_PROVIDERS:
+            return
+        mei = self.world.members[0]
+        for amount, paid in ((Decimal(1000), True), (Decimal(500), False)):
+            with context.acting("member", mei.number):
+                answer = topups.start_top_up(
+                    member_id=mei.id,
+                    card_no=self.world.cards["family"].number,
+                    amount=amount,
+                    provider=sandbox.Sandbox.name,
+                    idempotency_key=f"demo-phone-{amount}",
+                    site_url="",
+                )
+            order = answer.body["pay_url"].rpartition("/")[2]
+            with context.acting("anonymous", ""):
+                topups.pay_in_sandbox(order_id=order, paid=paid)
 
 
 # --- the owner's clock ---------------------------------------------------------------------------

@@ -29,7 +29,17 @@ from tests.console.conftest import (  # noqa: F401 -- fixtures
     staff_client,
     world,
 )
-from tests.console.helpers import act, count_postings, events, fresh, page_url, texts
+from tests.console.helpers import (
+    act,
+    act_url,
+    count_postings,
+    events,
+    fresh,
+    list_url,
+    page_url,
+    texts,
+)
+from tests.pages.test_shop import settle
 from tests.snapshots import execute, fetch, outcome
 
 
@@ -329,3 +339,22 @@ def test_there_is_nothing_to_decide_on(boss: User) -> None:  # noqa: F811
         outcome(lambda: services.reject(approval_id=nobody.id, reason="x", checker=boss))
         == "NOT_FOUND"
     )
+
+
+def test_pages_name_the_act_and_the_figures_not_their_codes(console: Client, world) -> None:  # noqa: F811
+    # given
+    approval = ask_for_points(console, world.prepaid)
+    settlement = settle(world.till)
+
+    # when
+    listed = console.get(list_url(Approval)).content.decode()
+    opened = console.get(page_url(approval)).content.decode()
+    first = console.get("/admin/").content.decode()
+    confirmed = console.get(act_url(Settlement, "approve", settlement)).content.decode()
+
+    # then
+    for page in (listed, opened, first):
+        assert "Adjust points (card)" in page
+        assert "cards.card:adjust-points" not in page
+    assert f"{settlement.currency} {settlement.net:,}" in confirmed
+    assert f"{settlement.currency} {settlement.fee:,}" in confirmed

@@ -16,12 +16,12 @@ from cards.models import Card
 from cards.selectors import balances_of
 from members import groups
 from members.models import Member
-from merchants.models import Merchant
+from merchants.models import Merchant, WebhookDelivery
 from mps.approvals.models import Approval
 from mps.audit.models import Event
 from mps.core.models import JobRun
 from mps.core.principals import principal_scope
-from payments.models import Transaction
+from payments.models import TopUp, Transaction
 from settlements.models import Settlement
 from tests.browser.conftest import check_accessibility, check_width
 from tests.console.conftest import PASSWORD, enter, make_world
@@ -30,6 +30,8 @@ from tests.console.test_staff import totp
 from tests.pages.test_shop import settle
 
 MAX_WEIGHT = 200_000
+FITS = """() => [...document.querySelectorAll('table')].every(
+    each => each.offsetWidth <= each.parentElement.clientWidth + 1)"""
 OpenPage = Callable[..., Any]
 
 
@@ -130,6 +132,10 @@ def daily_pages(world: SimpleNamespace) -> dict[str, str]:
         "merchants": list_url(Merchant),
         "settlements": list_url(Settlement),
         "approvals": list_url(Approval),
+        "top-ups": list_url(TopUp),
+        "deliveries": list_url(WebhookDelivery),
+        "settlement": page_url(world.settlement),
+        "mark as paid": act_url(Settlement, "mark-paid", world.settlement),
         "audit": list_url(Event),
         "jobs": list_url(PeriodicTask),
         "refund": act_url(Transaction, "refund", payment),
@@ -160,6 +166,8 @@ def check_pages(page: Any, *paths: str) -> None:
         page.goto(path)
         check_accessibility(page)
         check_width(page)
+        # A table that is wider than its place scrolls there, and the page does not show it.
+        assert page.evaluate(FITS), path
         assert 50_000 < read_weight() <= MAX_WEIGHT, path
 
 

@@ -17,10 +17,12 @@ from members import services as members
 from members.models import Member
 from merchants import people
 from merchants import selectors as merchants
-from merchants.models import Merchant
+from merchants.models import Merchant, WebhookDelivery, WebhookEndpoint
+from mps.approvals.models import Approval
 from mps.core import keys, principals
 from mps.rpc import demo
-from payments.models import Transaction
+from payments.models import TopUp, Transaction
+from settlements.models import Line, Settlement
 
 
 @pytest.fixture
@@ -114,7 +116,47 @@ def test_demo_is_a_plausible_week_and_all_invariants_hold(database: str, data_di
     assert late == 0
     assert days >= demo.DAYS
     assert early
-    assert set(actors) == {"system", "member", "terminal", "service"}
+    assert {"system", "member", "terminal", "service", "staff"} <= set(actors)
+
+
+def test_days_are_settled_and_two_of_the_staff_pay_them_out(
+    database: str, data_dir: Path, monkeypatch
+) -> None:
+    # given; a settlement is paid two mornings after its night
+    monkeypatch.setattr(demo, "DAYS", 4)
+
+    # when; the fixture checks the invariants afterwards
+    load()
+
+    with principals.principal_scope("platform_admin"):
+        found = list(Settlement.objects.select_related("merchant").order_by("id"))
+        done = Approval.objects.filter(act__endswith=":mark-paid", state="done")
+        paid = list(done.select_related("maker", "checker"))
+        waiting = set(
+            Approval.objects.filter(state="requested").values_list("act", "maker__username")
+        )
+        endpoint = WebhookEndpoint.objects.get()
+        told = set(WebhookDelivery.objects.values_list("state", "attempts"))
+        top_ups = set(TopUp.objects.values_list("status", flat=True))
+        lines = Line.objects.filter(settlement_id=found[0].id).count()
+    # Each day of each shop that is settled by day, back-dated, in all its states.
+    assert {each.status for each in found} == {"pending", "settled", "paid"}
+    assert {each.merchant.code for each in found} >= {"SHOP001", "SHOP002", "SHOP004"}
+    assert len(found) >= 3 * (demo.DAYS - 1)
+    assert found[0].created_at < datetime.now(UTC) - timedelta(days=demo.DAYS - 2)
+    assert lines == found[0].tx_count > 0
+    assert len(paid) == sum(each.status == "paid" for each in found)
+    assert {(each.maker.username, each.checker.username) for each in paid} == {
+        (demo.STAFF_NAME, demo.CHECKER_NAME)
+    }
+    # Something is left to agree to; nothing is sent to anybody.
+    assert waiting == {
+        ("settlements.settlement:mark-paid", demo.STAFF_NAME),
+        ("cards.card:adjust-points", demo.STAFF_NAME),
+    }
+    assert not endpoint.enabled
+    assert told == {("failed", 0)}
+    assert top_ups == {"completed", "cancelled"}
 
 
 def test_credentials_work_and_only_their_owner_reads_them(database: str, short: Path) -> None:
