@@ -1,7 +1,9 @@
 """Take payments, give them back, put money on cards. Each exactly once, whatever fails on the way.
 
-Lock order, everywhere: facts (shared, by the database), idempotency key, order, transaction row,
-daily limits and accounts, each in id order, payment codes.
+Lock order of a charge: facts (shared, by the database), idempotency key, order, daily limits and
+accounts, each in id order, payment codes. What goes back or is topped up takes the shop's fact,
+then key, order and transaction row, and the card's fact after them: whoever changes a card holds
+none of these.
 """
 
 from collections.abc import Callable
@@ -193,7 +195,8 @@ def _charge(
     if answered is not None and documents.is_over(answered.body, facts.stored.read_at):
         if approval is not None:
             raise ApprovalExpiredError
-        _expire(till, key, request.external_order_id)
+        if not _expire(till, key, request.external_order_id):
+            raise _RaceLostError
         return _charge(till, key, request)
     if answered is not None and approval is None:
         return answered
@@ -309,11 +312,13 @@ def _await_member(
         return Answer(AWAITING, body) if cursor.fetchone()[0] else None
 
 
-def _expire(till: Till, key: str, order: str) -> None:
-    """End the waiting for a member who kept silent, whoever asks first: the till, or the job."""
+def _expire(till: Till, key: str, order: str) -> bool:
+    """End the waiting for a member who kept silent, whoever asks first: the till, or the job.
+
+    Return False if the job was faster.
+    """
     waiting = selectors.find_waiting(till, order, key=key)
-    if waiting is not None:
-        close_approval(waiting, ApprovalExpiredError())
+    return waiting is not None and close_approval(waiting, ApprovalExpiredError())
 
 
 def close_approval(approval: Approval, refusal: MpsError) -> bool:
@@ -656,29 +661,31 @@ def recharge_card(
         if answered is not None:
             return answered
         card = cards.hold_card(card_id=card_id)
-        if provider_order_id:
-            credited = _credited_before(provider, provider_order_id, card_id, amount)
-            if credited is not None:
-                return credited
         now = _stamp("recharge")
-        answer = _recharge(
-            card,
-            amount,
-            now=now,
-            counter_account=ledger.platform_account(kind="clearing", unit=settings.MPS_CURRENCY),
-            payment_method=payment_method,
-            reason=reason,
-            tag=idempotency.plain(tag or {}),
-            about=about,
-        )
-        if provider_order_id and not answer.refused:
-            ProviderOrder.objects.create(
-                provider=provider,
-                provider_order_id=provider_order_id,
-                tx_id=now.tx_id,
-                card_id=card_id,
-                amount=amount,
+        answer = None
+        if provider_order_id:
+            answer = _credited_before(provider, provider_order_id, card_id, amount)
+        if answer is None:
+            answer = _recharge(
+                card,
+                amount,
+                now=now,
+                counter_account=ledger.platform_account(
+                    kind="clearing", unit=settings.MPS_CURRENCY
+                ),
+                payment_method=payment_method,
+                reason=reason,
+                tag=idempotency.plain(tag or {}),
+                about=about,
             )
+            if provider_order_id and not answer.refused:
+                ProviderOrder.objects.create(
+                    provider=provider,
+                    provider_order_id=provider_order_id,
+                    tx_id=now.tx_id,
+                    card_id=card_id,
+                    amount=amount,
+                )
         idempotency.store_answer(scope_id, key, request_hash, answer, at=now.at)
         return answer
 

@@ -332,3 +332,37 @@ def test_12_who_say_that_one_order_was_paid_credit_it_once(database: str) -> Non
     assert outcomes(results) == {"ok": 12}
     assert len({result.body["tx_no"] for result in results}) == 1
     assert balances_of(card)[0] == Decimal("5.00")
+
+
+def test_twins_of_what_gives_or_takes_money_are_one_each(database: str) -> None:
+    owner, _ = factories.make_member()
+    till = factories.make_till()
+    card = factories.make_prepaid(owner, "100.00")
+    paid = factories.charge(till, factories.make_code(card, owner), "50.00")
+    cash = {"card_no": card.number, "amount": Decimal("3.00")}
+    taken = payments.top_up_at_till(till=till, **cash, idempotency_key="taken")
+
+    def refund() -> Answer:
+        return payments.refund_payment(
+            till=till, tx_no=paid.body["tx_no"], amount=Decimal("5.00"), idempotency_key="refund"
+        )
+
+    def credit() -> Answer:
+        return payments.recharge_card(
+            card_id=card.id, amount=Decimal("7.00"), scope_id=card.id, idempotency_key="credit"
+        )
+
+    def take() -> Answer:
+        return payments.top_up_at_till(till=till, **cash, idempotency_key="take")
+
+    for work in (refund, credit, take):
+        results = run_together([work] * 8)
+        assert outcomes(results) == {"ok": 8}
+        assert len({result.body["tx_no"] for result in results}) == 1
+    results = run_together(
+        [lambda: payments.reverse_top_up(till=till, tx_no=taken.body["tx_no"])] * 8
+    )
+
+    assert all(result == results[0] for result in results)
+    assert count("SELECT count(*) FROM payments_transaction WHERE type = 'adjustment'") == 1
+    assert balances_of(card)[0] == Decimal("65.00")

@@ -494,3 +494,24 @@ def test_an_order_that_began_to_wait_between_read_and_write_is_not_paid(
 
     assert (late.status_code, late.json()["code"]) == (202, "AWAITING_MEMBER")
     assert fetch("SELECT count(*) FROM payments_transaction WHERE type = 'payment'") == 0
+
+
+def test_the_shop_is_told_of_what_was_not_approved(shop: Shop) -> None:
+    execute(
+        "INSERT INTO merchants_webhookendpoint (merchant_id, url, secret_key_id)"
+        " VALUES (%s, 'https://example.com/', 'none')",
+        [shop.till.merchant_id],
+    )
+    shop.post_charge(shop.code())
+    (waits,) = shop.waiting()
+    approvals.decline_payment(member_id=shop.member.id, approval_id=waits["id"])
+    shop.post_charge(shop.code(), key="K-2")
+    pass_time()
+    approvals.close_expired()
+
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT payload ->> 'failure_code' FROM merchants_webhookevent"
+            " WHERE type = 'payment.failed' ORDER BY id"
+        )
+        assert cursor.fetchall() == [("APPROVAL_DECLINED",), ("APPROVAL_EXPIRED",)]

@@ -1,6 +1,7 @@
 """Putting money on cards (DESIGN 4.7)."""
 
 import uuid
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -83,7 +84,7 @@ def test_a_providers_order_is_credited_once_whatever_the_key(database: str) -> N
     before = snapshot()
     again = by_order(card, "100.00")
     assert (again.body, again.replayed) == (first.body, True)
-    assert snapshot() == before
+    assert snapshot() == replace(before, answers=before.answers + 1)
 
     for args in ((card, "100.01"), (other, "100.00")):
         assert_refused(
