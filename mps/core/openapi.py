@@ -313,7 +313,9 @@ def _add_empty_body_example(operation: dict[str, Any]) -> None:
 
 
 def _correct_page_examples(path: str, operation: dict[str, Any]) -> None:
-    """Show the first of two pages, at this operation's own address."""
+    """Show the first of two pages, at this operation's own address, if it has pages."""
+    if not any(each["name"] == "cursor" for each in operation.get("parameters", ())):
+        return
     for response in operation["responses"].values():
         for media in response.get("content", {}).values():
             for example in media.get("examples", {}).values():
