@@ -372,10 +372,10 @@ class _History:
         wallet = self.random.choices(self.wallets, [each.weight for each in self.wallets])[0]
         answer = self._charge(visit, wallet)
         if answer.body.get("code") == InsufficientBalanceError.code:
-            # Too little on it: they top it up, at the till or by phone.
+            # Too little on it: they top it up by phone, or now and then at the till.
             _shift_clock(visit.at + timedelta(seconds=40))
             name = "family" if wallet.card is self.world.cards["family"] else "company"
-            self._top_up(name, visit.shop if self.random.random() < 0.5 else None)
+            self._top_up(name, visit.shop if self.random.random() < 0.12 else None)
         elif not answer.refused and self.random.random() < 0.04:
             paid = Decimal(answer.body["final_amount"])
             amount = paid if self.random.random() < 0.5 else (paid / 2).quantize(Decimal("1.00"))
