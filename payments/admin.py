@@ -25,7 +25,7 @@ from members.models import Member
 from merchants.models import Merchant, WebhookDelivery, WebhookEvent
 from merchants.webhook_admin import STATE_COLOURS, translated
 from mps.audit.models import Event
-from mps.core import console, problems
+from mps.core import console, errors, problems
 from mps.core.console import Act, Done, Figure, Section
 from mps.core.money import show_rate
 from mps.ledger.models import Account, Entry
@@ -129,7 +129,7 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
                     "tx_no",
                     "type",
                     "shown_status",
-                    "failure_code",
+                    "shown_failure",
                     "shown_original",
                     "created_at",
                 )
@@ -237,6 +237,11 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
     def shown_original(self, each: Transaction) -> Any:
         """Link to what was given back or reversed."""
         return console.link(each.original)
+
+    @console.shown(_("failure"))
+    def shown_failure(self, each: Transaction) -> str:
+        """Say why it failed."""
+        return console.refusal(each.failure_code)
 
     @console.shown(_("discount rate"))
     def shown_rate(self, each: Transaction) -> str:
@@ -552,7 +557,7 @@ class TopUpAdmin(console.Exported, console.LogAdmin):
             None,
             {
                 "fields": (
-                    *("order_id", "provider", "shown_status", "failure_code"),
+                    *("order_id", "provider", "shown_status", "shown_failure"),
                     *("created_at", "expires_at", "closed_at", "late"),
                 )
             },
@@ -579,6 +584,11 @@ class TopUpAdmin(console.Exported, console.LogAdmin):
     def shown_status(self, each: TopUp) -> Any:
         """Show the status in its colour."""
         return console.badge(each.status, each.get_status_display(), STATUS_COLOURS)
+
+    @console.shown(_("failure"))
+    def shown_failure(self, each: TopUp) -> str:
+        """Say why it failed."""
+        return console.refusal(each.failure_code)
 
     @console.shown(_("created at"))
     def shown_time(self, each: TopUp) -> str:
@@ -854,7 +864,7 @@ def _reasons(day: date, today: dashboard.Span, rows: Callable[..., str]) -> list
     )
     return [
         (
-            f"{error}: {count:,}",
+            f"{count:,} × {errors.titles().get(error, error)}",
             rows(type__exact="payment", failure_code__exact=error) if is_transaction else logged,
         )
         for (error, is_transaction), count in found[:_REASONS_SHOWN]

@@ -442,6 +442,14 @@ def figures_for(user: Any) -> list[Figure]:
     return [make() for permission, make in _figures if user.has_perm(permission)]
 
 
+def refusal(code: str) -> str:
+    """Say a refusal in words, with the code that integrators and the log go by."""
+    if not code:
+        return "–"
+    title = errors.titles().get(code)
+    return f"{title} ({code})" if title else code
+
+
 def rows_url(model: type[Model], **filters: Any) -> str:
     """Return the address of a model's list, filtered."""
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"

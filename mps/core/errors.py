@@ -1,5 +1,6 @@
 """What goes wrong in a way the caller must know about: one class per code."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -145,3 +146,9 @@ def every_error(base: type[MpsError] = MpsError) -> list[type[MpsError]]:
         found += [error, *every_error(error)]
     # Those of a test are no part of the product.
     return [error for error in found if not error.__module__.startswith("tests.")]
+
+
+@functools.cache
+def titles() -> dict[str, Any]:
+    """Return what each code says to people, in the language of whoever reads it."""
+    return {error.code: error.title for error in every_error()}

@@ -26,7 +26,7 @@ from merchants import people, webhooks
 from merchants.models import WebhookEvent
 from merchants.people import Person
 from mps.core import principals
-from mps.core.errors import InvalidRequestError, MpsError, NotFoundError, every_error
+from mps.core.errors import InvalidRequestError, MpsError, NotFoundError, titles
 from mps.pages.views import POLICY
 from payments import selectors as payments
 from payments.charging import name_method
@@ -120,7 +120,7 @@ def transactions(request: HttpRequest, person: Person) -> HttpResponseBase:
         rows, older = _newest(found, request)
     for row in rows:
         row.card_no = payments.mask_card_number(row.card_no) if row.card_no else ""
-        row.failure = _titles().get(row.failure_code, row.failure_code)
+        row.failure = titles().get(row.failure_code, row.failure_code)
     return _show(
         request,
         person,
@@ -325,12 +325,6 @@ def _refuse(request: HttpRequest, person: Person, error: MpsError) -> HttpRespon
 
 def _scope(person: Person) -> Any:
     return principals.principal_scope(person.till.role, person.till.principal_id)
-
-
-@functools.cache
-def _titles() -> dict[str, Any]:
-    """Return what each error code says to people."""
-    return {error.code: error.title for error in every_error()}
 
 
 def _day(request: HttpRequest) -> date | None:

@@ -302,6 +302,8 @@ def _cell(name: str, value: Any) -> str:
             return "–"
         case str() if name == "payment_method":
             return str(name_method(value))
+        case str() if name == "failure_code":
+            return console.refusal(value)
         case Decimal() if name.startswith("share"):
             return f"{value * 100:.2f} %"
         case Decimal():

@@ -63,7 +63,9 @@ def test_first_page_shows_the_days_figures(console: Client, world) -> None:
     assert found["Charges"].value == "1"
     assert found["Volume"].value == "TWD 100.00"
     assert found["Success rate"].value == "50.0 %"
-    assert [str(text) for text, _ in found["Success rate"].parts] == ["INSUFFICIENT_BALANCE: 1"]
+    assert [str(text) for text, _ in found["Success rate"].parts] == [
+        "1 × The card's balance does not suffice."
+    ]
     assert found["New members"].value == "1"
     assert found["Outstanding balances"].value == "TWD 911.00"
     assert [str(text) for text, _ in found["Volume"].parts] == [
