@@ -34,7 +34,10 @@ if _embedded is not None:
 DEBUG = env.bool("DEBUG", default=False)
 MPS_DEMO = env.bool("MPS_DEMO", default=False)
 # The embedded servers' secrets are made at random, once, in MPS_DATA_DIR.
-_in_production = not DEBUG and not MPS_DEMO and _embedded is None
+_on_embedded = _embedded is not None or embedded.leads_to_own(
+    DATA_DIR, os.environ.get("DATABASE_URL", "")
+)
+_in_production = not DEBUG and not MPS_DEMO and not _on_embedded
 
 production.require_set(os.environ, in_production=_in_production)
 SECRET_KEY = env.str("SECRET_KEY")

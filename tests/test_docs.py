@@ -251,6 +251,13 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert anchor in {heading.lower().replace(" ", "-") for heading in headings}, target
 
 
+def test_every_decision_is_listed() -> None:
+    listed = (ROOT / "README.md").read_text(encoding="utf-8")
+    for decision in (ROOT / "docs" / "adr").glob("*.md"):
+        title = decision.read_text(encoding="utf-8").splitlines()[0].partition(". ")[2]
+        assert f"[{title}](docs/adr/{decision.name})" in listed
+
+
 def test_operations_in_the_guide_exist() -> None:
     from django.urls import Resolver404, resolve
 

@@ -97,6 +97,15 @@ def load(path: Path) -> State | None:
         ) from None
 
 
+def leads_to_own(path: Path, url: str) -> bool:
+    """Tell whether `url` is how MPS reaches the embedded database of the data folder `path`."""
+    try:
+        known = load(path)
+    except LauncherError:
+        return False
+    return known is not None and url == known.database_url("web")
+
+
 def save(path: Path, state: State) -> None:
     """Write `state` into the data folder `path`, atomically and readable by its owner only."""
     content = json.dumps(dataclasses.asdict(state), indent=2) + "\n"
