@@ -81,7 +81,8 @@ DECLARE
     statement_trigger record;
     setting record;
 BEGIN
-    IF to_regclass('public.' || child) IS NOT NULL OR to_regclass('archive.' || child) IS NOT NULL THEN
+    IF EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+               WHERE i.inhparent = parent AND c.relname = child) THEN
         RETURN false;
     END IF;
     EXECUTE format('CREATE TABLE public.%I (LIKE %s INCLUDING ALL)', child, parent);
@@ -163,13 +164,16 @@ BEGIN
     EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', p_table);
 END $$;
 
--- How many whole months ahead every partitioned table is ready for; NULL when there is none to look at.
+-- How many whole months ahead, without a gap, every partitioned table is ready for; -1 when this month is missing.
 CREATE FUNCTION partition_months_ahead() RETURNS integer
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     SELECT min(ahead)::integer FROM (
-        SELECT (SELECT count(*) FROM generate_series(1, 24) n
-                WHERE to_regclass(format('public.%I', c.relname || to_char(
-                    (now() AT TIME ZONE 'UTC') + make_interval(months => n::int), '"_y"YYYY"m"MM'))) IS NOT NULL) AS ahead
+        SELECT (SELECT coalesce(min(n), 25) - 1 FROM generate_series(0, 24) n
+                WHERE NOT EXISTS (
+                    SELECT FROM pg_inherits i JOIN pg_class month ON month.oid = i.inhrelid
+                    WHERE i.inhparent = p.partrelid AND month.relname = c.relname || to_char(
+                        date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => n), '"_y"YYYY"m"MM'))
+               ) AS ahead
         FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partrelid
         WHERE c.relnamespace = 'public'::regnamespace) tables
 $$;
