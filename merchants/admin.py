@@ -1,7 +1,6 @@
 """The console's pages of shops and tills."""
 
 from typing import Any, ClassVar
-from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
@@ -14,12 +13,13 @@ from merchants import people, services, webhook_admin  # noqa: F401
 from merchants.models import Merchant, MerchantUser, Terminal
 from mps.core import console
 from mps.core.console import Act, Done, Section
+from mps.core.days import time_zones
 
 STATUS_COLOURS = {"active": "success", "suspended": "danger"}
 
 
 def _zones() -> list[tuple[str, str]]:
-    return [(name, name) for name in sorted(available_timezones())]
+    return [(name, name) for name in sorted(time_zones())]
 
 
 class MerchantForm(forms.ModelForm):  # type: ignore[type-arg]

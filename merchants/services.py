@@ -6,7 +6,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 import orjson
 from django.conf import settings
@@ -22,6 +21,7 @@ from merchants.selectors import Till
 from mps.audit import services as audit
 from mps.core import errors, keys, limits, principals
 from mps.core.database import DatabaseNow
+from mps.core.days import time_zones
 from mps.ledger import services as ledger
 
 MAX_OVERLAP_SECONDS = 30 * 86_400
@@ -292,7 +292,7 @@ def _check_merchant(
         wrong["settlement_mode"] = [f"One of {', '.join(Merchant.SettlementMode.values)}."]
     if not 0 <= fee_rate <= 1 or fee_rate != round(fee_rate, 4):
         wrong["fee_rate"] = ["From 0 to 1, with at most four decimals."]
-    if time_zone not in available_timezones():
+    if time_zone not in time_zones():
         wrong["time_zone"] = ["An IANA time zone, such as Asia/Taipei."]
     if wrong:
         raise errors.InvalidRequestError(errors=wrong)

@@ -1,11 +1,12 @@
 """How times are written, and spans of days read."""
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
 
@@ -19,6 +20,12 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 def show_time(moment: datetime) -> str:
     """Write a time as the API does: RFC 3339, UTC, microseconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@functools.cache
+def time_zones() -> frozenset[str]:
+    """Return the names of the time zones this machine knows. Finding them reads many files."""
+    return frozenset(available_timezones())
 
 
 @dataclass(frozen=True, slots=True)
