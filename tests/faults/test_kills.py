@@ -264,6 +264,8 @@ def test_tills_are_answered_exactly_once_whatever_is_killed(tmp_path: Path) -> N
         work_through(mps, [mps.kill_web_worker, mps.kill_postgres, mps.kill_worker])
 
         assert_exactly_once(mps)
+        mps.launcher.wait_for("postgres was killed by SIGKILL; restarting it")
+        mps.launcher.wait_for("worker was killed by SIGKILL; restarting it")
         # They were hit at work.
         assert sum((till.unanswered for till in mps.tills), Counter[str]()).total() > 0
         assert mps.launcher.finish(signal.SIGTERM) == 0
