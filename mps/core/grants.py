@@ -35,6 +35,4 @@ def grant_framework_tables(sender: AppConfig, using: str, **kwargs: Any) -> None
         for table in tables:
             name = connection.ops.quote_name(table)
             cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {_SHARED}")
-            if sender.label in {"auth", "account"}:
-                cursor.execute(f"GRANT SELECT, INSERT, UPDATE ON {name} TO member_app")
-        cursor.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {_SHARED}, member_app")
+        cursor.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {_SHARED}")

@@ -265,3 +265,41 @@ def test_append_only_tables_are_changed_by_nobody(world: World, role: Any) -> No
             with pytest.raises(Exception, match="permission denied"):
                 with principals.principal_scope(role, me), connection.cursor() as cursor:
                     cursor.execute(sql)
+
+
+def test_a_member_has_their_own_user_only_and_is_never_made_staff(database: str) -> None:
+    me, _ = factories.make_member()
+    factories.make_member()
+    users = (
+        "SELECT string_agg(username || is_staff::text || password, ',' ORDER BY id) FROM auth_user"
+    )
+    before = fetch(users)
+
+    with principals.principal_scope("member_app", me.id), connection.cursor() as cursor:
+        cursor.execute("SELECT username FROM auth_user")
+        assert cursor.fetchall() == [(me.id.hex,)]
+    with principals.principal_scope("member_app", uuid4()), connection.cursor() as cursor:
+        cursor.execute("UPDATE auth_user SET password = 'mine' RETURNING id")
+        assert cursor.fetchall() == []
+    for sql, refusal in (
+        ("UPDATE auth_user SET is_staff = true", "permission denied"),
+        ("UPDATE auth_user SET username = 'root'", "permission denied"),
+        ("DELETE FROM auth_user", "permission denied"),
+        (
+            "INSERT INTO auth_user SELECT 99, 'x', NULL, true, replace(%s::text, '-', ''), '', '',"
+            " '', true, true, now()",
+            "row-level security",
+        ),
+        (
+            "INSERT INTO auth_user SELECT 99, 'x', NULL, false, 'else', '', '', '', false, true,"
+            " now() WHERE %s IS NOT NULL",
+            "row-level security",
+        ),
+    ):
+        with (
+            pytest.raises(psycopg.Error, match=refusal),
+            principals.principal_scope("member_app", me.id),
+            connection.connection.cursor() as cursor,
+        ):
+            cursor.execute(sql, [me.id] if "%s" in sql else None)
+    assert fetch(users) == before
