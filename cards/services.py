@@ -294,8 +294,10 @@ def join_card(
 
 def invite_member(
     *,
-    card_no: str,
-    member_no: str,
+    card_id: UUID | None = None,
+    card_no: str = "",
+    member_id: UUID | None = None,
+    member_no: str = "",
     role: str = Binding.Role.MEMBER,
     by_member_id: UUID,
     limit_per_payment: Decimal | None = None,
@@ -303,6 +305,7 @@ def invite_member(
 ) -> Binding:
     """Let a member use a shared card, at the wish of its owner or an admin. Safe to repeat.
 
+    :param card_id: the card, or `card_no`: its number; likewise the member.
     :raises CardNotFoundError: there is no such card, or whoever asks has no part in it.
     :raises PermissionDeniedError: whoever asks is neither owner nor admin, or is an admin who
         would make an owner.
@@ -315,9 +318,9 @@ def invite_member(
     _require_role(role)
     held_to = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
     limits.require_limits(**held_to)
-    which = _which(None, card_no)
+    which = _which(card_id, card_no)
     with (
-        audit.refusals("CARD_INVITE_REFUSED", object_type="card", object_id=card_no),
+        audit.refusals("CARD_INVITE_REFUSED", object_type="card", object_id=card_no or card_id),
         _sharing_scope(),
     ):
         asking = _require_bound(which, by_member_id)
@@ -326,9 +329,13 @@ def invite_member(
             raise errors.PermissionDeniedError
         if role == Binding.Role.OWNER and asking.role != Binding.Role.OWNER:
             raise errors.PermissionDeniedError("Only an owner makes an owner.")
-        invited = Member.objects.filter(number=selectors.require_member_number(member_no)).first()
-        if invited is None:
-            raise errors.NotFoundError("There is no such member.")
+        if member_id is None:
+            named = {"number": selectors.require_member_number(member_no)}
+            invited = Member.objects.filter(**named).first()
+            if invited is None:
+                raise errors.NotFoundError("There is no such member.")
+        else:
+            invited = _require_member(member_id)
         return _bind(asking.card_id, invited, role, "CARD_MEMBER_INVITED", held_to=held_to)
 
 

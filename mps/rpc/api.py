@@ -12,6 +12,7 @@ from django.http import HttpResponseBase
 from django.utils.translation import override
 from drf_spectacular.utils import (
     OpenApiExample,
+    OpenApiParameter,
     extend_schema,
     extend_schema_field,
     extend_schema_view,
@@ -26,7 +27,7 @@ from mps.core.api import ApiView
 from mps.core.openapi import ERROR_CODE_SCHEMA, RPC_STATUS
 from mps.core.parsing import FastJSONRenderer
 from mps.rpc.authentication import RpcAuthentication
-from mps.rpc.functions import Function
+from mps.rpc.functions import Function, StoredRows
 from payments.idempotency import Answer
 
 ERROR_CODE = "P0001"
@@ -95,8 +96,18 @@ class RpcView(ApiView):
         answer = self.function.call(request.user, request.data)  # type: ignore[arg-type]
         if isinstance(answer, Answer):
             # Only a refusal comes back like this: it is stored with its key and repeated.
-            return _refused(answer.status, answer.body["code"], answer.body["detail"])
-        if isinstance(answer, list) and isinstance(request.accepted_renderer, RpcObjectRenderer):
+            response = _refused(answer.status, answer.body["code"], answer.body["detail"])
+        else:
+            response = self._respond(answer.rows if isinstance(answer, StoredRows) else answer)
+        if isinstance(answer, Answer | StoredRows) and answer.replayed:
+            response["Idempotent-Replayed"] = "true"
+        return response
+
+    def _respond(self, answer: Any) -> Response:
+        """Answer with a scalar or rows; one row without its list, where the client wants that."""
+        if isinstance(answer, list) and isinstance(
+            self.request.accepted_renderer, RpcObjectRenderer
+        ):
             if len(answer) != 1:
                 raise errors.NotAcceptableError("The answer is not a single row.")
             return Response(answer[0])
@@ -150,6 +161,7 @@ def view_of(function: Function) -> Callable[..., HttpResponseBase]:
             summary=function.summary,
             description=f"Who may call: {', '.join(_CALLERS[each] for each in function.callers)}.",
             request=function.arguments,
+            parameters=_REPLAYED if function.takes_key else [],
             responses={
                 (200, RpcRenderer.media_type): _schema_of(function.returns, function.sometimes),
                 **{(status, RpcRenderer.media_type): RpcError for status in _ERROR_STATUSES},
@@ -168,6 +180,15 @@ def view_of(function: Function) -> Callable[..., HttpResponseBase]:
     return view.as_view()
 
 
+_REPLAYED = [
+    OpenApiParameter(
+        "Idempotent-Replayed",
+        location=OpenApiParameter.HEADER,
+        description="There if this is the stored answer to the same call, made before.",
+        enum=["true"],
+        response=[200, 400, 403, 409],
+    )
+]
 _CALLERS = {"S": "service keys", "T": "terminal keys", "M": "member tokens"}
 
 

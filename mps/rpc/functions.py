@@ -44,8 +44,18 @@ from payments import services as payments
 from settlements import services as settlements
 
 MAX_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRows:
+    """The rows that are answered to a key, and whether they had been before."""
+
+    rows: list[Row]
+    replayed: bool
+
+
 # A refusal that is stored with its key comes back as the answer it is.
-Answer = str | bool | int | UUID | list[Row] | idempotency.Answer
+Answer = str | bool | int | UUID | list[Row] | StoredRows | idempotency.Answer
 Body = Callable[..., Answer]
 
 _CARD = "0b3f7a52-6f0e-4a63-9d1c-2f4c1f2f9a10"
@@ -90,6 +100,11 @@ class Function:
             call,
             **{name.removeprefix("p_"): value for name, value in arguments.validated_data.items()},
         )
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether it answers a repeated idempotency key as it did before."""
+        return "p_idempotency_key" in self.arguments().fields
 
     def argument_of(self, field: str) -> str:
         """Return the name by which a caller sent what a service calls so."""
@@ -430,19 +445,24 @@ def bind_member_to_card(
     role: str = Binding.Role.MEMBER,
     binding_password: str | None = None,
 ) -> Answer:
-    """Let a member use a shared card; members themselves by its password, as `member`."""
-    if isinstance(call.caller, MemberPrincipal):
-        if role != Binding.Role.MEMBER:
-            call.refuse()
-        cards.join_card(
-            card_id=card_id,
-            member_id=call.member(member_id),
-            binding_password=binding_password or "",
-        )
-    else:
+    """Let a member use a shared card: themself by its password, as `member`; its owner or an admin
+    anybody.
+    """
+    caller = call.caller
+    if not isinstance(caller, MemberPrincipal):
         cards.bind_member(
             card_id=card_id, member_id=member_id, role=role, binding_password=binding_password
         )
+    elif caller.member_id != member_id:
+        cards.invite_member(
+            card_id=card_id, member_id=member_id, role=role, by_member_id=caller.member_id
+        )
+    elif role == Binding.Role.MEMBER:
+        cards.join_card(
+            card_id=card_id, member_id=member_id, binding_password=binding_password or ""
+        )
+    else:
+        call.refuse()
     return True
 
 
@@ -568,15 +588,14 @@ def merchant_charge_by_qr(
         # Refused, or waiting for its member: the same call again asks how it went.
         return answer
     payment = selectors.transaction_of(till, answer.body["tx_no"])
-    return [
-        {
-            "tx_id": payment.id,
-            "tx_no": payment.tx_no,
-            "card_id": payment.card_id,
-            "final_amount": payment.final_amount,
-            "discount": Decimal(show_rate(payment.discount_rate)),
-        }
-    ]
+    row = {
+        "tx_id": payment.id,
+        "tx_no": payment.tx_no,
+        "card_id": payment.card_id,
+        "final_amount": payment.final_amount,
+        "discount": Decimal(show_rate(payment.discount_rate)),
+    }
+    return StoredRows([row], answer.replayed)
 
 
 @function(
@@ -610,13 +629,12 @@ def merchant_refund_tx(
     if answer.refused:
         return answer
     refund = selectors.transaction_of(till, answer.body["tx_no"])
-    return [
-        {
-            "refund_tx_id": refund.id,
-            "refund_tx_no": refund.tx_no,
-            "refunded_amount": refund.final_amount,
-        }
-    ]
+    row = {
+        "refund_tx_id": refund.id,
+        "refund_tx_no": refund.tx_no,
+        "refunded_amount": refund.final_amount,
+    }
+    return StoredRows([row], answer.replayed)
 
 
 @function(
@@ -656,14 +674,13 @@ def user_recharge_card(
     if answer.refused:
         return answer
     recharge = selectors.transaction_of(call.caller, answer.body["tx_no"])
-    return [
-        {
-            "tx_id": recharge.id,
-            "tx_no": recharge.tx_no,
-            "card_id": recharge.card_id,
-            "amount": recharge.final_amount,
-        }
-    ]
+    row = {
+        "tx_id": recharge.id,
+        "tx_no": recharge.tx_no,
+        "card_id": recharge.card_id,
+        "amount": recharge.final_amount,
+    }
+    return StoredRows([row], answer.replayed)
 
 
 @function(

@@ -14,6 +14,7 @@ from cards import selectors
 from mps.core.principals import principal_scope
 from tests import factories
 from tests.rpc.conftest import Reply, Rpc, audited, row, scalar, token_of, world
+from tests.snapshots import fetch
 
 # --- members, merchants, cards -------------------------------------------------------------------
 
@@ -234,13 +235,38 @@ def test_bind_member_to_card_by_password_as_member_only(rpc: Rpc, service_key: s
     assert wrong.error == (403, "INVALID_BINDING_PASSWORD")
     assert none.error == (403, "INVALID_BINDING_PASSWORD")
     assert admin.error == (403, "PERMISSION_DENIED")
-    assert other.error == (403, "PERMISSION_DENIED")
+    assert other.error == (404, "CARD_NOT_FOUND")
     assert world() == before
     joined = rpc(token, "bind_member_to_card", **which, binding_password="open sesame")
     assert scalar(joined) is True
     assert len(rpc(token, "get_member_cards", member_id=str(guest.id)).body) == 2
     assert len(audited("CARD_JOIN_REFUSED")) == 2
-    assert len(audited("CALL_REFUSED")) == 2
+    assert len(audited("CARD_INVITE_REFUSED")) == 1
+    assert len(audited("CALL_REFUSED")) == 1
+
+
+def test_bind_member_to_card_by_its_owner(rpc: Rpc) -> None:
+    owner, _ = factories.make_member()
+    guest, _ = factories.make_member()
+    third, _ = factories.make_member()
+    card = factories.make_prepaid(owner)
+    invite = {"card_id": str(card.id), "member_id": str(guest.id)}
+    further = {"card_id": str(card.id), "member_id": str(third.id)}
+
+    invited = rpc(token_of(owner), "bind_member_to_card", **invite)
+    by_member = rpc(token_of(guest), "bind_member_to_card", **further)
+    unknown = rpc(
+        token_of(owner),
+        "bind_member_to_card",
+        card_id=str(card.id),
+        member_id=str(uuid.uuid4()),
+    )
+
+    assert scalar(invited) is True
+    assert by_member.error == (403, "PERMISSION_DENIED")
+    assert unknown.error == (404, "NOT_FOUND")
+    roles = "SELECT string_agg(role, ' ' ORDER BY role) FROM cards_binding WHERE card_id = %s"
+    assert fetch(roles, [card.id]) == "member owner"
 
 
 def test_bind_member_to_card_by_a_service_key_in_any_role(rpc: Rpc, service_key: str) -> None:
@@ -469,6 +495,8 @@ def test_merchant_charge_by_qr_retried_is_one_charge(shop: Any) -> None:
     another = shop.charge(qr_plain=code, idempotency_key="order-1", raw_amount=1)
 
     assert row(first) == row(again)
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
     assert another.error == (409, "IDEMPOTENCY_KEY_REUSED")
     assert shop.balance() == Decimal("715.95")
 
@@ -486,6 +514,7 @@ def test_a_declined_charge_is_an_error_and_repeats(shop: Any) -> None:
     burnt = shop.charge(qr_plain=code, raw_amount=1)
 
     assert poor.error == again.error == (400, "INSUFFICIENT_BALANCE")
+    assert again.headers["Idempotent-Replayed"] == "true"
     assert burnt.error == (409, "QR_EXPIRED_OR_INVALID")
     assert shop.balance() == Decimal("1000.00")
 
