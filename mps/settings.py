@@ -2,9 +2,11 @@
 
 import functools
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 import environ
 from celery.schedules import crontab
@@ -381,6 +383,26 @@ MPS_WEBHOOK_ALLOW_PRIVATE = env.bool("MPS_WEBHOOK_ALLOW_PRIVATE", default=MPS_DE
 MPS_AUDIT_KEY = env.str("MPS_AUDIT_KEY", default="")
 MPS_CODE_TTL_SECONDS = env.int("MPS_CODE_TTL_SECONDS", default=900)
 MPS_TRUSTED_PROXIES = frozenset(env.list("MPS_TRUSTED_PROXIES", default=[]))
+for _name, _given, _is_right, _wanted in (
+    (
+        *("MPS_CURRENCY", MPS_CURRENCY),
+        MPS_CURRENCY != "PTS" and re.fullmatch("[A-Z]{3}", MPS_CURRENCY),
+        "three capital letters, such as TWD",
+    ),
+    (
+        *("MPS_TIME_ZONE", MPS_TIME_ZONE),
+        MPS_TIME_ZONE in available_timezones(),
+        "an IANA time zone, such as Asia/Taipei",
+    ),
+    (
+        *("MPS_CODE_TTL_SECONDS", MPS_CODE_TTL_SECONDS),
+        60 <= MPS_CODE_TTL_SECONDS <= 86_400,
+        "from 60 to 86400",
+    ),
+    ("MPS_BCRYPT_COST", MPS_BCRYPT_COST, 4 <= MPS_BCRYPT_COST <= 31, "from 4 to 31"),
+):
+    if not _is_right:
+        raise ImproperlyConfigured(f"{_name} is {_given!r}; it must be {_wanted}.")
 if _in_production:
     production.require_secrets(
         key_rings={

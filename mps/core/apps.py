@@ -8,13 +8,12 @@ class CoreConfig(AppConfig):
     verbose_name = _("Platform")
 
     def ready(self) -> None:
-        """Make our Celery app the current one;
-
-        Hear of finished migrations, to grant the frameworks' tables.
+        """Make our Celery app the current one, know the checks of settings, and hear of finished
+        migrations, to grant the frameworks' tables.
         """
         from django.db.models.signals import post_migrate
 
         import mps.celery  # noqa: F401
-        from mps.core import grants
+        from mps.core import checks, grants  # noqa: F401
 
         post_migrate.connect(grants.grant_framework_tables, dispatch_uid="mps.core.grants")

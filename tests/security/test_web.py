@@ -98,6 +98,37 @@ def test_production_does_not_start_on_missing_or_default_secrets(name: str, valu
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MPS_CURRENCY", "usd"),
+        ("MPS_TIME_ZONE", "Taipei"),
+        ("MPS_CODE_TTL_SECONDS", "59"),
+        ("MPS_BCRYPT_COST", "3"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(name: str, value: str) -> None:
+    done = run_check(**{name: value})
+
+    assert done.returncode != 0
+    assert done.stderr.startswith(f"{name} is ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_is_for_demonstrations_is_told_of_in_production() -> None:
+    done = run_check(
+        MPS_BCRYPT_COST="4", MPS_TOPUP_PROVIDERS="sandbox", MPS_WEBHOOK_ALLOW_PRIVATE="1"
+    )
+
+    assert done.returncode != 0
+    for number, name in (
+        ("W002", "MPS_BCRYPT_COST"),
+        ("W003", "MPS_TOPUP_PROVIDERS"),
+        ("W004", "MPS_WEBHOOK_ALLOW_PRIVATE"),
+    ):
+        assert f"?: (mps.{number}) {name}" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("secret", "right"),
     [
         ("kW7" + "0123456789abcdef" * 4, True),

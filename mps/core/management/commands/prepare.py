@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
@@ -29,6 +29,11 @@ class Command(BaseCommand):
         """Do it."""
         if os.environ.get("DATABASE_SUPERUSER_URL"):
             call_command("bootstrap_database", verbosity=0)
+        if "owner" not in connections.databases:
+            raise CommandError(
+                "DATABASE_OWNER_URL is not set: beside DATABASE_URL it must be, for mps_owner makes"
+                " the tables."
+            )
         executor = MigrationExecutor(connections["owner"])
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             self.stdout.write("Creating or changing tables ...")
