@@ -60,6 +60,15 @@ def check(
     return breaches
 
 
+register(
+    # It would swallow rows of months that were not made, and lock everything when they are.
+    Invariant(
+        "no table has a default partition",
+        "SELECT partrelid::regclass::text FROM pg_partitioned_table WHERE partdefid <> 0",
+    )
+)
+
+
 @cache
 def _discover() -> None:
     autodiscover_modules("invariants")

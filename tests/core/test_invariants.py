@@ -39,6 +39,7 @@ CORRUPTIONS = {
         "DELETE FROM ledger_account WHERE kind = 'merchant'",
     ],
     "every posting has entries": ["DELETE FROM ledger_entry"],
+    "no table has a default partition": ["CREATE TABLE swallows PARTITION OF ledger_entry DEFAULT"],
     "every number exists once": ["UPDATE payments_transaction SET tx_no = 'PAY0000000001'"],
     "refunds do not exceed their payment": [
         "ALTER TABLE payments_transaction"

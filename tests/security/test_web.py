@@ -114,6 +114,36 @@ def test_a_wrong_setting_is_one_sentence(name: str, value: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("urls", "said"),
+    [
+        ({}, "DATABASE_OWNER_URL is not set"),
+        (
+            {"DATABASE_OWNER_URL": "postgresql://mps_owner:a-password@127.0.0.1:1/mps"},
+            "The database: connection failed",
+        ),
+    ],
+)
+def test_a_database_that_is_not_there_is_a_sentence(urls: dict[str, str], said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "prepare"],
+        cwd=CHECKOUT,
+        env={
+            **{"PATH": os.environ["PATH"], **PRODUCTION, **urls},
+            "DATABASE_URL": "postgresql://mps_web:a-password@127.0.0.1:1/mps",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "a-password" not in done.stderr
+
+
 def test_what_is_for_demonstrations_is_told_of_in_production() -> None:
     done = run_check(
         MPS_BCRYPT_COST="4", MPS_TOPUP_PROVIDERS="sandbox", MPS_WEBHOOK_ALLOW_PRIVATE="1"

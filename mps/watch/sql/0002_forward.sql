@@ -5,7 +5,7 @@ GRANT UPDATE (last_seen_at, closed_at, details, told, claimed_until, notified_at
 
 -- How far counting and reconciling have come: one row.
 CREATE TABLE watch_progress (
-    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    one boolean PRIMARY KEY DEFAULT true CONSTRAINT watch_progress_one_row CHECK (one),
     began_at timestamptz NOT NULL DEFAULT core_now(),
     counted_to timestamptz NOT NULL,
     reconciled_to timestamptz NOT NULL,
