@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs Python 3.11+, make and git; everything else comes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long coverage lint bench screenshots messages requirements reset clean
+.PHONY: help run test test-long coverage lint audit bench screenshots messages requirements reset clean
 .NOTPARALLEL:
 
 # Options for what a target starts: `make test ARGS="tests/flows -x"`.
@@ -38,6 +38,9 @@ lint: $(DEV_STAMP) ## Check style, types, layers and migrations
 	$(PY) -m mypy .
 	$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()'
 	$(PY) manage.py makemigrations --check --dry-run --settings tests.settings
+
+audit: $(DEV_STAMP) ## Ask the advisory database about the pinned packages
+	$(PY) -m pip_audit --strict --require-hashes --disable-pip --requirement requirements.txt
 
 bench: $(DEV_STAMP) ## Measure the budgets of the design: a table, and JSON
 	@exec $(PY) -m benchmarks $(ARGS)

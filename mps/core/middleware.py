@@ -1,9 +1,11 @@
 """The outermost layer: every request gets an id, an address and a clean end."""
 
 import ipaddress
+import logging
 import re
 from collections.abc import Callable
 from functools import cached_property
+from time import perf_counter
 
 import structlog
 from csp.middleware import CSPMiddleware
@@ -17,12 +19,15 @@ from mps.core import context, problems
 # Data is no page: it loads nothing, and nobody frames it.
 _POLICY_OF_DATA = "default-src 'none'; frame-ancestors 'none'"
 _TILLS = "/api/v1/pos/"
+# Asked every few seconds by whoever watches; only their failures are news.
+_WATCHED = {"/healthz", "/readyz", "/metrics"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+_log = logging.getLogger("mps.requests")
 
 
 class RequestContextMiddleware:
-    """Give the request an id (the caller's, if it is a sane one) and remember where it came
-    from.
+    """Give the request an id (the caller's, if it is a sane one), remember where it came from, and
+    write down how it ended.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -30,6 +35,7 @@ class RequestContextMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request within its context."""
+        began = perf_counter()
         offered = request.headers.get("X-Request-ID", "")
         request_id = offered if _REQUEST_ID.fullmatch(offered) else context.new_request_id()
         with (
@@ -37,6 +43,7 @@ class RequestContextMiddleware:
             structlog.contextvars.bound_contextvars(request_id=request_id),
         ):
             response = self.get_response(request)
+            _write_down(request, response, perf_counter() - began)
         response["X-Request-ID"] = request_id
         return response
 
@@ -46,6 +53,23 @@ class RequestContextMiddleware:
         if error is None or not is_api(request):
             return None
         return problems.problem_response(request, error)
+
+
+def _write_down(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    """Log a request by its route: paths and queries may hold what nobody should read."""
+    match, status = request.resolver_match, response.status_code
+    is_file = match is None and status < 400
+    if is_file or (request.path_info in _WATCHED and status == 200):
+        return
+    route = f"/{match.route}" if match else "no such address"
+    details: dict[str, object] = {"status": status, "milliseconds": round(seconds * 1000, 1)}
+    said = getattr(response, "data", None)
+    if status >= 400 and isinstance(said, dict):
+        # An error's code; clients of the facade find it in `message`.
+        details["code"] = said.get("message") or said.get("code")
+    acting = context.current()
+    details |= {"actor_type": acting.actor_type, "actor": acting.actor}
+    _log.info("%s %s", request.method, route, extra=details)
 
 
 def is_api(request: HttpRequest) -> bool:

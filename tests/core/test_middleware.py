@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 import structlog
 from django.http import HttpRequest, HttpResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from mps.core import context, errors, middleware
+from tests import factories
 
 
 def answer(request: HttpRequest) -> tuple[HttpResponse, context.Context, dict[str, Any]]:
@@ -89,3 +90,49 @@ def test_a_known_refusal_of_a_program_becomes_a_problem(
     outermost = middleware.RequestContextMiddleware(lambda request: HttpResponse())
     response = outermost.process_exception(RequestFactory().get(path), exception)
     assert (response.status_code if response else None) == status
+
+
+def test_a_request_is_one_line_by_its_route_and_without_what_it_carried(
+    database: str, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    till, key = factories.make_till_and_key()
+    member, _ = factories.make_member()
+    code = factories.make_code(factories.make_prepaid(member, "1.00"), member)
+    caplog.set_level("INFO", logger="mps.requests")
+
+    client.post(
+        "/api/v1/pos/charges",
+        {"code": code, "amount": "10.00"},
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {key}", "Idempotency-Key": "a-key"},
+    )
+    client.get("/api/v1/me/cards/PPD00000099")
+    client.get("/no/such/secret")
+
+    poor, stranger, unknown = caplog.records
+    assert poor.getMessage() == "POST /api/v1/pos/charges"
+    assert vars(poor).items() >= {
+        ("status", 402),
+        ("code", "INSUFFICIENT_BALANCE"),
+        ("actor_type", "terminal"),
+        ("actor", str(till.terminal_id)),
+    }
+    assert stranger.getMessage() == "GET /api/v1/me/cards/<str:card_no>"
+    assert vars(stranger).items() >= {("status", 401), ("actor_type", "anonymous")}
+    assert unknown.getMessage() == "GET no such address"
+    for record in caplog.records:
+        assert not {"secret", code, key} & set(map(str, vars(record).values()))
+        assert vars(record)["milliseconds"] >= 0
+
+
+def test_whoever_watches_is_not_logged_while_all_is_well(
+    database: str, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="mps.requests")
+
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/static/pages/common/base.css").status_code == 200
+    assert caplog.records == []
+    assert client.post("/healthz").status_code == 405
+
+    assert [each.getMessage() for each in caplog.records] == ["POST /healthz"]
