@@ -36,6 +36,9 @@ class RequestContextMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request within its context."""
         began = perf_counter()
+        if request.META.get("REMOTE_ADDR") not in settings.MPS_TRUSTED_PROXIES:
+            # Only a configured proxy knows whether its caller came by TLS.
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
         offered = request.headers.get("X-Request-ID", "")
         request_id = offered if _REQUEST_ID.fullmatch(offered) else context.new_request_id()
         with (

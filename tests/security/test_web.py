@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
+from django.urls import resolve
 
 from mps.core import production
 from tests.console.conftest import boss, console  # noqa: F401
@@ -190,8 +191,11 @@ def test_https_is_held_on_to_and_cookies_stay_inside(settings: Any) -> None:
     assert secure["Strict-Transport-Security"].startswith("max-age=31536000")
     assert Client(headers={"Host": "evil.test"}).get("/healthz", secure=True).status_code == 400
     # A caller's word that it came by TLS counts only from a configured proxy.
+    settings.MPS_TRUSTED_PROXIES = frozenset({"10.0.0.1"})
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     forwarded = Client(headers={"Host": "pay.shop.test", "X-Forwarded-Proto": "https"})
-    assert forwarded.get("/healthz").status_code == 301
+    assert forwarded.get("/healthz", REMOTE_ADDR="203.0.113.9").status_code == 301
+    assert forwarded.get("/healthz", REMOTE_ADDR="10.0.0.1").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -201,13 +205,15 @@ def test_https_is_held_on_to_and_cookies_stay_inside(settings: Any) -> None:
         "/api/v1/members",
         "/rest/v1/rpc/validate_qr_plain",
         "/_allauth/app/v1/auth/login",
-        "/api/v1/topups/callbacks/stripe",
+        "/api/v1/callbacks/topups/sandbox",
     ],
 )
 @pytest.mark.parametrize("body", [b'{"a":"' + b"x" * 3_000_000 + b'"}', b"[" * 100_000])
 def test_no_door_takes_what_is_too_large_or_too_deep(database: str, path: str, body: bytes) -> None:
+    assert resolve(path), "there is such a door"
     answer = Client(raise_request_exception=False).post(
         path, data=body, content_type="application/json"
     )
 
+    assert answer.status_code != 404
     assert 400 <= answer.status_code < 500, (path, answer.status_code)
