@@ -50,6 +50,7 @@ def authenticate_signature(request: Request) -> selectors.Till | None:
         nonce=nonce,
         signature=request.META.get("HTTP_X_MPS_SIGNATURE", ""),
         body=request._request.body,
+        idempotency_key=request.META.get("HTTP_IDEMPOTENCY_KEY", ""),
         now=signer.read_at,
     ):
         _refuse(signer.till, "The signature is wrong, or its time is not now.")

@@ -5,20 +5,19 @@
     X-MPS-Nonce: 8 to 64 of A-Z a-z 0-9 . _ -
     X-MPS-Signature: hexadecimal HMAC-SHA256
 
-What is signed is six lines: `mps1`, method, path with query as sent, timestamp, nonce, and the
-hexadecimal SHA-256 of the body. What it is signed with is HMAC-SHA256 of `mps/terminal-signature`
-under the key's secret. That is not the hash the database knows the secret by: it is kept sealed
-with a key that is not in the database, so that who has only the database can sign nothing.
+What is signed is seven lines: `mps1`, method, path with query as sent, timestamp, nonce, the
+hexadecimal SHA-256 of the body, and the `Idempotency-Key`, empty if there is none: under another
+key the same refund would be a second one. What it is signed with is HMAC-SHA256 of
+`mps/terminal-signature` under the key's secret. That is not the hash the database knows the secret
+by: it is kept sealed with a key that is not in the database, so that who has only the database can
+sign nothing.
 """
 
 import hashlib
 import hmac
 import re
 from datetime import datetime
-from functools import lru_cache
 from uuid import UUID
-
-from django.conf import settings
 
 from mps.core import keys
 
@@ -40,21 +39,28 @@ def seal(key_id: UUID, secret: str) -> tuple[bytes, str]:
 
     Each key has a pad of its own, which is used for this alone.
     """
-    server_key_id = next(iter(_server_keys(settings.MPS_WEBHOOK_KEYS)))
+    server_key_id = next(iter(keys.webhook_keys()))
     pad = _pad(server_key_id, key_id)
     assert pad is not None
     return _xor(signing_key(secret), pad), server_key_id
 
 
 def sign(
-    key: bytes, *, method: str, path: str, timestamp: str, nonce: str, body: bytes = b""
+    key: bytes,
+    *,
+    method: str,
+    path: str,
+    timestamp: str,
+    nonce: str,
+    body: bytes = b"",
+    idempotency_key: str = "",
 ) -> str:
     """Return the signature of a request.
 
     :param path: with its query, as sent.
     """
     digest = hashlib.sha256(body).hexdigest()
-    text = "\n".join(["mps1", method, path, timestamp, nonce, digest])
+    text = "\n".join(["mps1", method, path, timestamp, nonce, digest, idempotency_key])
     return hmac.new(key, text.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
 
@@ -69,6 +75,7 @@ def is_signed(
     nonce: str,
     signature: str,
     body: bytes,
+    idempotency_key: str,
     now: datetime,
 ) -> bool:
     """Return whether a request bears the right signature, made within five minutes of now."""
@@ -83,20 +90,21 @@ def is_signed(
     if pad is None:
         return False
     right = sign(
-        _xor(sealed, pad), method=method, path=path, timestamp=timestamp, nonce=nonce, body=body
+        _xor(sealed, pad),
+        method=method,
+        path=path,
+        timestamp=timestamp,
+        nonce=nonce,
+        body=body,
+        idempotency_key=idempotency_key,
     )
     return hmac.compare_digest(right, signature)
 
 
 def _pad(server_key_id: str, key_id: UUID) -> bytes | None:
-    server_key = _server_keys(settings.MPS_WEBHOOK_KEYS).get(server_key_id)
+    server_key = keys.webhook_keys().get(server_key_id)
     return server_key and hmac.digest(server_key, _PURPOSE + key_id.bytes, "sha256")
 
 
 def _xor(one: bytes, other: bytes) -> bytes:
     return bytes(a ^ b for a, b in zip(one, other, strict=True))
-
-
-@lru_cache(maxsize=4)
-def _server_keys(configured: str) -> dict[str, bytes]:
-    return keys.read_server_keys("MPS_WEBHOOK_KEYS", configured)

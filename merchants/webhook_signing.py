@@ -8,10 +8,8 @@ import base64
 import hmac
 from collections.abc import Iterable
 from datetime import datetime
-from functools import lru_cache
 from uuid import UUID
 
-from django.conf import settings
 from standardwebhooks import Webhook
 
 from mps.core import keys
@@ -19,12 +17,12 @@ from mps.core import keys
 
 def newest_key_id() -> str:
     """Return the id of the key that new secrets are made of."""
-    return next(iter(_keys(settings.MPS_WEBHOOK_KEYS)))
+    return next(iter(keys.webhook_keys()))
 
 
 def derive_secret(*, endpoint_id: UUID, version: int, key_id: str) -> str | None:
     """Return an endpoint's secret, `whsec_…`; None if its key is no longer configured."""
-    key = _keys(settings.MPS_WEBHOOK_KEYS).get(key_id)
+    key = keys.webhook_keys().get(key_id)
     if key is None:
         return None
     what = b"mps/webhook-secret" + endpoint_id.bytes + version.to_bytes(4, "big")
@@ -43,8 +41,3 @@ def sign(*, event_id: UUID, sent_at: datetime, body: str, secrets: Iterable[str]
             Webhook(secret).sign(str(event_id), sent_at, body) for secret in secrets
         ),
     }
-
-
-@lru_cache(maxsize=4)
-def _keys(configured: str) -> dict[str, bytes]:
-    return keys.read_server_keys("MPS_WEBHOOK_KEYS", configured)

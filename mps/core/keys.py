@@ -7,10 +7,14 @@ import base64
 import hashlib
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal
 from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 Kind = Literal["t", "s", "m"]
@@ -52,7 +56,8 @@ def hash_secret(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("ascii")).digest()
 
 
-def read_server_keys(name: str, configured: str) -> dict[str, bytes]:
+@lru_cache(maxsize=8)
+def read_server_keys(name: str, configured: str) -> Mapping[str, bytes]:
     """Read `id:base64,…`, newest first; each key has 32 bytes or more.
 
     :param name: of the setting, for the message.
@@ -70,4 +75,9 @@ def read_server_keys(name: str, configured: str) -> dict[str, bytes]:
                 f"{name} must be `id:base64,…` with at least 32 bytes a key, newest first."
             )
         found[key_id] = key
-    return found
+    return MappingProxyType(found)
+
+
+def webhook_keys() -> Mapping[str, bytes]:
+    """Return what webhooks' secrets are derived from, and tills' signing keys sealed with."""
+    return read_server_keys("MPS_WEBHOOK_KEYS", settings.MPS_WEBHOOK_KEYS)

@@ -44,7 +44,9 @@ def sign(key: str, method: str, path: str, body: bytes = b"", **changes: str) ->
     timestamp = changes.get("timestamp", str(int(time.time())))
     nonce = changes.get("nonce", secrets.token_hex(8))
     signing_key = hmac.new(secret.encode(), b"mps/terminal-signature", "sha256").digest()
-    text = "\n".join(["mps1", method, path, timestamp, nonce, hashlib.sha256(body).hexdigest()])
+    idempotency_key = changes.get("idempotency_key", "")
+    digest = hashlib.sha256(body).hexdigest()
+    text = "\n".join(["mps1", method, path, timestamp, nonce, digest, idempotency_key])
     return {
         "Authorization": f"Signature {name}",
         "X-MPS-Timestamp": timestamp,
@@ -122,16 +124,19 @@ def test_a_signed_charge_moves_money(database: str) -> None:
     code = cards.issue_code(card_id=card.id, member_id=member.id).code
     path, body = "/api/v1/pos/charges", json.dumps({"code": code, "amount": "10.00"}).encode()
 
-    def send(headers: dict[str, str], sent: bytes = body) -> int:
+    def send(headers: dict[str, str], sent: bytes = body, *, under: str = "a-key") -> int:
         answer = Client().post(
             path,
             data=sent,
             content_type="application/json",
-            headers={**headers, "Idempotency-Key": factories.new_key()},
+            headers={**headers, "Idempotency-Key": under},
         )
         return int(answer.status_code)
 
-    # Its key alone opens nothing any more, here or at the facade; nor does a changed body.
+    signed = sign(key, "POST", path, body, idempotency_key="a-key")
+
+    # Its key alone opens nothing any more, here or at the facade; nor does a changed body, nor
+    # another key, under which it would be another payment.
     assert send({"Authorization": f"Bearer {key}"}) == 401
     facade = Client().post(
         "/rest/v1/rpc/validate_qr_plain",
@@ -140,9 +145,10 @@ def test_a_signed_charge_moves_money(database: str) -> None:
         headers={"apikey": key},
     )
     assert facade.status_code == 401
-    assert send(sign(key, "POST", path, body), body.replace(b"10.00", b"90.00")) == 401
-    assert events("TERMINAL_REFUSED") == 3
-    assert send(sign(key, "POST", path, body)) == 201
+    assert send(signed, body.replace(b"10.00", b"90.00")) == 401
+    assert send(signed, under="another") == 401
+    assert events("TERMINAL_REFUSED") == 4
+    assert send(signed) == 201
     services.allow_unsigned(terminal_id=till.terminal_id)
     assert status(key) == 200
 
