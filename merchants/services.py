@@ -224,10 +224,17 @@ def hold_active(till: Till) -> None:
 
     :raises MerchantSuspendedError: the shop is suspended.
     """
+    if not hold_status(till):
+        raise MerchantSuspendedError
+
+
+def hold_status(till: Till) -> bool:
+    """Return whether the shop is active, and keep it so until the scope ends. Inside the shop's
+    scope, before any lock of a payment.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT merchants_hold_active(%s)", [till.merchant_id])
-        if not cursor.fetchone()[0]:
-            raise MerchantSuspendedError
+        return bool(cursor.fetchone()[0])
 
 
 def emit_event(*, merchant_id: UUID, event_type: str, data: Mapping[str, Any]) -> None:

@@ -64,6 +64,8 @@ MAX_TRIES = 4
 AWAITING = AwaitingMemberError.status
 # A write found what it rests on changed; two writes waited for each other.
 _RACES_LOST = {"MPS01", "40P01"}
+# For how long a till may not know whether it was paid.
+_UNCERTAIN = timedelta(days=1)
 _ONE_POINT = Decimal(1)
 _CENT = Decimal("0.01")
 
@@ -562,10 +564,14 @@ def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
 
     Paid: refunded in full and `cancelled`. Not seen yet, or failed: closed, so that a late charge
     is refused.
-    Also for a suspended shop: what is uncertain must be put right.
+    Also for a suspended shop: what is uncertain must be put right. What was paid more than a day
+    ago is no longer uncertain.
+
+    :raises MerchantSuspendedError: the shop is suspended, and the payment older than a day.
     """
 
     def reverse() -> dict[str, Any]:
+        is_active = merchants.hold_status(till)
         idempotency.lock_order(till.merchant_id, external_order_id)
         order = selectors.find_order(till, external_order_id)
         if order is not None and order.reversed_at is not None:
@@ -582,6 +588,8 @@ def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
             payment = _lock_payment(till, id=order.tx_id)
             remaining = payment.final_amount - payment.refunded_total
             if payment.status == Transaction.Status.COMPLETED:
+                if not is_active and now.at - payment.created_at > _UNCERTAIN:
+                    raise MerchantSuspendedError
                 refund = _give_back(
                     payment,
                     remaining,
@@ -752,12 +760,14 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
     """Take back a cash top-up of this terminal, the same day and while the balance is there. Safe
     to repeat.
 
+    :raises MerchantSuspendedError: the shop is suspended.
     :raises NotFoundError: this terminal took no such top-up.
     :raises PermissionDeniedError: it was not today, in the shop's time zone.
     :raises InsufficientBalanceError: the money has been spent.
     """
 
     def reverse() -> dict[str, Any]:
+        merchants.hold_active(till)
         top_up = (
             Transaction.objects.select_for_update(of=("self",))
             .filter(

@@ -40,6 +40,7 @@ REFUSALS = {
     "remove_my_identity": "MEMBER_SUSPENDED",
     "request_verification": "MEMBER_SUSPENDED",
     "reset_password": "INVALID_CREDENTIALS",
+    "reverse_order": "MERCHANT_SUSPENDED",
     "reverse_top_up": "CARD_NOT_ACTIVE INSUFFICIENT_BALANCE MERCHANT_SUSPENDED PERMISSION_DENIED",
     "rpc_admin_activate_member": "NOT_FOUND",
     "rpc_admin_activate_merchant": "NOT_FOUND",

@@ -10,7 +10,7 @@ from cards.selectors import balances_of
 from merchants import services as merchants
 from payments import services as payments
 from tests import factories
-from tests.snapshots import assert_refused, execute, fetch, outcome, snapshot
+from tests.snapshots import age_by_a_day, assert_refused, execute, fetch, outcome, snapshot
 
 
 @pytest.fixture
@@ -140,6 +140,20 @@ def test_it_succeeds_whatever_became_of_card_member_and_shop(shop: Any, status: 
             " WHERE a.kind = 'unclaimed'"
         ) == Decimal("100.00")
     assert shop.reverse("O-1") == answer
+
+
+def test_a_suspended_shop_gives_nothing_back_that_was_paid_long_ago(
+    shop: Any, database: str, superuser: Any
+) -> None:
+    shop.charge("O-1")
+    age_by_a_day(superuser, database)
+    merchants.suspend_merchant(merchant_id=shop.till.merchant_id, reason="fraud")
+
+    assert_refused(lambda: shop.reverse("O-1"), "MERCHANT_SUSPENDED", action="REVERSE_FAILED")
+    # What was never paid is closed all the same; and what an active shop was paid goes back.
+    assert shop.reverse("O-2") == {"external_order_id": "O-2", "status": "cancelled"}
+    merchants.activate_merchant(merchant_id=shop.till.merchant_id, reason="cleared")
+    assert shop.reverse("O-1")["amount"] == "60.00"
 
 
 def test_an_outside_payment_and_a_free_one_are_reversed_too(shop: Any) -> None:

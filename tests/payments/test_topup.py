@@ -5,7 +5,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 import pytest
 
 from cards import services as cards
@@ -13,7 +12,14 @@ from cards.selectors import balances_of
 from merchants import services as merchants
 from payments import services as payments
 from tests import factories
-from tests.snapshots import assert_refused, fetch, last_context, outcome, snapshot
+from tests.snapshots import (
+    age_by_a_day,
+    assert_refused,
+    fetch,
+    last_context,
+    outcome,
+    snapshot,
+)
 
 ACCOUNT_SUM = (
     "SELECT coalesce(sum(amount), 0) FROM ledger_entry e"
@@ -246,14 +252,18 @@ def test_yesterdays_top_up_is_not_taken_back(database: str, superuser: Any) -> N
     )
 
 
-def age_by_a_day(superuser: psycopg.Connection, database: str) -> None:
-    """Move all transactions to yesterday, which only a superuser past all triggers can."""
-    with psycopg.connect(
-        superuser.info.dsn, dbname=database, password=superuser.info.password
-    ) as connection:
-        connection.execute("SET session_replication_role = replica")
-        for table in ("payments_transaction", "payments_unclaimed"):
-            connection.execute(f"UPDATE {table} SET created_at = created_at - interval '1 day'")
+def test_a_suspended_shop_takes_no_top_up_back(database: str) -> None:
+    member, _ = factories.make_member()
+    till = factories.make_till()
+    card = factories.make_prepaid(member)
+    tx_no = at_till(till, "30.00", card_no=card.number).body["tx_no"]
+    merchants.suspend_merchant(merchant_id=till.merchant_id, reason="fraud")
+
+    assert_refused(
+        lambda: payments.reverse_top_up(till=till, tx_no=tx_no),
+        "MERCHANT_SUSPENDED",
+        action="RECHARGE_REVERSE_FAILED",
+    )
 
 
 @pytest.mark.parametrize("amount", ["999999999999.99", "9999999999999"])
