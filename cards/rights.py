@@ -23,7 +23,7 @@ def erase_member(*, member: MemberPrincipal, password: str) -> None:
     with audit.refusals(
         "MEMBER_ERASE_REFUSED", object_type="member", object_id=member.member_number
     ):
-        rights.require_password(member=member, password=password)
+        rights.require_password(member_id=member.member_id, password=password)
         with principals.principal_scope("member_app", member.member_id):
             with connection.cursor() as cursor:
                 cursor.execute("SELECT cards_erase_member()")

@@ -3,18 +3,17 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from members import limits, onetime, proofs, selectors, services
+from members import onetime, proofs, rights, selectors, services
 from members.errors import InvalidCredentialsError
 from members.models import ExternalIdentity, Member, MemberToken
 from members.selectors import MemberPrincipal
 from members.services import IssuedToken
 from mps.audit import services as audit
-from mps.core import errors, principals, throttle
+from mps.core import errors, principals
 
 # --- in, by a code -------------------------------------------------------------------------------
 
@@ -154,12 +153,7 @@ def change_password(*, member: MemberPrincipal, current_password: str, new_passw
     with audit.refusals(
         "PASSWORD_CHANGE_REFUSED", object_type="member", object_id=member.member_number
     ):
-        guesses = limits.password(f"member:{member.member_id}")
-        throttle.count_guesses(guesses)
-        user = get_user_model().objects.get(pk=member.user_id)
-        if not user.check_password(current_password):
-            raise InvalidCredentialsError("The present password is wrong.")
-        throttle.give_guesses_back(guesses)
+        rights.require_password(member_id=member.member_id, password=current_password)
         encoded = services.encode_password(new_password, field="new_password")
         services.write_password(
             member_id=member.member_id, encoded=encoded, keep_token=member.token_id

@@ -3,11 +3,11 @@
 import re
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import check_password, make_password
 
+from members import rights
 from members.errors import InvalidCredentialsError
-from members.models import Member, Pin
+from members.models import Pin
 from mps.audit import services as audit
 from mps.core import principals, throttle
 from mps.core.database import DatabaseNow
@@ -23,18 +23,12 @@ def set_pin(*, member_id: UUID, password: str, pin: str) -> None:
 
     :raises InvalidRequestError: the PIN is not four to eight digits.
     :raises InvalidCredentialsError: the password is wrong.
-    :raises RateLimitedError: it was wrong too often.
+    :raises RateLimitedError: it was wrong too often, here or at sign-in.
     """
     if not _FORM.fullmatch(pin):
         raise InvalidRequestError(errors={"pin": ["Four to eight digits."]})
     with audit.refusals("PIN_CHANGE_REFUSED", object_type="member", object_id=member_id):
-        throttle.count_guess("pin:password", member_id, _GUESSES, _WINDOW_SECONDS)
-        with principals.principal_scope("member_app", member_id):
-            user_id = Member.objects.values_list("user_id", flat=True).get(id=member_id)
-        user = get_user_model().objects.get(pk=user_id)
-        if not user.check_password(password):
-            raise InvalidCredentialsError
-        throttle.give_back("pin:password", member_id, _WINDOW_SECONDS)
+        rights.require_password(member_id=member_id, password=password)
         with principals.principal_scope("member_app", member_id):
             Pin.objects.update_or_create(
                 member_id=member_id,

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import connection
 
 from members import limits
 from members.errors import InvalidCredentialsError
-from members.selectors import MemberPrincipal
 from mps.core import throttle
 
 MOST_EVENTS = 10_000
@@ -32,15 +32,15 @@ def own_events() -> list[OwnEvent]:
         return [OwnEvent(*row) for row in cursor.fetchall()]
 
 
-def require_password(*, member: MemberPrincipal, password: str) -> None:
+def require_password(*, member_id: UUID, password: str) -> None:
     """Let only somebody go on who knows the member's password. Slow by purpose; outside any scope.
 
     :raises InvalidCredentialsError: it is wrong.
     :raises RateLimitedError: it was wrong too often, here or at sign-in.
     """
-    guesses = limits.password(f"member:{member.member_id}")
+    guesses = limits.password(f"member:{member_id}")
     throttle.count_guesses(guesses)
-    user = get_user_model().objects.get(pk=member.user_id)
+    user = get_user_model().objects.get(username=member_id.hex)
     if not user.check_password(password):
         raise InvalidCredentialsError("The password is wrong.")
     throttle.give_guesses_back(guesses)

@@ -63,9 +63,17 @@ def replay(stored_hash: bytes, request_hash: bytes, status: int, body: dict[str,
 
     :raises IdempotencyKeyReusedError: for another one.
     """
+    require_same(stored_hash, request_hash)
+    return Answer(status, body, replayed=True)
+
+
+def require_same(stored_hash: bytes, request_hash: bytes) -> None:
+    """Let only the request go on that the key came with first.
+
+    :raises IdempotencyKeyReusedError: it is another one.
+    """
     if stored_hash != request_hash:
         raise IdempotencyKeyReusedError
-    return Answer(status, body, replayed=True)
 
 
 def lock_key(scope_id: UUID, key: str) -> None:

@@ -46,6 +46,7 @@ from mps.core.errors import (
     MpsError,
     NotFoundError,
     PermissionDeniedError,
+    RateLimitedError,
     UnavailableError,
 )
 from mps.core.money import show_money
@@ -67,6 +68,8 @@ PAYMENT_CREDITED_OTHERWISE = "PAYMENT_CREDITED_OTHERWISE"
 
 _ORDER_BYTES = 24
 _BATCH = 500
+# What a member may have begun and not paid.
+_MOST_OPEN = 20
 _COMPARED_DAYS = 3
 # An order is made here a little before the provider makes it, and clocks differ.
 _CLOCK_SKEW = timedelta(hours=1)
@@ -96,6 +99,7 @@ def start_top_up(
         `return_path` leads elsewhere.
     :raises CardNotFoundError: there is no such card, or the member has no part in it.
     :raises IdempotencyKeyReusedError: the key was used for another request.
+    :raises RateLimitedError: too many top-ups of the member wait to be paid.
     :raises UnavailableError: the provider cannot be reached; nobody can pay what was begun, which
         closes by itself. A retry with the same key goes on with it.
     """
@@ -175,8 +179,9 @@ def _begin(wanted: TopUp, card_no: str, about: dict[str, str]) -> TopUp | Answer
             .first()
         )
         if unfinished is not None:
-            idempotency.replay(bytes(unfinished.request_hash), request_hash, 0, {})
+            idempotency.require_same(bytes(unfinished.request_hash), request_hash)
             return unfinished
+        _require_room(member_id)
         wanted.card = binding.card
         _insert(wanted)
     return wanted
@@ -206,6 +211,20 @@ def _require_may_top_up(binding: Binding, amount: Decimal) -> None:
         raise CardNotActiveError
     if (card.money_account.balance or 0) + amount > settings.MPS_MAX_BALANCE:
         raise LimitExceededError("The card would hold more than it may.")
+
+
+def _require_room(member_id: UUID) -> None:
+    """Let a member begin only so much that they have not paid: each is an order at a provider.
+
+    :raises RateLimitedError: they have begun too many.
+    """
+    open_ones = TopUp.objects.filter(
+        member_id=member_id, status=TopUp.Status.PENDING, expires_at__gt=DatabaseNow()
+    )
+    if open_ones.count() >= _MOST_OPEN:
+        raise RateLimitedError(
+            "Pay one of the top-ups you began, or let it expire.", retry_after_seconds=60
+        )
 
 
 def _insert(wanted: TopUp) -> None:
@@ -387,7 +406,11 @@ def _lock(**which: Any) -> TopUp:
 
 def _settle(top_up: TopUp, report: Report) -> bool:
     """Do what a report of a locked top-up calls for; return whether anything changed."""
-    if top_up.status == TopUp.Status.COMPLETED or report.outcome is Outcome.OPEN:
+    if report.outcome is Outcome.OPEN:
+        return False
+    if top_up.status == TopUp.Status.COMPLETED:
+        if report.outcome is Outcome.PAID and report.payment_id != top_up.payment_id:
+            _report_second_payment(top_up, report)
         return False
     if report.outcome is Outcome.CLOSED:
         return _cancel(top_up)
@@ -478,6 +501,18 @@ def _put_aside(top_up: TopUp, report: Report, difference: str) -> bool:
     audit.record("TOP_UP_MISMATCH", object_type="top_up", object_id=top_up.id, details=about)
     logger.error("a paid top-up was not credited", extra={"top_up": str(top_up.id), **about})
     return True
+
+
+def _report_second_payment(top_up: TopUp, report: Report) -> None:
+    """Tell of an order that was paid twice: the member is owed what the provider took again."""
+    about = {
+        "provider": top_up.provider,
+        "credited": top_up.payment_id,
+        "paid": f"{report.amount} {report.currency}",
+        "payment": report.payment_id,
+    }
+    audit.record("TOP_UP_PAID_TWICE", object_type="top_up", object_id=top_up.id, details=about)
+    logger.error("a top-up was paid twice", extra={"top_up": str(top_up.id), **about})
 
 
 def _take_down(top_up: TopUp, report: Report) -> None:

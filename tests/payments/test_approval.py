@@ -142,6 +142,26 @@ def test_the_member_declines(shop: Shop) -> None:
     assert balance(shop) == Decimal("500.00")
 
 
+def test_one_that_cannot_be_closed_holds_up_no_other(
+    shop: Shop, database: str, superuser: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approvals, "_BATCH", 1)
+    for key in ("K-1", "K-2", "K-3"):
+        assert shop.post_charge(shop.code(), key=key).status_code == 202
+    pass_time()
+    superuser.execute(f"""ALTER ROLE mps_web IN DATABASE "{database}" SET lock_timeout = '200ms'""")
+    connections["default"].close()
+
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT payments_lock_name(%s, 'key:K-2')", [shop.till.merchant_id])
+        assert approvals.close_expired() == 2
+        cursor.execute("ROLLBACK")
+
+    assert fetch("SELECT key FROM payments_approval WHERE state = 'awaiting'") == "K-2"
+    assert approvals.close_expired() == 1
+
+
 @pytest.mark.parametrize("first", ["till", "job"])
 def test_it_closes_by_itself(shop: Shop, first: str) -> None:
     code = shop.code()

@@ -43,7 +43,15 @@ from tests.payments.topups import (
     start,
     url_of,
 )
-from tests.snapshots import execute, fetch, last_context, last_event, outcome, snapshot
+from tests.snapshots import (
+    assert_refused,
+    execute,
+    fetch,
+    last_context,
+    last_event,
+    outcome,
+    snapshot,
+)
 
 
 @pytest.fixture
@@ -293,6 +301,33 @@ def test_replayed_callbacks_credit_once(owner: Any, card: Card) -> None:
     assert snapshot() == before
     assert balances_of(card)[0] == Decimal("500.00")
     assert events_of("RECHARGE_COMPLETED") == 1
+
+
+def test_a_second_payment_of_an_order_is_told_and_not_credited(
+    owner: Any, card: Card, caplog: pytest.LogCaptureFixture
+) -> None:
+    top_up = begin(card, owner)
+    call_back(report_of(top_up))
+
+    with caplog.at_level(logging.ERROR):
+        again = call_back(report_of(top_up, payment_id="sbx_another-payment"))
+
+    assert again.status_code == 200
+    assert balances_of(card)[0] == Decimal("500.00")
+    assert events_of("TOP_UP_PAID_TWICE") == 1
+    (said,) = [each.message for each in caplog.records if each.levelname == "ERROR"]
+    assert said == "a top-up was paid twice"
+
+
+def test_a_member_begins_only_so_many_that_are_not_paid(owner: Any, card: Card) -> None:
+    begun = [begin(card, owner, "1.00", idempotency_key=f"K-{number}") for number in range(20)]
+
+    assert_refused(lambda: start(card, owner, "1.00"), "RATE_LIMITED", action="TOP_UP_REFUSED")
+    # A retry of one that was begun is that one; and who pays or lets expire begins again.
+    assert begin(card, owner, "1.00", idempotency_key="K-0").id == begun[0].id
+    call_back(report_of(begun[0]))
+    shift(begun[1], "-2 hours")
+    assert start(card, owner, "1.00").status == start(card, owner, "1.00").status == 201
 
 
 def test_late_payments_are_credited_and_marked(owner: Any, card: Card) -> None:
