@@ -153,6 +153,7 @@ def issue_shared_card(
     :param binding_password: with which other members may join; empty: by invitation only.
     :raises CardTypeNotShareableError: another type.
     :raises NotFoundError: there is no such member.
+    :raises MemberSuspendedError: the member is suspended, or was erased.
     :raises InvalidRequestError: a value is not as described.
     """
     if card_type not in SHAREABLE:
@@ -173,7 +174,7 @@ def issue_shared_card(
         audit.refusals("CARD_ISSUE_REFUSED", object_type="member", object_id=owner_id),
         principals.principal_scope("platform_admin"),
     ):
-        _require_member(owner_id)
+        _hold_member(id=owner_id)
         card = _issue(
             card_type,
             owner_id,
@@ -210,6 +211,7 @@ def issue_voucher_card(
     :param min_spend: list amount from which it applies.
     :param merchant_ids: where it applies; None or empty: everywhere.
     :raises NotFoundError: there is no such member.
+    :raises MemberSuspendedError: the member is suspended, or was erased.
     :raises InvalidRequestError: a value is not as described.
     """
     wrong: dict[str, list[str]] = {}
@@ -226,7 +228,7 @@ def issue_voucher_card(
         audit.refusals("CARD_ISSUE_REFUSED", object_type="member", object_id=owner_id),
         principals.principal_scope("platform_admin"),
     ):
-        _require_member(owner_id)
+        _hold_member(id=owner_id)
         card = _issue(CardType.VOUCHER, owner_id, expires_at=expires_at)
         Voucher.objects.create(
             card=card, kind=kind, value=value, min_spend=min_spend, merchant_ids=merchant_ids or []
@@ -288,7 +290,7 @@ def join_card(
             raise InvalidBindingPasswordError
         throttle.give_guesses_back(guesses)
         with principals.principal_scope("platform_admin"):
-            member = _require_active(_require_member(member_id))
+            member = _hold_member(id=member_id)
             return _bind(card.id, member, Binding.Role.MEMBER, "CARD_JOINED", in_any_role=True)
 
 
@@ -312,7 +314,7 @@ def invite_member(
     :raises NotFoundError: there is no such member.
     :raises AlreadyExistsError: the member is bound in another role or with other limits.
     :raises CardTypeNotShareableError, CardNotActiveError: the card takes nobody in.
-    :raises MemberSuspendedError: whoever asks is suspended.
+    :raises MemberSuspendedError: whoever asks, or the member, is suspended.
     :raises InvalidRequestError: the role or a limit is not as it must be.
     """
     _require_role(role)
@@ -329,13 +331,11 @@ def invite_member(
             raise errors.PermissionDeniedError
         if role == Binding.Role.OWNER and asking.role != Binding.Role.OWNER:
             raise errors.PermissionDeniedError("Only an owner makes an owner.")
-        if member_id is None:
-            named = {"number": selectors.require_member_number(member_no)}
-            invited = Member.objects.filter(**named).first()
-            if invited is None:
-                raise errors.NotFoundError("There is no such member.")
-        else:
-            invited = _require_member(member_id)
+        invited = (
+            _hold_member(id=member_id)
+            if member_id
+            else _hold_member(number=selectors.require_member_number(member_no))
+        )
         return _bind(asking.card_id, invited, role, "CARD_MEMBER_INVITED", held_to=held_to)
 
 
@@ -352,6 +352,7 @@ def bind_member(
     :param binding_password: what the member gave as the card's password, if they were asked.
     :raises CardNotFoundError: there is no such card.
     :raises NotFoundError: there is no such member.
+    :raises MemberSuspendedError: the member is suspended, or was erased.
     :raises CardTypeNotShareableError: the card is not shared.
     :raises CardNotActiveError: the card is not active.
     :raises InvalidBindingPasswordError: a password was given, and it is wrong.
@@ -367,7 +368,7 @@ def bind_member(
             if not check_password(binding_password, card.binding_password):
                 raise InvalidBindingPasswordError
         with principals.principal_scope("platform_admin"):
-            return _bind(card_id, _require_member(member_id), role, "CARD_BOUND")
+            return _bind(card_id, _hold_member(id=member_id), role, "CARD_BOUND")
 
 
 def change_binding(
@@ -866,12 +867,13 @@ def _bind(
     held_to: dict[str, Decimal | None] | None = None,
     in_any_role: bool = False,
 ) -> Binding:
-    """Bind a member to an active shared card. Inside a scope.
+    """Bind a member to an active shared card, which stays active until the scope ends. Inside a
+    scope of the platform that holds the member.
 
     :param held_to: the limits of the binding; none by default.
     :param in_any_role: whoever is bound already stays as they are.
     """
-    card = Card.objects.filter(id=card_id).first()
+    card = Card.objects.select_for_update(no_key=True).filter(id=card_id).first()
     if card is None:
         raise CardNotFoundError
     if card.card_type not in SHAREABLE:
@@ -1002,11 +1004,17 @@ def _require_role(role: str) -> None:
         )
 
 
-def _require_member(member_id: UUID) -> Member:
-    member = Member.objects.filter(id=member_id).first()
+def _hold_member(**which: UUID | str) -> Member:
+    """Return an active member, who stays so until the scope ends. Inside a scope of the platform,
+    before the card is locked.
+
+    :raises NotFoundError: there is no such member.
+    :raises MemberSuspendedError: the member is suspended, or was erased.
+    """
+    member = Member.objects.select_for_update(no_key=True).filter(**which).first()
     if member is None:
         raise errors.NotFoundError("There is no such member.")
-    return member
+    return _require_active(member)
 
 
 def _require_active(member: Member) -> Member:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from mps.core.errors import MpsError
 from mps.core.principals import principal_scope
 from tests import factories
 from tests.concurrency.racing import run_together
+from tests.snapshots import assert_refused
 
 WHILE = 0.4  # seconds: by then the other waits
 
@@ -127,3 +129,33 @@ def test_who_is_erased_and_who_takes_their_payment_do_not_wait_for_each_other(
         erase(member)
 
     assert run_together([charge, erase_meanwhile]) == [None, None]
+
+
+def test_nobody_is_bound_who_is_being_erased(database: str, monkeypatch: Any) -> None:
+    guest, _ = factories.make_member()
+    card = factories.make_prepaid(factories.make_member()[0])
+    begun = threading.Event()
+    forget = rights.rights.forget_person
+
+    def linger() -> None:
+        begun.set()
+        time.sleep(WHILE)
+        forget()
+
+    def bind() -> Any:
+        assert begun.wait(5)
+        return cards.bind_member(card_id=card.id, member_id=guest.id)
+
+    monkeypatch.setattr(rights.rights, "forget_person", linger)
+
+    _erased, refused = run_together([lambda: erase(guest), bind])
+
+    assert isinstance(refused, MpsError)
+    assert refused.code == "MEMBER_SUSPENDED"
+    with principal_scope("platform_admin"):
+        assert not Binding.objects.filter(card=card, member=guest).exists()
+    for issue in (
+        lambda: cards.issue_shared_card(card_type="PPD", owner_id=guest.id),
+        lambda: cards.issue_voucher_card(owner_id=guest.id, kind="percent", value=Decimal(20)),
+    ):
+        assert_refused(issue, "MEMBER_SUSPENDED", action="CARD_ISSUE_REFUSED")
