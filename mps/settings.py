@@ -171,6 +171,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TIME_LIMIT = 3600
 CELERY_TIMEZONE = "UTC"
+# What somebody waits for does not stand in line behind jobs: a worker of its own does it.
+CELERY_TASK_ROUTES = {"members.send_code": {"queue": "messages"}}
 CELERY_BEAT_SCHEDULER = "mps.core.scheduling:Scheduler"
 # No result is kept, so there is none to clean up.
 CELERY_RESULT_EXPIRES = None

@@ -11,12 +11,12 @@ from django.test import Client
 from django.utils.translation import get_language_info, override
 from django.utils.translation import gettext as _
 
-from members import messages
 from members.tasks import send_code
 from mps.core import errors, problems
 from mps.core.management.commands import write_messages
 from tests import factories
 from tests.console.conftest import boss, console  # noqa: F401
+from tests.outbox import Outbox
 
 CHINESE = {"Accept-Language": "zh-TW,zh;q=0.9,en;q=0.5"}
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -150,8 +150,8 @@ def test_a_stored_refusal_is_repeated_in_the_language_of_who_asks(database: str)
 def test_a_code_is_sent_in_the_language_it_was_asked_for_in(
     database: str, settings, monkeypatch
 ) -> None:
-    settings.MPS_SMS_BACKEND = "outbox"
-    messages.OutboxSms.sent.clear()
+    settings.MPS_SMS_BACKEND = Outbox.BACKEND
+    Outbox.sent.clear()
     factories.make_member(phone="0912000777")
     tasks = []
     monkeypatch.setattr(
@@ -164,7 +164,7 @@ def test_a_code_is_sent_in_the_language_it_was_asked_for_in(
     send_code(*tasks[0])
 
     assert asked.status_code == 202
-    assert "您的驗證碼" in messages.OutboxSms.sent[0][1]
+    assert "您的驗證碼" in Outbox.sent[0][1]
 
 
 def test_a_detail_that_no_catalogue_knows_stays() -> None:

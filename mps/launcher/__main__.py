@@ -1,6 +1,6 @@
 """`python -m mps.launcher run | servers | reset`: what `make run` starts.
 
-run      embedded servers, database, web, worker and beat, until Ctrl-C
+run      embedded servers, database, web, workers and beat, until Ctrl-C
 servers  the embedded servers alone, until Ctrl-C: for `manage.py` commands and psql
 reset    delete the embedded database and the generated secrets
 """
@@ -23,6 +23,7 @@ from mps.launcher.errors import LauncherError
 from mps.launcher.supervisor import StopRequested, Supervisor
 
 READY_TIMEOUT_SECONDS = 60.0
+_CELERY = ("-m", "celery", "--quiet", "-A", "mps")
 # Needed to set the database up, or to copy it: no business of a long-running process.
 _PREPARE_ONLY = ("DATABASE_SUPERUSER_URL", "DATABASE_BACKUP_URL")
 
@@ -148,20 +149,27 @@ def _application(
     )
     # They count from zero, as the processes do.
     web = dataclasses.replace(web, before_start=functools.partial(_empty, figures))
-    celery = ("-m", "celery", "-A", "mps")
-    worker = _python(
-        "worker",
+    beat = _python("beat", env, *_CELERY, "beat", "--loglevel", "INFO")
+    return [
+        web,
+        _worker("worker", env, "--concurrency", "2"),
+        _worker("messages", env, "--queues", "messages", "--pool", "solo"),
+        beat,
+    ]
+
+
+def _worker(name: str, env: Mapping[str, str], *arguments: str) -> process.Process:
+    return _python(
+        name,
         env,
         # Who starts MPS as root knows; the advice would bury the lines above it.
         *("-W", "ignore:You're running the worker with superuser"),
-        *(*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"),
-        # There is one worker: nobody to greet or to gossip with.
+        *(*_CELERY, "worker", "--hostname", f"{name}@%h", *arguments, "--loglevel", "INFO"),
+        # Each is alone with its queue: nobody to greet or to gossip with.
         *("--without-gossip", "--without-mingle"),
         # Only the banner says "ready", so that whoever waits for that word waits for all of MPS.
-        muted=re.compile(r"celery@\S+ ready"),
+        muted=re.compile(rf"{name}@\S+ ready"),
     )
-    beat = _python("beat", env, *celery, "beat", "--loglevel", "INFO")
-    return [web, worker, beat]
 
 
 def _python(

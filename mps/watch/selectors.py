@@ -215,6 +215,9 @@ def redis_client() -> "redis.Redis":
 
 def queue_depths() -> dict[str, int]:
     """Return how many tasks wait in each queue; :raises redis.RedisError: it does not answer."""
-    name = current_app.conf.task_default_queue
+    routed = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()}
     with redis_client() as client:
-        return {name: int(client.llen(name))}
+        return {
+            name: int(client.llen(name))
+            for name in sorted({current_app.conf.task_default_queue, *routed})
+        }

@@ -8,10 +8,11 @@ import pytest
 from django.db import connections
 from playwright.sync_api import expect
 
-from members import messages, tasks
+from members import tasks
 from tests import factories
 from tests.browser.conftest import check_accessibility, check_width, plug_in
 from tests.browser.test_wallet import enter
+from tests.outbox import Outbox
 
 NEW_PASSWORD = "another-long-password-2"
 OpenPage = Callable[..., Any]
@@ -32,7 +33,7 @@ def site(site: str) -> str:
 @pytest.fixture
 def received(site: str, settings: Any) -> Iterator[Callable[[str], str]]:
     """Do the worker's work; return the code that came last to a phone."""
-    settings.MPS_SMS_BACKEND = "outbox"
+    settings.MPS_SMS_BACKEND = Outbox.BACKEND
 
     def last(phone: str) -> str:
         with connections["owner"].cursor() as cursor:
@@ -42,13 +43,13 @@ def received(site: str, settings: Any) -> Iterator[Callable[[str], str]]:
                 [phone],
             )
             tasks.send_code(str(cursor.fetchone()[0]))
-        text = [text for to, text in messages.OutboxSms.sent if to == phone][-1]
+        text = [text for to, text in Outbox.sent if to == phone][-1]
         found = re.search(r"\b[0-9]{6}\b", text)
         assert found
         return found[0]
 
     yield last
-    messages.OutboxSms.sent.clear()
+    Outbox.sent.clear()
 
 
 def wrong(code: str) -> str:

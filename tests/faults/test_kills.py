@@ -144,7 +144,7 @@ class Mps:
 
     def kill_worker(self) -> None:
         """Kill the worker of jobs."""
-        os.kill(self._child("worker"), signal.SIGKILL)
+        os.kill(self._child("worker@%h"), signal.SIGKILL)
 
     def kill_postgres(self) -> None:
         """Kill PostgreSQL."""

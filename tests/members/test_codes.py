@@ -23,6 +23,7 @@ from tests.members.helpers import (
     token_of,
 )
 from tests.members.standin import stand_in
+from tests.outbox import Outbox
 from tests.snapshots import execute, fetch
 
 CODE, CONFIRM = "/api/v1/auth/code", "/api/v1/auth/code/confirm"
@@ -36,9 +37,9 @@ NOBODY = "0999888777"
 @pytest.fixture(autouse=True)
 def outbox(settings):
     """Where short messages land."""
-    settings.MPS_SMS_BACKEND = "outbox"
-    messages.OutboxSms.sent.clear()
-    return messages.OutboxSms.sent
+    settings.MPS_SMS_BACKEND = Outbox.BACKEND
+    Outbox.sent.clear()
+    return Outbox.sent
 
 
 @pytest.fixture
@@ -438,8 +439,8 @@ def test_without_the_workers_queue_asking_is_refused_to_everybody(client, monkey
 
 
 def test_a_backend_of_ones_own(client, settings):
-    settings.MPS_SMS_BACKEND = "members.messages.OutboxSms"
+    settings.MPS_SMS_BACKEND = Outbox.BACKEND
 
     messages.send(to=PHONE, subject="", text="x")
 
-    assert messages.OutboxSms.sent == [(PHONE, "x")]
+    assert Outbox.sent == [(PHONE, "x")]

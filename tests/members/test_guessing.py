@@ -6,12 +6,13 @@ import time
 import bcrypt
 import pytest
 
-from members import limits, messages
+from members import limits
 from mps.core import throttle
 from mps.core.hashers import MpsBCryptSHA256PasswordHasher
 from tests import factories
 from tests.concurrency.racing import run_together
 from tests.members.helpers import assert_problem, events, log_in, post
+from tests.outbox import Outbox
 
 MEMBERS = "/api/v1/members"
 SAMPLES = 300
@@ -96,7 +97,7 @@ def medians(*asks):
 
 @pytest.mark.long
 def test_known_and_unknown_accounts_take_the_same_time(client, unlimited, monkeypatch, settings):
-    settings.MPS_SMS_BACKEND = "outbox"
+    settings.MPS_SMS_BACKEND = Outbox.BACKEND
     settings.MPS_VERIFY_CONTACTS = True
     # A cost between the tests' and production's: the hash must not hide all the rest.
     monkeypatch.setattr(MpsBCryptSHA256PasswordHasher, "rounds", 6)
@@ -120,4 +121,4 @@ def test_known_and_unknown_accounts_take_the_same_time(client, unlimited, monkey
     print("known / unknown:", ratios)  # noqa: T201
 
     assert all(0.9 <= ratio <= 1.1 for ratio in ratios.values()), ratios
-    assert messages.OutboxSms.sent == []
+    assert Outbox.sent == []

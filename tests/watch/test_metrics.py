@@ -15,6 +15,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from prometheus_client.parser import text_string_to_metric_families
 
 from mps.core import jobs
+from mps.launcher import __main__ as launcher
 from mps.watch import metrics, selectors, services
 from mps.watch.middleware import ChargeLatencyMiddleware
 from tests import factories
@@ -156,9 +157,24 @@ def test_queues_are_measured_in_redis() -> None:
         client.delete("celery")
         client.rpush("celery", "x", "y")
         try:
-            assert selectors.queue_depths() == {"celery": 2}
+            assert selectors.queue_depths()["celery"] == 2
         finally:
             client.delete("celery")
+
+
+def test_every_queue_is_measured_and_has_a_worker_wherever_mps_runs(
+    settings: Any, tmp_path: Path
+) -> None:
+    queues = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()}
+    assert set(selectors.queue_depths()) == {"celery", *queues}
+    started = launcher._application(
+        {"MPS_DATA_DIR": str(tmp_path)}, host="127.0.0.1", port=1, workers=1
+    )
+    commands = [" ".join(process.argv) for process in started]
+    for queue in queues:
+        assert any(f"--queues {queue} " in command for command in commands)
+        for file in ("compose.yaml", "docs/operations.md"):
+            assert f"worker --queues {queue} " in (settings.BASE_DIR / file).read_text("utf-8")
 
 
 # --- who may see them ----------------------------------------------------------------------------
