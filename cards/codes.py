@@ -21,7 +21,7 @@ from mps.core.errors import MpsError
 PREFIX = "77"
 LENGTH = 20
 NONCE_BYTES = 16
-_PATTERN = re.compile(r"[0-9]{20}", re.ASCII)
+_PATTERN = re.compile(rf"[0-9]{{{LENGTH}}}", re.ASCII)
 # H. M. Damm's quasigroup of order 10: finds every single wrong digit and every swap of neighbours.
 _DAMM = (
     (0, 3, 1, 7, 5, 9, 8, 6, 4, 2),

@@ -169,6 +169,8 @@ def issue_shared_card(
         wrong["name"] = ["At most 80 characters."]
     if wrong:
         raise errors.InvalidRequestError(errors=wrong)
+    if binding_password:
+        _require_long_enough(binding_password, "binding_password")
     password = make_password(binding_password) if binding_password else ""
     with (
         audit.refusals("CARD_ISSUE_REFUSED", object_type="member", object_id=owner_id),
@@ -480,8 +482,11 @@ def set_binding_password(
     :raises PermissionDeniedError: whoever asks does not own it.
     :raises CardTypeNotShareableError: the card is not shared.
     :raises MemberSuspendedError: whoever asks is suspended.
+    :raises InvalidRequestError: the password is too short.
     """
     which = _which(card_id, card_no)
+    if password:
+        _require_long_enough(password, "password")
     hashed = make_password(password) if password else ""
     scope = (
         principals.principal_scope("member_app", by_member_id)
@@ -995,6 +1000,13 @@ def _change_part(sharing: _Sharing, role: str, change: Callable[[], object]) -> 
     for _fact, step in sorted(steps.items()):
         step()
     return heir
+
+
+def _require_long_enough(password: str, field: str) -> None:
+    if len(password) < MIN_BINDING_PASSWORD:
+        raise errors.InvalidRequestError(
+            errors={field: [f"At least {MIN_BINDING_PASSWORD} characters."]}
+        )
 
 
 def _require_role(role: str) -> None:

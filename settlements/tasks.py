@@ -24,6 +24,6 @@ def settle_t_plus_1() -> int:
 def settle_monthly() -> int:
     """Settle each shop's last month, from ten minutes past its first midnight on.
 
-    Meant for every ten minutes around the first of a month, or every hour.
+    Meant for every ten minutes: in some zone a month ends at another hour.
     """
     return services.settle_all_due(mode=Merchant.SettlementMode.MONTHLY)

@@ -254,7 +254,6 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
         WHERE id = p_code_id AND ended_at IS NULL AND expires_at > core_now() RETURNING 1
     ) SELECT EXISTS (SELECT FROM burnt)
 $$;
-REVOKE EXECUTE ON FUNCTION cards_burn_code(uuid) FROM PUBLIC;
 
 -- Share the fact of a card, by id or by number, and read what moving its money takes, as it then stands.
 CREATE FUNCTION cards_hold(p_card_id uuid, p_number text)
@@ -294,7 +293,6 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
         UPDATE cards_voucher SET used_by_tx_id = p_tx_id WHERE card_id = p_card_id AND used_by_tx_id IS NULL RETURNING 1
     ) SELECT EXISTS (SELECT FROM used)
 $$;
-REVOKE EXECUTE ON FUNCTION cards_use_voucher(uuid, uuid) FROM PUBLIC;
 
 GRANT SELECT ON cards_tier, cards_card, cards_binding, cards_voucher, cards_paymentcode TO member_app, merchant_api, platform_admin;
 GRANT SELECT ON cards_codehistory TO platform_admin;

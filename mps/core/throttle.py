@@ -5,8 +5,9 @@
     throttle.give_back("binding_password", card.id, window_seconds=300)  # it was right
 
 Count before anything is hashed or looked up, outside any scope, so that no rollback forgets it;
-give back what proved right, so that only wrong guesses stay counted. Whoever is not to be limited
-(service keys) is not counted: that is the caller's business.
+give back what proved right, so that only wrong guesses stay counted. (Payment codes are the
+exception: of them only those count that nobody ever had, see `payments/guessing.py`.) Whoever is
+not to be limited (service keys) is not counted: that is the caller's business.
 
 The window slides: of `limit` guesses each is forgotten `window_seconds` after it was made, and the
 refusal says when the first of them will be. Counting is atomic, however many ask at once: a script

@@ -24,7 +24,10 @@ def make_partitions() -> int:
 
 
 def purge() -> Iterator[int]:
-    """Forget sessions that ran out and runs older than 90 days; yield how many have gone so far."""
+    """Forget sessions that ran out and old job runs; yield how many have gone so far.
+
+    Runs that went well stay a week, those that failed 90 days.
+    """
     done = 0
     while True:
         with principals.principal_scope("platform_admin"):

@@ -18,7 +18,7 @@ VOUCHERS = st.none() | st.one_of(
     st.builds(
         pricing.VoucherTerms,
         st.just("percent"),
-        st.decimals("0.01", "100", places=2),
+        PERCENTS,
         st.just(D(0)),
     ),
     st.builds(

@@ -1,6 +1,5 @@
 """Shops with a past, for settlements' tests."""
 
-import random
 import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -140,28 +139,6 @@ def actions() -> list[str]:
     with connections["owner"].cursor() as cursor:
         cursor.execute("SELECT action FROM audit_event WHERE action ~ 'SETTLE' ORDER BY id")
         return [action for (action,) in cursor.fetchall()]
-
-
-def random_day(tills: list[Till], cards: list[tuple[Card, Member]], number: int, seed: int) -> None:
-    """Let so many things happen: payments, refunds, top-ups, and top-ups undone."""
-    chance = random.Random(seed)
-    for _ in range(number):
-        till, (card, member) = chance.choice(tills), chance.choice(cards)
-        amount = str(Decimal(chance.randrange(100, 20_000)) / 100)
-        what = chance.random()
-        if what < 0.15:
-            top_up = take_cash(till, card, amount)
-            if chance.random() < 0.3:
-                payments.reverse_top_up(till=till, tx_no=top_up)
-            continue
-        tx_no = pay(till, card, member, amount)
-        if what > 0.75:
-            paid = Decimal(
-                fetch("SELECT final_amount FROM payments_transaction WHERE tx_no = %s", [tx_no])
-            )
-            for _ in range(chance.randrange(1, 4)):
-                part = (paid / 4).quantize(Decimal("0.01"))
-                refund(till, tx_no, str(part))
 
 
 class HeldCharge:
