@@ -1,7 +1,6 @@
 """Owners who leave a card at the same time, and who leave altogether while a card pays."""
 
 import threading
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -18,10 +17,8 @@ from members.selectors import MemberPrincipal
 from mps.core.errors import MpsError
 from mps.core.principals import principal_scope
 from tests import factories
-from tests.concurrency.racing import run_together
+from tests.concurrency.racing import run_together, wait_for_a_waiter
 from tests.snapshots import assert_refused
-
-WHILE = 0.4  # seconds: by then the other waits
 
 
 @pytest.fixture
@@ -33,7 +30,7 @@ def once_begun(monkeypatch: Any) -> Callable[[Callable[[], Any]], Callable[[], A
     def linger(card_id: Any, member_id: Any = None) -> None:
         if not begun.is_set():
             begun.set()
-            time.sleep(WHILE)
+            wait_for_a_waiter()
         end_codes(card_id, member_id)
 
     monkeypatch.setattr(cards, "_end_codes", linger)
@@ -122,7 +119,7 @@ def test_who_is_erased_and_who_takes_their_payment_do_not_wait_for_each_other(
                 cursor.execute("SELECT core_share_fact(%s)", [fact])
                 if not shared.is_set():
                     shared.set()
-                    time.sleep(WHILE)
+                    wait_for_a_waiter()
 
     def erase_meanwhile() -> None:
         assert shared.wait(5)
@@ -139,7 +136,7 @@ def test_nobody_is_bound_who_is_being_erased(database: str, monkeypatch: Any) ->
 
     def linger() -> None:
         begun.set()
-        time.sleep(WHILE)
+        wait_for_a_waiter()
         forget()
 
     def bind() -> Any:

@@ -1,6 +1,7 @@
 """Many at once, on real connections."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -39,3 +40,18 @@ def run_together(
         results = list(pool.map(run, jobs))
         list(pool.map(close, range(workers)))
     return results
+
+
+def wait_for_a_waiter(seconds: float = 10) -> None:
+    """Return when some session of this test's database waits for a lock."""
+    deadline = time.monotonic() + seconds
+    with connections["owner"].cursor() as cursor:
+        while True:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity s USING (pid)"
+                " WHERE NOT l.granted AND s.datname = current_database())"
+            )
+            if cursor.fetchone()[0]:
+                return
+            assert time.monotonic() < deadline, "nobody waits"
+            time.sleep(0.005)

@@ -1,7 +1,6 @@
 """Taking a payment (DESIGN 4.1, 4.3, 4.5)."""
 
 import threading
-import time
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +14,7 @@ from merchants import services as merchants
 from payments import charging
 from payments import services as payments
 from tests import factories
-from tests.concurrency.racing import run_together
+from tests.concurrency.racing import run_together, wait_for_a_waiter
 from tests.snapshots import (
     assert_declined,
     assert_refused,
@@ -476,7 +475,7 @@ def test_points_that_arrive_while_a_charge_waits_for_them_change_its_price(
 
     def pause_and_write(*args: Any, **kwargs: Any) -> Any:
         posted.set()
-        time.sleep(0.5)  # the charge has read by then, and waits for the points
+        wait_for_a_waiter()  # the charge has read, and waits for the points
         return write(*args, **kwargs)
 
     monkeypatch.setattr(payments, "_write_transaction", pause_and_write)

@@ -1,7 +1,6 @@
 """Limits per payment and per day, of card, binding, member and shop."""
 
 import threading
-import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,7 +19,7 @@ from payments import services as payments
 from payments.idempotency import Answer
 from payments.models import Transaction
 from tests import factories
-from tests.concurrency.racing import run_together
+from tests.concurrency.racing import run_together, wait_for_a_waiter
 from tests.snapshots import execute, fetch
 
 LIMIT = Decimal("100.00")
@@ -275,7 +274,7 @@ def test_a_refund_on_its_way_gives_its_room_to_the_first_payment_a_limit_counts(
 
     def pause_and_plan(*args: Any) -> Any:
         given.set()
-        time.sleep(0.5)  # the payment asks for room by then
+        wait_for_a_waiter()  # the payment asks for room
         return plan(*args)
 
     monkeypatch.setattr(payments, "_plan_refund", pause_and_plan)
