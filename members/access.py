@@ -1,6 +1,7 @@
 """Other ways in, by a code or a provider; sessions, passwords, and what a member has proved."""
 
 from collections.abc import Mapping
+from typing import TypedDict
 from uuid import UUID
 
 from django.db import connection
@@ -14,6 +15,14 @@ from members.selectors import MemberPrincipal
 from members.services import IssuedToken
 from mps.audit import services as audit
 from mps.core import errors, principals
+
+
+class Proof(TypedDict):
+    """Who somebody says they are at a provider, and what proves it."""
+
+    provider: str
+    proof: Mapping[str, str]
+
 
 # --- in, by a code -------------------------------------------------------------------------------
 
@@ -143,21 +152,44 @@ def verify_contact(*, member_id: UUID, destination: str, code: str) -> Member:
 # --- passwords -----------------------------------------------------------------------------------
 
 
-def change_password(*, member: MemberPrincipal, current_password: str, new_password: str) -> None:
-    """Give a member who knows their password another one. Their other tokens end.
+def change_password(
+    *,
+    request: HttpRequest,
+    member: MemberPrincipal,
+    new_password: str,
+    current_password: str = "",
+    identity: Proof | None = None,
+) -> None:
+    """Give a member another password, or their first. Their other tokens end.
 
-    :raises InvalidCredentialsError: the present password is wrong.
+    :param current_password: the present one; who has none, as they sign in by a provider, proves
+        who they are there: `identity`.
+    :raises InvalidCredentialsError: the present password is wrong, or the identity is not theirs.
     :raises RateLimitedError: it was wrong too often, here or at sign-in.
     :raises InvalidRequestError: the new one is too short, too long or too common.
+    :raises UnavailableError: the provider does not answer as it should.
     """
     with audit.refusals(
         "PASSWORD_CHANGE_REFUSED", object_type="member", object_id=member.member_number
     ):
-        rights.require_password(member_id=member.member_id, password=current_password)
+        if identity is None:
+            rights.require_password(member_id=member.member_id, password=current_password)
+        else:
+            _require_own_identity(request, member, identity)
         encoded = services.encode_password(new_password, field="new_password")
         services.write_password(
             member_id=member.member_id, encoded=encoded, keep_token=member.token_id
         )
+
+
+def _require_own_identity(request: HttpRequest, member: MemberPrincipal, identity: Proof) -> None:
+    external_id = proofs.prove_identity(request=request, **identity)
+    with principals.principal_scope("member_app", member.member_id):
+        theirs = ExternalIdentity.objects.filter(
+            provider=identity["provider"], external_id=external_id
+        )
+        if not theirs.exists():
+            raise InvalidCredentialsError("This identity is not yours.")
 
 
 def request_password_reset(*, identifier: str) -> None:

@@ -193,8 +193,20 @@ class PasswordView(MemberView):
     """The member's own password."""
 
     class Input(serializers.Serializer[Any]):
-        current_password = fields.Secret(max_length=services.MAX_PASSWORD_LENGTH)
+        current_password = fields.Secret(max_length=services.MAX_PASSWORD_LENGTH, required=False)
+        identity = ProofInput(
+            required=False,
+            help_text="Instead of the present password: for who signs in by a provider.",
+        )
         new_password = fields.Secret(max_length=services.MAX_PASSWORD_LENGTH)
+
+        def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+            """Take one of the two."""
+            if ("current_password" in attrs) == ("identity" in attrs):
+                raise serializers.ValidationError(
+                    {"current_password": ["Either this or an identity."]}
+                )
+            return attrs
 
     @extend_schema(
         operation_id="change_my_password",
@@ -206,12 +218,22 @@ class PasswordView(MemberView):
                 "Another one",
                 {"current_password": "correct-horse-7", "new_password": "battery staple 8"},
                 request_only=True,
-            )
+            ),
+            OpenApiExample(
+                "The first one, of a member who signs in by a provider",
+                {
+                    "identity": {"provider": "wechat", "login_code": "071AbcDe0fGhIj1kLmNo"},
+                    "new_password": "battery staple 8",
+                },
+                request_only=True,
+            ),
         ],
     )
     def post(self, request: Request) -> Response:
         """Set another password; this token goes on, all others end."""
-        access.change_password(member=self.member, **api.read_body(self.Input, request))
+        access.change_password(
+            request=request._request, member=self.member, **api.read_body(self.Input, request)
+        )
         return Response(status=204)
 
 

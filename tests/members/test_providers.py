@@ -18,6 +18,7 @@ from tests.members.helpers import (
 from tests.members.standin import stand_in
 
 LOGIN = "/api/v1/auth/provider"
+PASSWORD = "/api/v1/me/password"
 IDENTITIES = "/api/v1/me/identities"
 MEMBERS = "/api/v1/members"
 CHANNEL, APP, SECRET = "1650000001", "wx0123456789", "the-app-secret-canary"
@@ -106,6 +107,36 @@ def test_a_proved_identity_is_bound(client, providers, proof):
     [(_, actor, number, context)] = events("IDENTITY_BOUND")
     assert (actor, number) == (member.number, member.number)
     assert json.loads(context) == {"provider": proof["provider"]}
+
+
+def test_a_member_of_a_provider_sets_a_first_password(client, providers):
+    member, _ = factories.make_member(provider="wechat", external_id="oABC", password="")
+    token = token_of(member)
+    new = {"new_password": "battery staple 8"}
+    someone, _ = factories.make_member()
+
+    wrong = [
+        post(client, PASSWORD, {**new, "identity": proof}, **bearer(token_of(whose)))
+        for whose, proof in ((member, {**WECHAT, "login_code": "another"}), (someone, WECHAT))
+    ]
+    wrong += [
+        post(client, PASSWORD, {**new, **how}, **bearer(token))
+        for how in ({}, {"identity": WECHAT, "current_password": "x"}, {"current_password": "x"})
+    ]
+    done = post(client, PASSWORD, {**new, "identity": WECHAT}, **bearer(token))
+
+    codes = [(each.status_code, each.json()["code"]) for each in wrong]
+    assert codes[:2] == [(401, "INVALID_CREDENTIALS")] * 2
+    assert codes[2:] == [(400, "INVALID_REQUEST")] * 2 + [(401, "INVALID_CREDENTIALS")]
+    assert done.status_code == 204, done.content
+    # Which a PIN takes, and leaving.
+    pin = client.put(
+        "/api/v1/me/pin",
+        {"password": new["new_password"], "pin": "1234"},
+        content_type="application/json",
+        headers=bearer(token),
+    )
+    assert pin.status_code == 204, pin.content
 
 
 def test_an_identity_of_somebody_else_is_not_bound(client, providers):
