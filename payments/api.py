@@ -1,11 +1,8 @@
 """What tills call: charge, query, refund, reverse, validate, top up, takings."""
 
-import re
-from datetime import date, datetime
+from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -15,8 +12,7 @@ from cards import pricing
 from cards.codes import InvalidCodeError, require_code
 from cards.models import Voucher
 from merchants.api import PosView
-from merchants.selectors import Till
-from mps.core import fields, money, problems
+from mps.core import days, fields, money, problems
 from mps.core.api import NewestFirst, read_body
 from mps.core.days import show_time
 from mps.core.errors import InvalidRequestError, NotFoundError
@@ -48,7 +44,6 @@ CHARGE_EXAMPLE = {
     "balance_after": "715.95",
     "created_at": "2025-09-29T04:00:00.000000Z",
 }
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 class Code(fields.Text):
@@ -579,7 +574,7 @@ class TransactionsView(PosView):
     )
     def get(self, request: Request) -> Response:
         """List this shop's transactions, newest first."""
-        day = parse_day(request, self.till)
+        day = days.read_day(request.query_params, "date")
         found = selectors.shop_transactions(
             self.till,
             day=day,
@@ -637,26 +632,9 @@ class SummaryView(PosView):
     )
     def get(self, request: Request) -> Response:
         """Return counts and sums of what succeeded, by type and method."""
-        zone = ZoneInfo(self.till.time_zone)
-        day = parse_day(request, self.till) or timezone.now().astimezone(zone).date()
+        asked = days.read_day(request.query_params, "date")
+        day = asked or days.read_today(self.till.time_zone)
         return Response(documents.summary(day, selectors.summarise_day(self.till, day)))
-
-
-def parse_day(request: Request, till: Till) -> date | None:
-    """Return the day asked for; :raises InvalidRequestError: if it is none."""
-    text = request.query_params.get("date")
-    if text is None:
-        return None
-    try:
-        if not _DATE.fullmatch(text):
-            raise ValueError
-        day = date.fromisoformat(text)
-        datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(till.time_zone)).timestamp()
-    except (ValueError, OverflowError):
-        raise InvalidRequestError(errors={"date": ["A date, as 2025-09-29."]}) from None
-    if not 2000 <= day.year <= 2100:
-        raise InvalidRequestError(errors={"date": ["Between 2000 and 2100."]})
-    return day
 
 
 def _one_of(request: Request, name: str, choices: list[str]) -> str:

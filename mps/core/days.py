@@ -9,6 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
+from django.db import connection
+from django.utils.translation import gettext
 
 from mps.core.errors import InvalidRequestError
 
@@ -32,18 +34,19 @@ def time_zones() -> frozenset[str]:
 class Days:
     """From a day to a day of `MPS_TIME_ZONE`, both included.
 
-    :raises InvalidRequestError: they are not in order, too many, or centuries away.
+    :raises InvalidRequestError: they are not in order, or too many.
     """
 
     first: date
     last: date
 
     def __post_init__(self) -> None:
-        for name, day in (("from", self.first), ("to", self.last)):
-            if day.year not in _YEARS:
-                raise InvalidRequestError(errors={name: ["Between 2000 and 2100."]})
         if not timedelta(0) <= self.last - self.first < timedelta(days=MAX_DAYS):
-            raise InvalidRequestError(errors={"to": [f"From then on, at most {MAX_DAYS} days."]})
+            raise InvalidRequestError(
+                errors={
+                    "to": [gettext("From then on, at most %(days)s days.") % {"days": MAX_DAYS}]
+                }
+            )
 
     @property
     def bounds(self) -> dict[str, datetime | str]:
@@ -61,17 +64,32 @@ def read_days(query: Mapping[str, Any], *, today: date, default: int = 7) -> Day
 
     :raises InvalidRequestError: one is no date, or they are no span.
     """
-    last = _read(query, "to") or today
-    return Days(_read(query, "from") or last - timedelta(days=default - 1), last)
+    last = read_day(query, "to") or today
+    return Days(read_day(query, "from") or last - timedelta(days=default - 1), last)
 
 
-def _read(query: Mapping[str, Any], name: str) -> date | None:
+def read_day(query: Mapping[str, Any], name: str) -> date | None:
+    """Read one day; None if it is not asked for.
+
+    :raises InvalidRequestError: it is no date, or centuries away.
+    """
     text = query.get(name)
     if text is None:
         return None
     try:
-        if _DAY.fullmatch(text):
-            return date.fromisoformat(text)
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
-        pass
-    raise InvalidRequestError(errors={name: ["A date, as 2025-09-29."]})
+        day = None
+    if day is None:
+        raise InvalidRequestError(errors={name: [gettext("A date, as 2025-09-29.")]})
+    if day.year not in _YEARS:
+        raise InvalidRequestError(errors={name: [gettext("Between 2000 and 2100.")]})
+    return day
+
+
+def read_today(zone: str) -> date:
+    """Return the day it is in a time zone, by the database's clock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT (now() AT TIME ZONE %s)::date", [zone])
+        today: date = cursor.fetchone()[0]
+    return today

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from csp.decorators import csp_replace
 from django.conf import settings
@@ -16,7 +15,6 @@ from django.contrib import auth
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -25,7 +23,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from merchants import people, webhooks
 from merchants.models import WebhookEvent
 from merchants.people import Person
-from mps.core import principals
+from mps.core import days, principals
 from mps.core.errors import InvalidRequestError, MpsError, NotFoundError, titles
 from mps.pages.views import POLICY
 from payments import selectors as payments
@@ -139,8 +137,8 @@ def transactions(request: HttpRequest, person: Person) -> HttpResponseBase:
 @for_people
 def takings(request: HttpRequest, person: Person) -> HttpResponseBase:
     """Show what a day brought."""
-    day = _day(request) or timezone.now().astimezone(ZoneInfo(person.till.time_zone)).date()
     with _scope(person):
+        day = _day(request) or days.read_today(person.till.time_zone)
         lines = [
             {
                 **line,
@@ -329,14 +327,7 @@ def _scope(person: Person) -> Any:
 
 def _day(request: HttpRequest) -> date | None:
     """Return the day asked for; :raises InvalidRequestError: if it is none."""
-    text = request.GET.get("day", "")
-    try:
-        day = date.fromisoformat(text) if text else None
-    except ValueError:
-        raise InvalidRequestError(errors={"day": [gettext("A date, as 2025-09-29.")]}) from None
-    if day is not None and not 2000 <= day.year <= 2100:
-        raise InvalidRequestError(errors={"day": [gettext("Between 2000 and 2100.")]})
-    return day
+    return days.read_day(request.GET, "day") if request.GET.get("day") else None
 
 
 def _newest(found: Any, request: HttpRequest) -> tuple[list[Any], str]:

@@ -8,11 +8,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -24,7 +24,7 @@ from mps.core import console
 from mps.core import fields as api_fields
 from mps.core.api import ApiView
 from mps.core.console import Section
-from mps.core.days import MAX_DAYS, Days, read_days
+from mps.core.days import MAX_DAYS, Days, read_days, read_today
 from mps.core.errors import InvalidRequestError
 from mps.rpc.authentication import ServiceAuthentication
 from payments import reports as payments
@@ -45,7 +45,7 @@ class ReportView(ApiView):
 
     def get(self, request: Request) -> Response:
         """Return the days and their lines."""
-        days = read_days(request.query_params, today=timezone.localdate())
+        days = read_days(request.query_params, today=read_today(settings.MPS_TIME_ZONE))
         lines = type(self).report(days)
         return Response(
             {
@@ -261,7 +261,7 @@ def show_page(request: HttpRequest, name: str, form: str = "") -> HttpResponseBa
     if not request.user.has_perm(page.permission):
         raise PermissionDenied
     wrong = ""
-    today = timezone.localdate()
+    today = read_today(settings.MPS_TIME_ZONE)
     try:
         days = read_days(
             {key: text for key, text in request.GET.dict().items() if text}, today=today
