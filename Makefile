@@ -11,6 +11,9 @@ PY := $(VENV)/bin/python
 OLDEST := (3, 11)
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 
+# Every process would compile all of MPS anew, and start half as fast.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What is installed is known by the content of the pins: a stamp for another content is no stamp.
 RUN_STAMP := $(VENV)/.run-$(shell cksum < requirements.txt | tr -c '0-9\n' -)
 DEV_STAMP := $(VENV)/.dev-$(shell cksum < requirements-dev.txt | tr -c '0-9\n' -)
