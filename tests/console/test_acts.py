@@ -713,7 +713,7 @@ def test_many_means_at_most_two_hundred(console: Client, world) -> None:
 
 
 def test_bulk_is_bounded(console: Client, world, monkeypatch) -> None:
-    monkeypatch.setattr("mps.core.console.MAX_BULK", 1)
+    monkeypatch.setattr("mps.core.console.pages.MAX_BULK", 1)
 
     answer = console.post(
         list_url(Card),

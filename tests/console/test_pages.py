@@ -290,7 +290,7 @@ def test_every_export_works_and_holds_no_formula(console: Client, world) -> None
 
 
 def test_exports_are_bounded(console: Client, world, monkeypatch) -> None:
-    monkeypatch.setattr("mps.core.console.MAX_EXPORT", 2)
+    monkeypatch.setattr("mps.core.console.exports.MAX_EXPORT", 2)
 
     answer = console.post(list_url(Transaction, "export"), {"resource": "0", "format": "0"})
 
