@@ -13,10 +13,10 @@ from members.models import ExternalIdentity, Member, MemberToken, Pin
 from mps.core import principals
 from mps.core.errors import NotFoundError
 from mps.core.keys import PresentedKey
+from mps.core.texts import CONTROL
 
 PHONE_NOISE = re.compile(r"[ ().-]")
 _NUMBER = re.compile(r"m[0-9]{8,11}", re.ASCII | re.IGNORECASE)
-_UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 MAX_IDENTIFIER_LENGTH = 254
 
 
@@ -127,7 +127,7 @@ def account_key_of_user(user_id: int) -> str:
 def normalise_identifier(text: str) -> str:
     """Return an identifier as it is stored; empty if it cannot be one."""
     text = text.strip()
-    if len(text) > MAX_IDENTIFIER_LENGTH or _UNREADABLE.search(text):
+    if len(text) > MAX_IDENTIFIER_LENGTH or CONTROL.search(text):
         return ""
     if "@" in text:
         return text.lower()

@@ -36,11 +36,11 @@ from members.models import ExternalIdentity, Member, MemberToken
 from mps.audit import services as audit
 from mps.core import context, errors, keys, limits, principals
 from mps.core.database import DatabaseNow
+from mps.core.texts import CONTROL, is_text
 
 MAX_PASSWORD_LENGTH = 512
 _PHONE = re.compile(r"\+?[0-9]{6,15}", re.ASCII)
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,29}", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ def check_credentials(*, identifier: str, password: str) -> User | None:
     known = selectors.find_sign_in(identifier)
     # Nobody is looked up as somebody would be: that takes time, too.
     user = get_user_model().objects.filter(pk=known.user_id if known else 0).first()
-    readable = not _CONTROL.search(password) and len(password) <= MAX_PASSWORD_LENGTH
+    readable = not CONTROL.search(password) and len(password) <= MAX_PASSWORD_LENGTH
     if user is None or not readable:
         make_password(password if readable else "")
         return None
@@ -619,7 +619,7 @@ def _require_free(
 
 def _check_name(name: str, wrong: dict[str, list[str]]) -> str:
     name = name.strip()
-    if not 1 <= len(name) <= 80 or _CONTROL.search(name):
+    if not is_text(name, at_most=80):
         wrong["name"] = ["1 to 80 characters, no control characters."]
     return name
 
@@ -639,7 +639,7 @@ def _check_email(email: str, wrong: dict[str, list[str]]) -> str | None:
 
 
 def _check_password(password: str, wrong: dict[str, list[str]]) -> None:
-    if len(password) > MAX_PASSWORD_LENGTH or _CONTROL.search(password):
+    if len(password) > MAX_PASSWORD_LENGTH or CONTROL.search(password):
         wrong["password"] = [f"At most {MAX_PASSWORD_LENGTH} characters, no control characters."]
         return
     try:
@@ -652,7 +652,7 @@ def _check_password(password: str, wrong: dict[str, list[str]]) -> None:
 def _check_identity(provider: str, external_id: str, wrong: dict[str, list[str]]) -> None:
     if not _PROVIDER.fullmatch(provider):
         wrong["provider"] = ["Lower-case letters, digits, _ and -, at most 30."]
-    if not 1 <= len(external_id) <= 128 or _CONTROL.search(external_id):
+    if not is_text(external_id, at_most=128):
         wrong["external_id"] = ["1 to 128 characters, no control characters."]
 
 

@@ -22,6 +22,7 @@ from mps.audit import services as audit
 from mps.core import errors, keys, limits, principals
 from mps.core.database import DatabaseNow
 from mps.core.days import time_zones
+from mps.core.texts import is_text
 from mps.ledger import services as ledger
 
 MAX_OVERLAP_SECONDS = 30 * 86_400
@@ -293,7 +294,7 @@ def _check_merchant(
         wrong["code"] = ["1 to 32 of A-Z 0-9 _ -, starting with a letter or digit."]
     if not _is_name(name):
         wrong["name"] = ["1 to 80 printable characters."]
-    if len(contact) > 200 or not contact.isprintable():
+    if not is_text(contact, at_least=0, at_most=200):
         wrong["contact"] = ["At most 200 printable characters."]
     if settlement_mode not in Merchant.SettlementMode.values:
         wrong["settlement_mode"] = [f"One of {', '.join(Merchant.SettlementMode.values)}."]
@@ -321,7 +322,7 @@ def _check_terminal_name(name: str) -> None:
 
 
 def _is_name(text: str) -> bool:
-    return bool(text.strip()) and len(text) <= 80 and text.isprintable()
+    return is_text(text, at_most=80)
 
 
 def _add_merchant(new: Merchant) -> Merchant:

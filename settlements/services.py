@@ -26,8 +26,10 @@ from merchants import services as merchants
 from merchants.models import Merchant, WebhookEvent
 from mps.audit import services as audit
 from mps.core import context, principals, problems
+from mps.core.days import YEARS
 from mps.core.errors import InvalidRequestError, NotFoundError
 from mps.core.money import show_money
+from mps.core.texts import is_text
 from mps.ledger import services as ledger
 from settlements import documents, periods, selectors
 from settlements.errors import NoTransactionsInPeriodError, SettlementStateError
@@ -38,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 # What began just before midnight has come in by then.
 GRACE = timedelta(minutes=10)
-_YEARS = range(2000, 2101)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ def mark_paid(*, settlement_id: UUID, payout_reference: str = "") -> Settlement:
     :raises SettlementStateError: it is not approved, failed, was paid with another reference, or
         its net is negative: that is carried, never paid.
     """
-    if len(payout_reference) > 100 or not payout_reference.isprintable():
+    if not is_text(payout_reference, at_least=0, at_most=100):
         raise InvalidRequestError(
             errors={"payout_reference": ["At most 100 printable characters."]}
         )
@@ -219,12 +220,10 @@ def mark_paid(*, settlement_id: UUID, payout_reference: str = "") -> Settlement:
 def fail_settlement(*, settlement_id: UUID, reason: str) -> Settlement:
     """Give up a settlement that is not paid: the next run takes its transactions. Safe to repeat.
 
-    :param reason: 1 to 200 printable characters.
     :raises NotFoundError: there is no such settlement.
     :raises SettlementStateError: it was paid, or a later one carries its debt; fail that first.
     """
-    if not reason.strip() or len(reason) > 200 or not reason.isprintable():
-        raise InvalidRequestError(errors={"reason": ["1 to 200 printable characters."]})
+    audit.require_reason(reason)
     with (
         _refusals("SETTLEMENT_FAIL_REFUSED", settlement_id),
         principals.principal_scope("platform_admin"),
@@ -261,7 +260,7 @@ def _emit(event_type: WebhookEvent.Type, settlement: Settlement) -> None:
 
 
 def _period(merchant: Merchant, start: date | datetime, end: date | datetime) -> periods.Period:
-    if start.year not in _YEARS or end.year not in _YEARS:
+    if start.year not in YEARS or end.year not in YEARS:
         raise InvalidRequestError(errors={"period_start": ["Between 2000 and 2100."]})
     period = periods.Period(periods.moment_of(start, merchant), periods.moment_of(end, merchant))
     if period.start >= period.end:
@@ -321,7 +320,7 @@ def _effective(mode: str, now: datetime) -> datetime:
 def _period_of_day(mode: str, located: Merchant, day: date, now: datetime) -> periods.Period:
     if mode == Merchant.SettlementMode.REALTIME:
         raise InvalidRequestError(errors={"date": ["Real-time settlement has no days."]})
-    if day.year not in _YEARS:
+    if day.year not in YEARS:
         raise InvalidRequestError(errors={"date": ["Between 2000 and 2100."]})
     period = periods.period_on(mode, located, day)
     if period.end > now:

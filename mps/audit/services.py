@@ -1,6 +1,5 @@
 """Write down who did what, also when it was refused."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,11 +10,11 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from mps.core import context, errors, passkeys, principals, problems, staff
+from mps.core.texts import CONTROL, is_text
 
 MAX_REASON = 200
 MAX_PASSKEYS = 10
 _MAX_NAME = 80
-_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def record(
@@ -48,13 +47,13 @@ def require_reason(reason: str) -> None:
 
     :raises InvalidRequestError: there is no reason, or a longer one than the log keeps.
     """
-    if not reason.strip() or len(reason) > MAX_REASON:
+    if not is_text(reason, at_most=MAX_REASON):
         raise errors.InvalidRequestError(errors={"reason": [f"1 to {MAX_REASON} characters."]})
 
 
 def _writable(name: str) -> str:
     """Return a name as the log can keep it: whoever was refused may have named anything."""
-    return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", name)[:_MAX_NAME]
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", name)[:_MAX_NAME]
 
 
 @contextmanager

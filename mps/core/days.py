@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from mps.core.errors import InvalidRequestError
 
 MAX_DAYS = 92
-_YEARS = range(2000, 2101)
+YEARS = range(2000, 2101)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -82,7 +82,7 @@ def read_day(query: Mapping[str, Any], name: str) -> date | None:
         day = None
     if day is None:
         raise InvalidRequestError(errors={name: [gettext("A date, as 2025-09-29.")]})
-    if day.year not in _YEARS:
+    if day.year not in YEARS:
         raise InvalidRequestError(errors={name: [gettext("Between 2000 and 2100.")]})
     return day
 

@@ -12,10 +12,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from mps.core import days, errors, money
+from mps.core import days, errors, money, texts
 
 _ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 MAX_TAG_BYTES = 4096
 MAX_TAG_DEPTH = 8
 
@@ -32,7 +31,7 @@ class Text(serializers.CharField):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Refuse control characters before a text made of nothing else passes as blank."""
-        if type(data) is str and _CONTROL.search(data):
+        if type(data) is str and texts.CONTROL.search(data):
             self.fail("control")
         return super().run_validation(data)
 

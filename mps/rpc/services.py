@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from cards import codes
 from mps.audit import services as audit
 from mps.core import errors, keys, principals
+from mps.core.texts import is_text
 from mps.rpc.models import ServiceKey
 from payments import charging
 from payments import selectors as payments
@@ -20,7 +21,7 @@ def create_service_key(*, name: str) -> tuple[ServiceKey, str]:
     :raises InvalidRequestError: the name is empty, too long, or not printable.
     """
     name = name.strip()
-    if not 1 <= len(name) <= 80 or not name.isprintable():
+    if not is_text(name, at_most=80):
         raise errors.InvalidRequestError(errors={"name": ["1 to 80 printable characters."]})
     key_id = uuid.uuid4()
     text, secret_hash = keys.make_key("s", key_id)

@@ -92,11 +92,9 @@ def close_incident(*, incident_id: UUID, reason: str) -> None:
 
     Safe to repeat.
 
-    :param reason: 1 to 200 printable characters.
     :raises NotFoundError: there is no such incident.
     """
-    if not reason.strip() or len(reason) > 200 or not reason.isprintable():
-        raise errors.InvalidRequestError(errors={"reason": ["1 to 200 printable characters."]})
+    audit.require_reason(reason)
     with (
         audit.refusals("INCIDENT_CLOSE_REFUSED", object_type="incident", object_id=incident_id),
         principals.principal_scope("platform_admin"),

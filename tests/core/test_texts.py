@@ -1,0 +1,35 @@
+"""What may be written: any script, any space; nothing a screen or a log would act on."""
+
+import pytest
+
+from merchants import services as merchants
+from mps.audit import services as audit
+from mps.core import errors
+from mps.core.texts import is_text
+
+
+@pytest.mark.parametrize("text", ["Café", "小鎮　咖啡", "a\u00a0b", "👩‍👩‍👧 shop", "ا ب", "x" * 80])
+def test_any_writing_is_text(text: str) -> None:
+    assert is_text(text, at_most=80)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "  ", "　", "a\x00b", "a\nb", "\x7f", "a\x85b", "a\u2028b", "\ud800", "x" * 81]
+)
+def test_what_is_no_text(text: str) -> None:
+    assert not is_text(text, at_most=80)
+
+
+def test_a_shop_and_its_till_may_have_a_wide_space_in_their_names(database: str) -> None:
+    merchant = merchants.create_merchant(code="CAFE", name="小鎮　咖啡", contact="王　小明")
+    terminal, _key = merchants.create_terminal(merchant_id=merchant.id, name="一樓　櫃台")
+
+    assert merchant.name == "小鎮　咖啡"
+    assert terminal.name == "一樓　櫃台"
+    with pytest.raises(errors.InvalidRequestError):
+        merchants.create_merchant(code="BELL", name="a\x07b")
+
+
+def test_a_reason_of_spaces_is_none() -> None:
+    with pytest.raises(errors.InvalidRequestError):
+        audit.require_reason("　")
