@@ -26,6 +26,8 @@ def landing(request: HttpRequest) -> HttpResponse:
             "member_password": demo.MEMBER_PASSWORD,
             "staff_name": demo.STAFF_NAME,
             "staff_password": demo.STAFF_PASSWORD,
+            "checker_name": demo.CHECKER_NAME,
+            "checker_password": demo.CHECKER_PASSWORD,
             "shop_name": demo.SHOPS[0].name,
             "manager_name": demo.MANAGER_NAME,
             "manager_password": demo.MANAGER_PASSWORD,

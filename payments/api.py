@@ -134,10 +134,14 @@ def idempotency_key(request: Request) -> str:
     return key
 
 
-def respond(answer: Answer) -> Response:
+def respond(request: Request, answer: Answer) -> Response:
     """Render an answer, first or repeated; a refusal is a problem document."""
+    body = problems.in_readers_language(answer.body)
+    if answer.refused:
+        # Services, which store it, know no addresses.
+        body["instance"] = request.path
     return Response(
-        problems.in_readers_language(answer.body),
+        body,
         status=answer.status,
         headers={"Idempotent-Replayed": "true"} if answer.replayed else None,
         content_type=problems.CONTENT_TYPE if answer.refused else None,
@@ -192,7 +196,7 @@ class ChargesView(PosView):
         """Charge the card behind a payment code."""
         key = idempotency_key(request)
         body = read_body(self.Input, request)
-        return respond(services.charge_card(till=self.till, idempotency_key=key, **body))
+        return respond(request, services.charge_card(till=self.till, idempotency_key=key, **body))
 
     @extend_schema(
         operation_id="find_charge_by_order",
@@ -336,7 +340,8 @@ class RefundsView(PosView):
         key = idempotency_key(request)
         body = read_body(self.Input, request)
         return respond(
-            services.refund_payment(till=self.till, tx_no=tx_no, idempotency_key=key, **body)
+            request,
+            services.refund_payment(till=self.till, tx_no=tx_no, idempotency_key=key, **body),
         )
 
 
@@ -493,7 +498,9 @@ class TopUpsView(PosView):
         """Put cash taken at this till on a card."""
         key = idempotency_key(request)
         body = read_body(self.Input, request)
-        return respond(services.top_up_at_till(till=self.till, idempotency_key=key, **body))
+        return respond(
+            request, services.top_up_at_till(till=self.till, idempotency_key=key, **body)
+        )
 
 
 class TopUpReverseView(PosView):

@@ -115,11 +115,12 @@ class ApproveView(MemberView):
     def post(self, request: Request, approval_id: UUID) -> Response:
         """Approve a payment with my PIN; the answer is what the till gets."""
         return respond(
+            request,
             approvals.approve_payment(
                 member_id=self.member.member_id,
                 approval_id=approval_id,
                 **read_body(self.Input, request),
-            )
+            ),
         )
 
 

@@ -112,13 +112,14 @@ class MyTopUps(CardView):
         key = idempotency_key(request)
         body = api.read_body(self.Input, request)
         return respond(
+            request,
             topups.start_top_up(
                 member_id=self.member.member_id,
                 card_no=card_no,
                 idempotency_key=key,
                 site_url=request.build_absolute_uri("/"),
                 **body,
-            )
+            ),
         )
 
     @extend_schema(

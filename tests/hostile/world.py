@@ -343,6 +343,8 @@ def fault_of_refusal(response: Any, *, rpc: bool = False, status: int | None = N
         return f"another status inside: {what}"
     if document["request_id"] != response["X-Request-ID"]:
         return f"another request id inside: {what}"
+    if document["instance"] != response.wsgi_request.path:
+        return f"of another address: {what}"
     return "" if document["code"] in CODES else f"unknown code: {what}"
 
 
