@@ -18,7 +18,7 @@ class Settlement(models.Model):
     class Status(models.TextChoices):
         PENDING = "pending", _("pending")
         SETTLED = "settled", _("settled")
-        PAID = "paid", _("paid")
+        PAID = "paid", _("paid out")
         FAILED = "failed", _("failed")
 
     id = models.UUIDField(primary_key=True, db_default=NewId(), editable=False)

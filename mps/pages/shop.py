@@ -37,6 +37,8 @@ ROWS = 50
 # A session known by another door (a member's, the console's) is none of ours.
 _DOOR = "mps_shop"
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
+# Points are adjusted; what a till adjusts is a top-up it takes back.
+KINDS = {**dict(Transaction.Type.choices), Transaction.Type.ADJUSTMENT: _("top-up undone")}
 _STATEMENTS = {"csv": statements.CSV, "xlsx": statements.XLSX}
 _OF_MANAGERS = {"shop-terminals", "shop-webhooks"}
 _PARTS = {"shop-takings", "shop-settlements", *_OF_MANAGERS}
@@ -118,6 +120,7 @@ def transactions(request: HttpRequest, person: Person) -> HttpResponseBase:
         rows, older = _newest(found, request)
     for row in rows:
         row.card_no = payments.mask_card_number(row.card_no) if row.card_no else ""
+        row.kind = KINDS[row.type]
         row.failure = titles().get(row.failure_code, row.failure_code)
     return _show(
         request,
@@ -128,7 +131,7 @@ def transactions(request: HttpRequest, person: Person) -> HttpResponseBase:
         day=day,
         kind=kind,
         status_chosen=status,
-        kinds=Transaction.Type.choices,
+        kinds=KINDS.items(),
         statuses=Transaction.Status.choices,
     )
 
@@ -142,7 +145,7 @@ def takings(request: HttpRequest, person: Person) -> HttpResponseBase:
         lines = [
             {
                 **line,
-                "type": Transaction.Type(line["type"]).label,
+                "type": KINDS[line["type"]],
                 "payment_method": name_method(line["payment_method"]),
             }
             for line in payments.summarise_day(person.till, day)

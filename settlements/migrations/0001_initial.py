@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
                         ('carried_in', models.DecimalField(decimal_places=2, max_digits=14, verbose_name='carried in')),
                         ('net', models.DecimalField(decimal_places=2, max_digits=14, verbose_name='net')),
                         ('tx_count', models.PositiveIntegerField(verbose_name='transactions')),
-                        ('status', models.CharField(choices=[('pending', 'pending'), ('settled', 'settled'), ('paid', 'paid'), ('failed', 'failed')], default='pending', max_length=10, verbose_name='status')),
+                        ('status', models.CharField(choices=[('pending', 'pending'), ('settled', 'settled'), ('paid', 'paid out'), ('failed', 'failed')], default='pending', max_length=10, verbose_name='status')),
                         ('created_at', models.DateTimeField(verbose_name='made at')),
                         ('approved_at', models.DateTimeField(null=True, verbose_name='approved at')),
                         ('approved_by', models.CharField(blank=True, default='', max_length=80, verbose_name='approved by')),

@@ -87,6 +87,9 @@ def test_a_member_chooses_who_takes_the_payment(
     page.get_by_role("button", name="Pay", exact=True).click()
 
     expect(page.locator("#topup-state")).to_contain_text("Topped up")
+    expect(page.locator("#topup-past").get_by_role("link")).to_have_attribute(
+        "href", by_stripe.pay_url
+    )
     assert [(each.provider, each.status) for each in begun(card)] == [
         ("stripe", "pending"),
         ("sandbox", "completed"),

@@ -234,12 +234,22 @@ async function loadTopUps() {
   try {
     const { results } = await me("GET", `/cards/${number}/topups?limit=5`);
     $("topup-past-title").hidden = !results.length;
-    $("topup-past").replaceChildren(
-      ...results.map((each) => make("li", "", "", make("span", "row-main", "", make("strong", "", named(each.status) || each.status), make("span", "muted", showTime(each.created_at))), make("span", "row-amount", showMoney(each.amount, each.currency)))),
-    );
+    $("topup-past").replaceChildren(...results.map(topUpRow));
   } catch {
     // The form says what is wrong once it is used.
   }
+}
+
+function topUpRow(each) {
+  const state = make("span", "row-main", "", make("strong", "", named(each.status) || each.status), make("span", "muted", showTime(each.created_at)));
+  const row = make("li", "", "", state, make("span", "row-amount", showMoney(each.amount, each.currency)));
+  if (each.pay_url) {
+    const onward = make("a", "button secondary", t("topup-pay"));
+    onward.href = each.pay_url;
+    onward.addEventListener("click", () => localStorage.setItem(TOPUP, JSON.stringify({ cardNo: number, id: each.id })));
+    row.append(onward);
+  }
+  return row;
 }
 
 async function startTopUp() {

@@ -68,17 +68,20 @@ async function more() {
   }
 }
 
+// Points are adjusted, money is not: there it is a top-up taken back.
+const kind = (each) => (each.type === "adjustment" && Number(each.final_amount) ? t("topup-undone") : named(each.type));
+
 function line(each) {
   const isIn = each.type === "refund" || each.type === "recharge";
   const state = each.status === "completed" ? "" : named(each.status);
-  const main = make("span", "row-main", "", make("strong", "", each.merchant_name || named(each.type)), make("span", "muted", [showTime(each.created_at, SHORT), each.merchant_name && each.type !== "payment" ? named(each.type) : "", state].filter(Boolean).join(" · ")));
+  const main = make("span", "row-main", "", make("strong", "", each.merchant_name || kind(each)), make("span", "muted", [showTime(each.created_at, SHORT), each.merchant_name && each.type !== "payment" ? kind(each) : "", state].filter(Boolean).join(" · ")));
   const amount = make("span", `row-amount${isIn ? " good" : ""}${each.status === "failed" ? " struck" : ""}`, `${isIn ? "+" : ""}${showMoney(each.final_amount, each.currency)}`);
   const summary = make("summary", "", "", main, amount);
   const list = make("dl");
   const failure = each.failure_code ? [["", explain({ code: each.failure_code, message: each.failure_code })]] : [];
   fill(list, [...describe(each), ...failure]);
   const item = make("li", "", "", make("details", "", "", summary, list));
-  item.dataset.text = [each.merchant_name, each.merchant_code, each.tx_no, each.card_no, each.external_order_id, each.final_amount, each.amount, named(each.type), showTime(each.created_at), each.points ? showNumber(each.points) : ""].filter(Boolean).join(" ").toLowerCase();
+  item.dataset.text = [each.merchant_name, each.merchant_code, each.tx_no, each.card_no, each.external_order_id, each.final_amount, each.amount, kind(each), showTime(each.created_at), each.points ? showNumber(each.points) : ""].filter(Boolean).join(" ").toLowerCase();
   return item;
 }
 
