@@ -113,11 +113,14 @@ def look_up_hashes(code: str) -> list[bytes]:
     return [hash_code(key, code) for key in current_keys()]
 
 
-def recover_code(key_id: str, nonce: bytes) -> str | None:
-    """Return a stored code's digits again; None if its key is no longer configured."""
+def recover_code(key_id: str, nonce: bytes, code_hash: bytes) -> str | None:
+    """Return a stored code's digits again; None if its key is no longer configured, or another one
+    is under its id.
+    """
     for key in current_keys():
         if key.id == key_id:
-            return derive_code(key, nonce)
+            code = derive_code(key, nonce)
+            return code if hash_code(key, code) == code_hash else None
     return None
 
 

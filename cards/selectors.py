@@ -246,7 +246,9 @@ def show_current_code(*, card_no: str, member_id: UUID) -> codes.ShownCode:
     live = PaymentCode.objects.filter(
         card_id=mine.card_id, member_id=member_id, ended_at=None, expires_at__gt=DatabaseNow()
     ).first()
-    code = codes.recover_code(live.key_id, bytes(live.nonce)) if live else None
+    code = (
+        codes.recover_code(live.key_id, bytes(live.nonce), bytes(live.code_hash)) if live else None
+    )
     if live is None or code is None:
         raise NotFoundError("No payment code is live; make one.")
     return codes.ShownCode(code, live.issued_at, live.expires_at)

@@ -90,7 +90,7 @@ def reset_second_factor(*, username: str) -> int:
     ):
         user = User.objects.filter(username=username, is_staff=True).first()
         if user is None:
-            raise errors.NotFoundError
+            raise errors.NotFoundError("There is nobody of this name on the staff.")
         gone = staff.forget_second_factors(user)
         record(
             "SECOND_FACTOR_RESET",

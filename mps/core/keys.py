@@ -58,7 +58,7 @@ def hash_secret(secret: str) -> bytes:
 
 @lru_cache(maxsize=8)
 def read_server_keys(name: str, configured: str) -> Mapping[str, bytes]:
-    """Read `id:base64,…`, newest first; each key has 32 bytes or more.
+    """Read `id:base64,…`, newest first; each key has 32 bytes or more, and an id of its own.
 
     :param name: of the setting, for the message.
     :raises ImproperlyConfigured: it is not of that form.
@@ -73,6 +73,10 @@ def read_server_keys(name: str, configured: str) -> Mapping[str, bytes]:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,20}", key_id) or len(key) < 32:
             raise ImproperlyConfigured(
                 f"{name} must be `id:base64,…` with at least 32 bytes a key, newest first."
+            )
+        if key_id in found:
+            raise ImproperlyConfigured(
+                f"{name} has two keys named {key_id}: a new key needs a new name."
             )
         found[key_id] = key
     return MappingProxyType(found)
