@@ -574,6 +574,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "href": _ICON}],
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
+    "SHOW_LANGUAGES": True,
     "ENVIRONMENT": "mps.core.console.banner",
     "DASHBOARD_CALLBACK": "payments.admin.first_page",
     "ACCOUNT": {
