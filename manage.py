@@ -19,7 +19,8 @@ def main() -> None:
         if "--traceback" in sys.argv:
             raise
         is_database = not isinstance(refusal, ImproperlyConfigured)
-        sys.exit(f"{'The database: ' if is_database else ''}{refusal}".strip())
+        hint = " (`make run` starts one.)" if is_database and "refused" in str(refusal) else ""
+        sys.exit(f"{'The database: ' if is_database else ''}{refusal}".strip() + hint)
 
 
 if __name__ == "__main__":

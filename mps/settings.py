@@ -32,9 +32,19 @@ if _embedded is not None:
         os.environ.setdefault(_name, _value)
 
 
+def switch(name: str, *, default: bool) -> bool:
+    """Return whether a variable is on; a misspelt one must not pass for off."""
+    word = env.str(name, default="").strip().lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
+    if word not in {"", "0", "false", "no", "off"}:
+        raise ImproperlyConfigured(f"{name} must be 1 or 0, not {word!r}.")
+    return bool(word == "" and default)
+
+
 # --- Django --------------------------------------------------------------------------------------
-DEBUG = env.bool("DEBUG", default=False)
-MPS_DEMO = env.bool("MPS_DEMO", default=False)
+DEBUG = switch("DEBUG", default=False)
+MPS_DEMO = switch("MPS_DEMO", default=False)
 # The embedded servers' secrets are made at random, once, in MPS_DATA_DIR.
 _on_embedded = _embedded is not None or embedded.leads_to_own(
     DATA_DIR, os.environ.get("DATABASE_URL", "")
@@ -269,11 +279,11 @@ MPS_MEMBER_TOKEN_TTL_SECONDS = 24 * 3600
 # demonstration's password is printed for everybody to read.
 MPS_STAFF_SESSION_SECONDS = env.int("MPS_STAFF_SESSION_SECONDS", default=8 * 3600)
 MPS_STAFF_IDLE_SECONDS = env.int("MPS_STAFF_IDLE_SECONDS", default=30 * 60)
-MPS_STAFF_TOTP = env.bool("MPS_STAFF_TOTP", default=not MPS_DEMO)
+MPS_STAFF_TOTP = switch("MPS_STAFF_TOTP", default=not MPS_DEMO)
 if not MPS_STAFF_TOTP and not MPS_DEMO:
     raise ImproperlyConfigured("MPS_STAFF_TOTP=0 is for the demonstration (MPS_DEMO=1) only.")
 # What one of the staff may do alone in the console; above it another has to agree, in this time.
-MPS_FOUR_EYES = env.bool("MPS_FOUR_EYES", default=True)
+MPS_FOUR_EYES = switch("MPS_FOUR_EYES", default=True)
 MPS_FOUR_EYES_POINTS = env.int("MPS_FOUR_EYES_POINTS", default=1000)
 MPS_FOUR_EYES_AMOUNT = Decimal(env.str("MPS_FOUR_EYES_AMOUNT", default="10000.00"))
 MPS_APPROVAL_TTL_SECONDS = env.int("MPS_APPROVAL_TTL_SECONDS", default=24 * 3600)
@@ -330,9 +340,7 @@ MPS_SMS_KEY = env.str("MPS_SMS_KEY", default="")
 if MPS_SMS_BACKEND == "http" and not MPS_SMS_URL.startswith(("http://", "https://")):
     raise ImproperlyConfigured("MPS_SMS_BACKEND=http needs MPS_SMS_URL.")
 # Whether a phone or an e-mail signs nobody in before its owner has typed the code sent there.
-MPS_VERIFY_CONTACTS = env.bool(
-    "MPS_VERIFY_CONTACTS", default=MPS_SMS_BACKEND not in {"", "console"}
-)
+MPS_VERIFY_CONTACTS = switch("MPS_VERIFY_CONTACTS", default=MPS_SMS_BACKEND not in {"", "console"})
 
 # --- API -----------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
@@ -379,7 +387,7 @@ MPS_CODE_KEYS = env.str("MPS_CODE_KEYS")
 # What webhook endpoints' secrets are derived from, likewise; and whether endpoints may be http, or
 # on private networks, as on a developer's machine.
 MPS_WEBHOOK_KEYS = env.str("MPS_WEBHOOK_KEYS", default="") or MPS_CODE_KEYS
-MPS_WEBHOOK_ALLOW_PRIVATE = env.bool("MPS_WEBHOOK_ALLOW_PRIVATE", default=MPS_DEMO or DEBUG)
+MPS_WEBHOOK_ALLOW_PRIVATE = switch("MPS_WEBHOOK_ALLOW_PRIVATE", default=MPS_DEMO or DEBUG)
 # What exported heads of the audit chain are signed with; kept outside the database.
 MPS_AUDIT_KEY = env.str("MPS_AUDIT_KEY", default="")
 MPS_CODE_TTL_SECONDS = env.int("MPS_CODE_TTL_SECONDS", default=900)
@@ -485,7 +493,7 @@ STATIC_ROOT = env.str("MPS_STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
-_https = env.bool("MPS_HTTPS", default=False)
+_https = switch("MPS_HTTPS", default=False)
 SECURE_HSTS_SECONDS = 31536000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_SSL_REDIRECT = _https

@@ -214,9 +214,9 @@ def test_api_reference_names_only_what_there_is() -> None:
 
 def test_every_variable_is_documented() -> None:
     sources = (ROOT / "mps").rglob("*.py")
-    # Read by env.…("X"), os.environ.get("X"), _number("X".
+    # Read by env.…("X"), os.environ.get("X"), _number("X", switch("X".
     pattern = re.compile(
-        r"""(?:env\.\w+|environ\.get|_number)\(\s*"([A-Z_]+)"|os\.environ\["([A-Z_]+)"\]"""
+        r"""(?:env\.\w+|environ\.get|_number|switch)\(\s*"([A-Z_]+)"|os\.environ\["([A-Z_]+)"\]"""
     )
     read = {
         first or second

@@ -6,6 +6,7 @@ Jobs done by hand go through the same frame as the worker's.
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+import psycopg
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
 from mps.core import errors, jobs, problems
@@ -21,9 +22,15 @@ def refusals_as_sentences() -> Iterator[None]:
         yield
     except Exception as exception:
         error = problems.as_mps_error(exception)
-        if error is None:
+        if error is None or _is_away(exception):
             raise
         raise CommandError(say(error)) from exception
+
+
+def _is_away(exception: Exception) -> bool:
+    """Return whether there is no database to ask; `manage.py` says where it was looked for."""
+    cause = exception.__cause__
+    return isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None
 
 
 def say(error: errors.MpsError) -> str:

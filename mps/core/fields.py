@@ -74,7 +74,7 @@ class Money(serializers.Field):  # type: ignore[type-arg]
         try:
             return money.parse_amount(data, or_zero=self.or_zero)
         except errors.InvalidAmountError as error:
-            raise serializers.ValidationError(str(error.title), code=error.code) from None
+            raise serializers.ValidationError(str(error.detail), code=error.code) from None
 
     def to_representation(self, value: Decimal) -> str:
         """Write an amount with two decimals."""

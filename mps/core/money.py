@@ -4,6 +4,7 @@ import re
 from decimal import ROUND_HALF_UP, Decimal
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from mps.core.errors import InvalidAmountError
 
@@ -32,8 +33,12 @@ def parse_amount(value: object, *, or_zero: bool = False) -> Decimal:
     if not isinstance(value, str) or not _AMOUNT.fullmatch(value):
         raise InvalidAmountError
     amount = Decimal(value)
-    if amount > settings.MPS_MAX_AMOUNT or not (amount or or_zero):
+    if not (amount or or_zero):
         raise InvalidAmountError
+    if amount > settings.MPS_MAX_AMOUNT:
+        raise InvalidAmountError(
+            gettext("At most %(amount)s.") % {"amount": show_money(settings.MPS_MAX_AMOUNT)}
+        )
     return amount.quantize(CENT)
 
 

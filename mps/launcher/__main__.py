@@ -99,8 +99,10 @@ def run_servers() -> int:
 def reset() -> int:
     """Delete the embedded database and the generated secrets."""
     data_dir = state.data_dir()
-    embedded.reset(data_dir)
-    print(f"Deleted the embedded database of {data_dir}; the next start begins with an empty one.")
+    if embedded.reset(data_dir):
+        print(f"Deleted the embedded database of {data_dir}; the next start begins with a new one.")
+    else:
+        print(f"There is no embedded database in {data_dir}.")
     return 0
 
 
@@ -218,7 +220,7 @@ def _banner(
         f"  data       {data_dir}",
         "",
     ]
-    credentials = data_dir / "demo-credentials.txt"
+    credentials = data_dir / state.CREDENTIALS_FILE
     if env["MPS_DEMO"] == "1" and credentials.exists():
         lines += [*credentials.read_text(encoding="utf-8").splitlines(), ""]
     return "\n".join([*lines, "Ctrl-C stops everything; the data stays."])

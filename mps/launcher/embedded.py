@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import importlib.metadata
 import importlib.util
@@ -228,22 +229,27 @@ def _prepare(
     return current, processes
 
 
-def reset(data_dir: Path) -> None:
+def reset(data_dir: Path) -> bool:
     """Delete what the embedded servers hold for `data_dir`, secrets included.
+
+    Return whether there was anything.
 
     :raises LauncherError: they are running.
     """
     if not data_dir.exists():
-        return
+        return False
     with lock(data_dir):
         current = state.load(data_dir)
         if current is None:
-            return
+            return False
         folder = home(data_dir, current)
         if folder.exists():
             with _locked(folder / "lock", data_dir):
                 shutil.rmtree(folder)
+        # Its keys and passwords are those of a database that is gone.
+        (data_dir / state.CREDENTIALS_FILE).unlink(missing_ok=True)
         (data_dir / "embedded.json").unlink()
+    return True
 
 
 # Where things are -------------------------------------------------------------------------------
@@ -374,7 +380,9 @@ def port_is_free(host: str, port: int) -> bool:
         try:
             probe.bind(address)
             probe.listen(1)
-        except OSError:
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise LauncherError(f"{host} is no address of this machine.") from None
             return False
     return True
 

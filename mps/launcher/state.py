@@ -30,6 +30,8 @@ LOGINS: Final[Mapping[Role, str]] = {
     "report": "mps_report",
     "backup": "mps_backup",
 }
+# Where the demonstration writes who may sign in.
+CREDENTIALS_FILE: Final = "demo-credentials.txt"
 _FILE_NAME: Final = "embedded.json"
 
 

@@ -62,7 +62,7 @@ PEOPLE = (
     ("陳大文", "0912000003"),
 )
 BACKEND_NAME = "demo-backend"
-CREDENTIALS_FILE = "demo-credentials.txt"
+CREDENTIALS_FILE = state.CREDENTIALS_FILE
 # A week, and the day the console compares today with.
 DAYS = 8
 # The same history each time, but for the dates.

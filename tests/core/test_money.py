@@ -4,11 +4,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mps.core.errors import InvalidAmountError
-from mps.core.money import JsonNumber, parse_amount, round_money, show_money, show_rate
+from mps.core.money import CENT, JsonNumber, parse_amount, round_money, show_money, show_rate
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,10 @@ def test_halves_are_rounded_up(exact: str, rounded: str) -> None:
 )
 def test_rates_are_shown_with_two_to_four_decimals(rate: str, shown: str) -> None:
     assert show_rate(Decimal(rate)) == shown
+
+
+def test_an_amount_above_the_most_there_may_be_is_told_so() -> None:
+    with pytest.raises(InvalidAmountError) as refusal:
+        parse_amount(str(settings.MPS_MAX_AMOUNT + CENT))
+
+    assert refusal.value.detail == f"At most {settings.MPS_MAX_AMOUNT}."

@@ -247,12 +247,15 @@ def test_fresh_start_begins_empty_and_reset_leaves_nothing(tmp_path: Path) -> No
         assert _ask(second, "SELECT 1") == [(1,)]
         assert not embedded.home(tmp_path, first).exists() or os.geteuid() != 0
 
-    embedded.reset(tmp_path)
+    (tmp_path / state.CREDENTIALS_FILE).write_text("of a database that goes")
+
+    assert embedded.reset(tmp_path)
 
     assert not embedded.home(tmp_path, second).exists()
     assert state.load(tmp_path) is None
-    embedded.reset(tmp_path)
-    embedded.reset(tmp_path / "missing")
+    assert not (tmp_path / state.CREDENTIALS_FILE).exists()
+    assert not embedded.reset(tmp_path)
+    assert not embedded.reset(tmp_path / "missing")
 
 
 @pytest.fixture

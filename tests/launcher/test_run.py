@@ -207,6 +207,7 @@ def test_taken_port_is_named(project: Path) -> None:
         ("MPS_PORT", "\uff18\uff10\uff10\uff10", "mps: MPS_PORT must be a whole number"),
         ("MPS_WEB_WORKERS", "0", "mps: MPS_WEB_WORKERS must be a whole number from 1 to 256"),
         ("MPS_HOST", "no.such.invalid", "mps: no.such.invalid is no address to listen on"),
+        ("MPS_HOST", "192.0.2.1", "mps: 192.0.2.1 is no address of this machine."),
         ("MPS_DATA_DIR", "/proc/nowhere", "mps: /proc/nowhere: No such file or directory."),
     ],
 )

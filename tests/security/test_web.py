@@ -105,13 +105,14 @@ def test_production_does_not_start_on_missing_or_default_secrets(name: str, valu
         ("MPS_TIME_ZONE", "Taipei"),
         ("MPS_CODE_TTL_SECONDS", "59"),
         ("MPS_BCRYPT_COST", "3"),
+        ("MPS_HTTPS", "ture"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(name: str, value: str) -> None:
     done = run_check(**{name: value})
 
     assert done.returncode != 0
-    assert done.stderr.startswith(f"{name} is ")
+    assert done.stderr.startswith(f"{name} ")
     assert done.stderr.count("\n") == 1
 
 

@@ -48,7 +48,7 @@ class MoneyField(forms.CharField):
         try:
             return money.parse_amount(text, or_zero=self.or_zero)
         except errors.InvalidAmountError as error:
-            raise forms.ValidationError(str(error.title)) from None
+            raise forms.ValidationError(str(error.detail)) from None
 
 
 class RateField(forms.DecimalField):
