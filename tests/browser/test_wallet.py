@@ -304,6 +304,23 @@ def test_the_code_is_readable_offline_until_it_expires(
     assert shown_code(page) != code
 
 
+def test_a_code_comes_by_itself_once_the_server_answers(
+    open_page: OpenPage, member: tuple[Any, Any]
+) -> None:
+    page = open_page("/wallet/", service_workers="block")
+    enter(page, member[0])
+    expect(page.get_by_role("link", name="Family")).to_be_visible()
+    of_card = re.compile(f"/api/v1/me/cards/{member[1].number}$")
+    page.route(of_card, lambda route: route.abort("internetdisconnected"))
+    page.get_by_role("link", name="Family").click()
+    expect(page.locator("#pay-error")).to_contain_text("no code that is still valid")
+    expect(page.locator("#pay-again")).to_be_visible()
+    page.unroute(of_card)
+    shown_code(page)
+    expect(page.locator("#pay-again")).to_be_hidden()
+    expect(page.locator("#pay-error")).to_be_hidden()
+
+
 def test_the_history_is_searched_and_paged(open_page: OpenPage, member: tuple[Any, Any]) -> None:
     till, _key = factories.make_till_and_key(name="Bakery")
     for _ in range(35):

@@ -87,6 +87,7 @@ async function loadCard(number) {
     const found = await me("GET", `/cards/${number}`);
     if (number !== cardNo) return;
     card = found;
+    calm();
     showAbout(found);
     showActs(found);
     const isUsed = Boolean(found.voucher?.used);
@@ -152,6 +153,16 @@ function trouble(error) {
   if (!live) $("pay-code").hidden = true;
   say($("pay-error"), error instanceof Lost && !shown ? t("offline-none") : explain(error));
   $("pay-again").hidden = live || !$("pay-receipt").hidden;
+  if (error instanceof Lost && !shown) {
+    clearTimeout(poller);
+    poller = setTimeout(retry, POLL_EVERY);
+  }
+}
+
+// A browser says "online" before the way to the server is open, so that what was lost is asked again without a tap.
+function retry() {
+  if (document.hidden) poller = setTimeout(retry, POLL_EVERY);
+  else if (cardNo && !shown && $("pay-receipt").hidden) loadCard(cardNo);
 }
 
 function calm() {
@@ -190,9 +201,7 @@ function tick() {
   if (left() <= 0 && offline) {
     drop(shown.cardNo);
     shown = null;
-    $("pay-code").hidden = true;
-    say($("pay-error"), t("offline-none"));
-    $("pay-again").hidden = false;
+    trouble(new Lost("no code that is still valid"));
   } else if (left() <= RENEW_BEFORE && !document.hidden && !offline) {
     renew();
   }
