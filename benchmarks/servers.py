@@ -1,5 +1,6 @@
 """Servers and a database of a benchmark's own, thrown away afterwards."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -36,10 +37,20 @@ def prepared_database() -> Iterator[psycopg.Connection[Any]]:
                 import django
 
                 django.setup()
+                _quieten()
                 with psycopg.connect(current.database_url("owner"), autocommit=True) as owner:
                     yield owner
         finally:
             embedded.reset(data_dir)
+
+
+def _quieten() -> None:
+    """Write this process's lines about requests nowhere; what it costs to make them is measured."""
+    requests = logging.getLogger("mps.requests")
+    nowhere = logging.FileHandler(os.devnull)
+    nowhere.setFormatter(logging.getLogger().handlers[0].formatter)
+    requests.addHandler(nowhere)
+    requests.propagate = False
 
 
 @contextmanager
@@ -57,19 +68,21 @@ def web_server(workers: int) -> Iterator[int]:
     known = state.load(Path(os.environ["MPS_DATA_DIR"]))
     assert known is not None
     environment = {k: v for k, v in os.environ.items() if k not in known.environment()}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-    try:
-        _wait_until_ready(process, port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(30)
+    # It writes a line for each request, as in production; nobody reads them here.
+    with tempfile.NamedTemporaryFile(prefix="mps-bench-", suffix=".log") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            _wait_until_ready(process, port, Path(log.name))
+            yield port
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     for _ in range(150):
         if process.poll() is not None:
-            raise SystemExit("The web server did not start; what it said is above.")
+            raise SystemExit(f"The web server did not start. It said:\n{log.read_text()}")
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5)
         except OSError:
