@@ -532,6 +532,8 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         "django.server": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},
+        # It says at each start that it draws no bitmaps; the barcodes here are SVG.
+        "pyBarcode": {"level": "WARNING"},
         # At DEBUG it writes addresses with their queries: providers take codes and secrets there.
         "urllib3": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
