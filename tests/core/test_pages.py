@@ -99,7 +99,30 @@ def test_a_defect_tells_nothing() -> None:
         "application/problem+json",
     )
     assert b'"code":"INTERNAL_ERROR"' in for_program.content
-    assert pages.server_error(RequestFactory().get("/x")).status_code == 500
+    for_person = pages.server_error(RequestFactory().get("/x"))
+    assert for_person.status_code == 500
+    assert b"Something went wrong on our side" in for_person.content
+
+
+@pytest.mark.parametrize(
+    ("language", "missing", "too_old"),
+    [
+        ("en", "There is no such page", "This form is too old"),
+        ("zh-hant", "找不到這個頁面", "這份表單已過期"),
+    ],
+)
+def test_people_are_told_in_their_language_what_is_wrong(
+    language: str, missing: str, too_old: str
+) -> None:
+    client = Client(enforce_csrf_checks=True, headers={"Accept-Language": language})
+
+    not_found = client.get("/walet/")
+    refused = client.post("/i18n/setlang/", {"language": "en"})
+
+    assert (not_found.status_code, refused.status_code) == (404, 403)
+    for answer, title in ((not_found, missing), (refused, too_old)):
+        assert f"<h1>{title}</h1>" in answer.content.decode()
+        assert 'role="button" href="/"' in answer.content.decode()
 
 
 def test_a_host_we_do_not_serve_is_a_bad_request(database: str, client: Any) -> None:
