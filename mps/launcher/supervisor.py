@@ -58,6 +58,16 @@ class _Stream:
         self.pending = b""
 
 
+def _standard_output() -> TextIO:
+    """Return standard output, buffered even where Python was told not to (`PYTHONUNBUFFERED`).
+
+    Unbuffered text drops what is left of a write that a signal cut short, and ours are cut short
+    whenever a child ends while our reader is slow.
+    """
+    out = sys.stdout
+    return open(out.fileno(), "w", encoding=out.encoding, errors=out.errors, closefd=False)
+
+
 class Supervisor:
     """Run children until told to stop; use as a context manager, from the main thread.
 
@@ -65,9 +75,9 @@ class Supervisor:
     for that too; a second one, a second later or more, ends them by force.
     """
 
-    def __init__(self, output: TextIO = sys.stdout) -> None:
-        self._output = output
-        self._coloured = output.isatty() and not os.environ.get("NO_COLOR")
+    def __init__(self) -> None:
+        self._output = _standard_output()
+        self._coloured = self._output.isatty() and not os.environ.get("NO_COLOR")
         self._selector = selectors.DefaultSelector()
         self._children: list[_Child] = []
         self._stop_requests = 0

@@ -3,10 +3,12 @@
 It runs in a process of its own: it handles signals and adopts orphans.
 """
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 import textwrap
 import time
 from pathlib import Path
@@ -109,6 +111,32 @@ def test_a_line_without_end_is_shown_in_pieces(tmp_path: Path) -> None:
 
     assert launcher.text.count("x") == 200_000
     assert 2 <= len(launcher.lines) <= 5
+
+
+def test_nothing_is_lost_when_a_signal_comes_while_the_reader_is_slow(tmp_path: Path) -> None:
+    body = """
+        keeper.run(shell("endless", "head -c 200000 /dev/zero | tr '\\\\0' x"))
+    """
+    with subprocess.Popen(
+        [sys.executable, "-u", _script(tmp_path, body)],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        stdout=subprocess.PIPE,
+    ) as launcher:
+        assert launcher.stdout is not None
+        pipe = launcher.stdout.fileno()
+        room = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+        wait_until(lambda: _waiting_bytes(pipe) == room)
+        # Cuts the write short that is waiting for us.
+        launcher.send_signal(signal.SIGCHLD)
+        time.sleep(0.1)
+        said = launcher.stdout.read()
+
+    assert said.count(b"x") == 200_000
+    assert said.endswith(b"\nover\n")
+
+
+def _waiting_bytes(pipe: int) -> int:
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 @pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
