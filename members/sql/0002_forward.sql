@@ -17,7 +17,7 @@ CREATE TRIGGER members_member_fact BEFORE UPDATE ON members_member
 -- Who holds this member token, if it may act now. Run outside any principal's scope.
 CREATE FUNCTION members_authenticate_token(p_token_id uuid, p_secret_hash bytea)
 RETURNS TABLE (token_id uuid, member_id uuid, member_number text, member_status text, user_id integer)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog SET enable_seqscan = off AS $$
     SELECT k.id, m.id, m.number, m.status, m.user_id
     FROM members_membertoken k JOIN members_member m ON m.id = k.member_id
     WHERE k.id = p_token_id AND k.secret_hash = p_secret_hash AND k.revoked_at IS NULL AND k.expires_at > now()

@@ -11,7 +11,7 @@ RETURNS TABLE (
     merchant_id uuid, merchant_code text, merchant_time_zone text, merchant_account_id uuid,
     merchant_fee_rate numeric,
     secret_hash bytea, sealed_signing_key bytea, sealed_by text, read_at timestamptz)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog SET enable_seqscan = off AS $$
     SELECT t.id, t.name, t.can_top_up, t.can_manage_webhooks, t.require_signature,
            coalesce(t.guessed_at > core_now() - interval '2 minutes', false),
            m.id, m.code, m.time_zone, m.account_id, m.fee_rate,

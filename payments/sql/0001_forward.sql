@@ -216,7 +216,7 @@ RETURNS TABLE (
     stored_hash bytea, stored_status smallint, stored_body jsonb,
     order_tx_id uuid, order_amount numeric, order_reversed boolean, order_waits jsonb)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog
-SET plan_cache_mode = force_generic_plan AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
     SELECT core_now(), m.status = 'active', m.fee_rate, m.limit_per_payment, m.limit_per_day, m.xmin::text,
            (SELECT id FROM ledger_account WHERE kind = 'points_issue' AND unit = 'PTS'),
            i.request_hash, i.status, i.body,
@@ -432,7 +432,7 @@ CREATE FUNCTION payments_write_charge(
     p_actor_type text, p_actor text, p_request_id text, p_address text,
     OUT outcome text, OUT answer_status smallint, OUT body jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog
-SET plan_cache_mode = force_generic_plan AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     card record;
     voucher record;

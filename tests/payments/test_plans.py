@@ -10,6 +10,8 @@ import pytest
 from django.db import connections
 
 from benchmarks import world
+from cards.models import Card
+from members.models import Member
 from merchants.selectors import Till
 from mps.core.principals import principal_scope
 from tests import factories
@@ -118,6 +120,32 @@ def test_every_query_of_a_charge_uses_an_index(
         assert scan.get("Rows Removed by Filter", 0) <= 10, scan
         assert scan["Actual Rows"] <= 10, scan
     assert_pages_cost_the_same(connection, till)
+
+
+def test_a_plan_made_when_there_was_nothing_is_as_good_later(
+    database: str, superuser: psycopg.Connection
+) -> None:
+    """Plans are kept as long as their connection; nobody analyses a table in its first minute."""
+    till = factories.make_till()
+    member, _ = factories.make_member()
+    card = factories.make_prepaid(member, "100.00")
+    url = url_for(os.environ["MPS_TEST_SUPERUSER_URL"], database)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+    log_plans(superuser, database)
+
+    plans = plans_of(lambda: pay_with_a_new_code(till, card, member))
+
+    read = [scan for plan in plans for scan in scans(plan) if scan["Actual Loops"]]
+    by_index = {scan["Relation Name"] for scan in read if scan["Node Type"] == "Index Scan"}
+    assert {"payments_idempotency", "payments_order", "cards_paymentcode"} <= by_index
+    assert [scan["Relation Name"] for scan in read if scan["Node Type"] == "Seq Scan"] == []
+
+
+def pay_with_a_new_code(till: Till, card: Card, member: Member) -> None:
+    """Do what makes up nearly all of a day: show a code, take it."""
+    code = factories.make_code(card, member)
+    assert factories.charge(till, code, "1.00", external_order_id=factories.new_key()).status == 201
 
 
 def assert_pages_cost_the_same(connection: psycopg.Connection, till: Till) -> None:
