@@ -358,6 +358,8 @@ console.add_acts(
         label=_("Activate"),
         explanation=_("These cards, lost or suspended, pay again:"),
         run=console.calling(services.activate_card, "card_id", _("%(name)s is active again.")),
+        # Else whoever may not unfreeze alone would suspend the card and activate it.
+        four_eyes=console.always,
         bulk=True,
         offered=lambda card: card.status in {Card.Status.LOST, Card.Status.SUSPENDED},
         icon="check_circle",

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 
 from cards import codes, pictures, selectors, services
 from cards.models import Binding, CardType, Voucher
+from members import services as members
 from members.api import MemberView, ProofInput
 from mps.core import api, fields
 
@@ -207,7 +208,7 @@ class Members(api.ApiView):
         name = fields.Text(max_length=80)
         phone = fields.Text(max_length=32, required=False, allow_blank=True, default="")
         email = fields.Text(max_length=254, required=False, allow_blank=True, default="")
-        password = fields.Secret(max_length=128)
+        password = fields.Secret(max_length=members.MAX_PASSWORD_LENGTH)
         identity = ProofInput(required=False)
 
     class Output(serializers.Serializer[Any]):

@@ -36,6 +36,8 @@ class Member(Limited):
         _("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE
     )
     status_reason = models.CharField(_("reason of the status"), max_length=200, blank=True)
+    # Who wished to be forgotten does not come back.
+    erased_at = models.DateTimeField(_("erased at"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("registered at"), db_default=DatabaseNow(), editable=False)
 
     class Meta:
@@ -49,6 +51,10 @@ class Member(Limited):
             models.CheckConstraint(
                 condition=models.Q(status__in=["active", "suspended"]),
                 name="members_member_status_valid",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(erased_at=None) | models.Q(status="suspended"),
+                name="members_member_erased_stays_suspended",
             ),
             models.CheckConstraint(
                 condition=models.Q(email=None) | models.Q(email=Lower("email")),

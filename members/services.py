@@ -507,6 +507,7 @@ def activate_member(*, member_id: UUID, reason: str = "") -> None:
     """Let a suspended member act again. Safe to repeat.
 
     :raises NotFoundError: there is no such member.
+    :raises MemberSuspendedError: the member was erased, which is for ever.
     """
     _set_status(member_id, Member.Status.ACTIVE, "MEMBER_ACTIVATED", reason)
 
@@ -574,6 +575,8 @@ def _set_status(member_id: UUID, status: str, action: str, reason: str) -> None:
         member = Member.objects.select_for_update().filter(id=member_id).first()
         if member is None:
             raise errors.NotFoundError("There is no such member.")
+        if member.erased_at is not None:
+            raise MemberSuspendedError("The member was erased, at their own wish, for ever.")
         before = member.status
         Member.objects.filter(id=member_id).update(status=status, status_reason=reason[:200])
         audit.record(

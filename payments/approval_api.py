@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from members import pins
+from members import services as members
 from members.api import MemberView
 from mps.core import fields
 from mps.core.api import WholeList, read_body
@@ -22,7 +23,7 @@ class PinView(MemberView):
     """The PIN that approves payments."""
 
     class Input(serializers.Serializer[Any]):
-        password = fields.Secret(max_length=128)
+        password = fields.Secret(max_length=members.MAX_PASSWORD_LENGTH)
         pin = fields.Secret(max_length=16)
 
     @extend_schema(

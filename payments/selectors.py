@@ -164,20 +164,19 @@ def find_payment(till: Till, tx_no: str) -> Transaction | None:
 def find_by_order(till: Till, external_order_id: str) -> Transaction | Approval | Order | None:
     """Return what became of an order of this shop:
 
-    The payment that did not fail, else the one that waits for its member, else the latest that
-    failed, else its reversal. An order that was reversed waits no longer.
+    The payment that did not fail, else its reversal, else the one that waits for its member, else
+    the latest that failed.
     """
     attempts = transactions().filter(
         merchant_id=till.merchant_id,
         external_order_id=external_order_id,
         type=Transaction.Type.PAYMENT,
     )
-    order = find_order(till, external_order_id)
     return (
         attempts.exclude(status=Transaction.Status.FAILED).order_by("-id").first()
-        or (find_waiting(till, external_order_id) if order is None else None)
+        or find_order(till, external_order_id)
+        or find_waiting(till, external_order_id)
         or attempts.order_by("-id").first()
-        or order
     )
 
 
@@ -242,21 +241,28 @@ def summarise_day(till: Till, day: date) -> Iterable[Mapping[str, Any]]:
 
 
 def _on_day(found: QuerySet[Transaction], till: Till, day: date) -> QuerySet[Transaction]:
-    """Narrow to a day of the shop's time zone, by the time-ordered id first, so that an index
-    serves.
-
-    The id is made a little after `created_at`, which is the start of the database transaction.
-    """
     zone = ZoneInfo(till.time_zone)
     start = datetime.combine(day, time.min, zone)
     end = datetime.combine(day + timedelta(days=1), time.min, zone)
-    return found.filter(
-        id__gte=_uuid_floor(start),
-        id__lt=_uuid_floor(end + timedelta(hours=1)),
-        created_at__gte=start,
-        created_at__lt=end,
-    )
+    return created_between(found, start, end)
 
 
-def _uuid_floor(moment: datetime) -> UUID:
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
+def created_between(
+    found: QuerySet[Transaction], start: datetime | None, end: datetime | None
+) -> QuerySet[Transaction]:
+    """Narrow to a span of time `[start, end)`, open where it is None; by the time-ordered id first,
+    so that an index serves and months outside are not looked at.
+
+    The id is made a little after `created_at`, which is the start of the database transaction.
+    """
+    if start is not None:
+        found = found.filter(id__gte=_uuid_floor(start), created_at__gte=start)
+    if end is not None:
+        found = found.filter(id__lt=_uuid_floor(end, plus=timedelta(hours=1)), created_at__lt=end)
+    return found
+
+
+def _uuid_floor(moment: datetime, *, plus: timedelta = timedelta()) -> UUID:
+    # Any moment may be asked for: `plus` is added where no calendar ends.
+    milliseconds = int((moment.timestamp() + plus.total_seconds()) * 1000)
+    return UUID(int=max(milliseconds, 0) << 80)

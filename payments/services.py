@@ -563,7 +563,7 @@ def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
     repeat.
 
     Paid: refunded in full and `cancelled`. Not seen yet, or failed: closed, so that a late charge
-    is refused.
+    is refused. Waiting for its member: closed, and the member is asked no longer.
     Also for a suspended shop: what is uncertain must be put right. What was paid more than a day
     ago is no longer uncertain.
 
@@ -572,7 +572,15 @@ def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
 
     def reverse() -> dict[str, Any]:
         is_active = merchants.hold_status(till)
+        waiting = selectors.find_waiting(till, external_order_id)
+        if waiting is not None:
+            # The key before the order, like a charge.
+            idempotency.lock_key(till.merchant_id, waiting.key)
         idempotency.lock_order(till.merchant_id, external_order_id)
+        if selectors.find_waiting(till, external_order_id) != waiting:
+            raise _RaceLostError
+        if waiting is not None:
+            close_approval(waiting, OrderReversedError())
         order = selectors.find_order(till, external_order_id)
         if order is not None and order.reversed_at is not None:
             return documents.reversal_document(order)

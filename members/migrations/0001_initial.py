@@ -70,6 +70,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "erased_at",
+                    models.DateTimeField(
+                        blank=True, editable=False, null=True, verbose_name="erased at"
+                    ),
+                ),
+                (
                     "phone_verified_at",
                     models.DateTimeField(blank=True, null=True, verbose_name="phone verified at"),
                 ),
@@ -248,6 +254,13 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("status__in", ["active", "suspended"])),
                 name="members_member_status_valid",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="member",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("erased_at", None), ("status", "suspended"), _connector="OR"),
+                name="members_member_erased_stays_suspended",
             ),
         ),
         migrations.AddConstraint(

@@ -86,7 +86,7 @@ DECLARE
 BEGIN
     UPDATE members_member
     SET name = 'Erased member', phone = NULL, email = NULL, phone_verified_at = NULL, email_verified_at = NULL,
-        status = 'suspended', status_reason = 'erased'
+        status = 'suspended', status_reason = 'erased', erased_at = core_now()
     WHERE id = me RETURNING user_id INTO login;
     DELETE FROM members_externalidentity WHERE member_id = me;
     DELETE FROM members_pin WHERE member_id = me;

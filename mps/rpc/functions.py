@@ -250,7 +250,7 @@ def _new_binding_password(**kwargs: Any) -> fields.Secret:
     name=fields.Text(max_length=80),
     phone=text(32),
     email=text(254),
-    password=fields.Secret(max_length=128, required=False),
+    password=fields.Secret(max_length=members.MAX_PASSWORD_LENGTH, required=False),
     binding_user_org=text(30),
     binding_org_id=text(128),
     example={

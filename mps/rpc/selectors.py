@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 
 from cards import selectors as cards
 from cards.errors import CardNotFoundError
-from cards.models import Binding, PaymentCode
+from cards.models import Binding, Card, PaymentCode
 from members import selectors as members
 from members.selectors import MemberPrincipal
 from merchants import selectors as merchants
@@ -59,11 +59,12 @@ class Window:
 
     def of(self, found: QuerySet[Transaction], time_zone: str) -> QuerySet[Transaction]:
         """Narrow transactions to the span of time."""
-        if self.start_date is not None:
-            found = found.filter(created_at__gte=_moment(self.start_date, time_zone, days=0))
-        if self.end_date is not None:
-            found = found.filter(created_at__lt=_moment(self.end_date, time_zone, days=1))
-        return found
+        start, end = self.start_date, self.end_date
+        return payments.created_between(
+            found,
+            _moment(start, time_zone, days=0) if start else None,
+            _moment(end, time_zone, days=1) if end else None,
+        )
 
 
 def _moment(value: date | datetime, time_zone: str, *, days: int) -> datetime:
@@ -108,7 +109,8 @@ def find_service_by_key(key: PresentedKey) -> ServiceCaller | None:
 
 
 def owner_of(card_id: UUID) -> UUID:
-    """Return who owns a card, for a trusted backend; of several the first. Opens its own scope.
+    """Return who owns a card, for a trusted backend; of several whose name it is in. Opens its own
+    scope.
 
     :raises CardNotFoundError: there is no such card.
     """
@@ -142,11 +144,12 @@ def card_detail(caller: Caller, card_id: UUID) -> list[Row]:
 
 
 def _owner_of(card_id: UUID) -> UUID:
-    owners = Binding.objects.filter(card_id=card_id, role=Binding.Role.OWNER)
-    owner = owners.order_by("created_at", "id").first()
-    if owner is None:
+    owner_id: UUID | None = (
+        Card.objects.filter(id=card_id).values_list("owner_id", flat=True).first()
+    )
+    if owner_id is None:
         raise CardNotFoundError
-    return owner.member_id
+    return owner_id
 
 
 def _card_row(binding: Binding) -> Row:

@@ -83,6 +83,7 @@ def agree(client: Client, approval: Approval) -> Any:
     ("model", "name"),
     [
         (Card, "unfreeze"),
+        (Card, "activate"),
         (Card, "limits"),
         (Member, "limits"),
         (Merchant, "limits"),

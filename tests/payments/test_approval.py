@@ -12,6 +12,7 @@ from django.test import Client
 
 from cards import services as cards
 from members import pins
+from members import services as members
 from mps.core.principals import principal_scope
 from payments import approvals, services
 from payments.errors import ApprovalExpiredError
@@ -56,6 +57,21 @@ class Shop:
 
     def waiting(self) -> list[dict[str, Any]]:
         return self.phone.get("/api/v1/me/approvals").json()["results"]  # type: ignore[no-any-return]
+
+    def reverse(self, order: str) -> Any:
+        return Client().post(
+            f"/api/v1/pos/orders/{order}/reverse",
+            {},
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {self.key}"},
+        )
+
+    def till_finds(self, order: str) -> dict[str, Any]:
+        answer = Client().get(
+            f"/api/v1/pos/charges?external_order_id={order}",
+            headers={"Authorization": f"Bearer {self.key}"},
+        )
+        return answer.json()  # type: ignore[no-any-return]
 
     def approve(self, pin: str = PIN) -> Any:
         return self.phone.post(
@@ -263,14 +279,25 @@ def test_what_changed_meanwhile_counts(shop: Shop) -> None:
 def test_a_reversed_order_is_not_paid_by_a_late_approval(shop: Shop) -> None:
     code = shop.code()
     shop.post_charge(code, external_order_id="O-9")
-    Client().post(
-        "/api/v1/pos/orders/O-9/reverse",
-        {},
-        content_type="application/json",
-        headers={"Authorization": f"Bearer {shop.key}"},
-    )
+    shop.reverse("O-9")
 
-    assert shop.approve().json()["code"] == "ORDER_REVERSED"
+    assert shop.waiting() == []
+    late = shop.post_charge(code, external_order_id="O-9")
+    assert (late.status_code, late.json()["code"]) == (409, "ORDER_REVERSED")
+    assert balance(shop) == Decimal("500.00")
+    assert shop.till_finds("O-9")["failure_code"] == "ORDER_REVERSED"
+
+
+def test_a_reversal_and_the_members_word_at_once_are_one_of_both(shop: Shop) -> None:
+    for number in range(5):
+        order = f"O-{number}"
+        shop.post_charge(shop.code(), "100.01", f"K-{number}", external_order_id=order)
+
+        results = run_together([shop.approve, lambda order=order: shop.reverse(order)] * 2)  # type: ignore[misc]
+
+        assert all(result.status_code < 500 for result in results)  # type: ignore[union-attr]
+        assert shop.waiting() == []
+        assert shop.till_finds(order)["status"] == "cancelled"
     assert balance(shop) == Decimal("500.00")
 
 
@@ -354,12 +381,7 @@ def test_the_till_finds_an_order_that_waits(shop: Shop) -> None:
     shared = ("external_order_id", "amount", "final_amount", "currency", "expires_at")
     assert {name: found[name] for name in shared} == {name: asked[name] for name in shared}
 
-    Client().post(
-        "/api/v1/pos/orders/O-1/reverse",
-        {},
-        content_type="application/json",
-        headers={"Authorization": f"Bearer {shop.key}"},
-    )
+    shop.reverse("O-1")
     found = find().json()
     assert (found["status"], found["tx_no"]) == ("cancelled", None)
     assert (found["failure_code"], found["amount"]) == ("ORDER_REVERSED", None)
@@ -407,6 +429,18 @@ def test_without_a_pin_one_is_to_be_set_with_the_password(shop: Shop) -> None:
     assert set_pin(factories.PASSWORD) == 204
     assert phone.get("/api/v1/me").json()["pin_set"] is True
     assert approve().status_code == 201
+
+
+def test_who_has_a_long_password_sets_a_pin(shop: Shop) -> None:
+    password = "correct horse battery staple " * 10
+    members.set_password(member_id=shop.member.id, password=password)
+    phone = factories.member_client(shop.member)
+
+    answer = phone.put(
+        "/api/v1/me/pin", {"password": password, "pin": "4712"}, content_type="application/json"
+    )
+
+    assert answer.status_code == 204, answer.content
 
 
 def test_a_voucher_waits_with_its_payment(shop: Shop) -> None:

@@ -9,6 +9,7 @@ from django.test import Client
 from cards import services as cards
 from members import pins
 from members import services as members
+from members.errors import MemberSuspendedError
 from tests import factories
 from tests.factories import PASSWORD
 from tests.snapshots import fetch, snapshot
@@ -95,6 +96,8 @@ def test_erasure_forgets_the_person_and_keeps_the_money(database: str) -> None:
         assert login.status_code == 401
     event = fetch("SELECT e::text FROM audit_event e WHERE action = 'MEMBER_ERASED'")
     assert not any(word in event for word in words)
+    with pytest.raises(MemberSuspendedError):
+        members.activate_member(member_id=member.id, reason="asked to")
     # Phone and e-mail are free for whoever has them next.
     factories.make_member(phone="0987654321", email="mei@shop.test")
 

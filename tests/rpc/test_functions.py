@@ -831,6 +831,7 @@ def test_get_merchant_transactions_by_dates_in_the_shops_time_zone(
     assert count(start_date=local.replace(tzinfo=None).isoformat()) == 1
     assert count(end_date=local.replace(tzinfo=None).isoformat(sep=" ")) == 0
     assert count(start_date=at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")) == 1
+    assert count(start_date="1000-01-01", end_date="2999-12-31") == 1
     for wrong in (
         "yesterday",
         "2025-02-30",

@@ -34,8 +34,7 @@ Every refusal is a problem document (RFC 9457) of type `application/problem+json
 in the language of `Accept-Language`: `en`, or `zh-hant` for Traditional Chinese; a stored refusal,
 too, is read in the language of whoever repeats the request. `request_id` is also in the answer's
 `X-Request-ID` and in the log. Where fields are wrong, `errors` maps each to what is
-wrong with it. `instance` is empty in a refusal that is stored under an `Idempotency-Key`, to be
-given again. 429 and 503 come with `Retry-After`.
+wrong with it. 429 and 503 come with `Retry-After`.
 
 The RPC facade answers the same codes in PostgREST's form: `{"code": "P0001", "message": "<code>",
 "details": ..., "hint": ...}`.
