@@ -713,6 +713,7 @@ def unlock_card(*, card_id: UUID | None = None, card_no: str = "", member_id: UU
     :raises CardNotFoundError: there is no such card, or the member has no part in it.
     :raises PermissionDeniedError: the member neither owns nor administers it, or staff froze it.
     :raises CardNotActiveError: the card is neither frozen nor active.
+    :raises MemberSuspendedError: the member is suspended, who may lock but not unlock.
     """
     _member_lock(card_id, card_no, member_id, lock=False)
 
@@ -1141,6 +1142,8 @@ def _member_lock(card_id: UUID | None, card_no: str, member_id: UUID, *, lock: b
         binding = _require_bound(which, member_id)
         if binding.role not in MAY_MANAGE:
             raise errors.PermissionDeniedError
+        if not lock:
+            _require_active(binding.member)
         card = Card.objects.select_for_update().get(id=binding.card_id)
         if card.status not in {Card.Status.ACTIVE, Card.Status.FROZEN}:
             raise CardNotActiveError

@@ -24,6 +24,7 @@ CREATE TRIGGER cards_binding_gone BEFORE DELETE ON cards_binding
     FOR EACH ROW EXECUTE FUNCTION core_change_fact();
 
 -- A closed card never reopens; type, number and accounts never change; the owner changes to another of its owners only.
+-- Members lock what is active, and unlock what a member locked; only owners set the password by which others join.
 CREATE FUNCTION cards_guard_card() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
@@ -36,6 +37,15 @@ BEGIN
                SELECT FROM public.cards_binding b
                WHERE b.card_id = OLD.id AND b.member_id = NEW.owner_id AND b.role = 'owner')) THEN
         RAISE EXCEPTION 'number, type, owner and accounts of a card never change' USING ERRCODE = 'MPS02';
+    END IF;
+    IF current_user = 'member_app' AND (
+           ((NEW.status, NEW.locked_by_member) <> (OLD.status, OLD.locked_by_member)
+            AND NOT (OLD.status = 'active' AND NEW.status = 'frozen' AND NEW.locked_by_member)
+            AND NOT (OLD.status = 'frozen' AND OLD.locked_by_member AND NEW.status = 'active'))
+           OR (NEW.binding_password <> OLD.binding_password AND NOT EXISTS (
+               SELECT FROM public.cards_binding b
+               WHERE b.card_id = OLD.id AND b.member_id = public.core_principal_id() AND b.role = 'owner'))) THEN
+        RAISE EXCEPTION 'a member changes no such thing' USING ERRCODE = 'MPS02';
     END IF;
     RETURN NEW;
 END $$;
@@ -295,19 +305,19 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     ) SELECT EXISTS (SELECT FROM used)
 $$;
 
-GRANT SELECT ON cards_tier, cards_card, cards_binding, cards_voucher, cards_paymentcode TO member_app, merchant_api, platform_admin;
+GRANT SELECT ON cards_tier TO merchant_api;
+GRANT SELECT ON cards_tier, cards_card, cards_binding, cards_voucher, cards_paymentcode TO member_app, platform_admin;
 GRANT SELECT ON cards_codehistory TO platform_admin;
 GRANT INSERT, UPDATE, DELETE ON cards_tier TO platform_admin;
 GRANT INSERT ON cards_card, cards_voucher, cards_binding TO platform_admin;
 GRANT UPDATE (status, status_reason, locked_by_member, owner_id, name, fixed_discount, binding_password, expires_at,
               limit_per_payment, limit_per_day) ON cards_card TO platform_admin;
-GRANT UPDATE (role, limit_per_payment, limit_per_day), DELETE ON cards_binding TO platform_admin, member_app;
+GRANT UPDATE (role, limit_per_payment, limit_per_day), DELETE ON cards_binding TO platform_admin;
 GRANT UPDATE (ended_at, outcome) ON cards_paymentcode TO member_app, platform_admin;
--- A member's own acts: registration issues the standard card, sharing binds, locking changes the status, an owner who
--- leaves hands the card over. A member may change cards and bindings of cards they are bound to, as owner or admin; make a
--- binding for themself, or for others as owner or admin; delete their own, or others' as owner or admin.
+-- A member's own acts: registration issues the standard card, locking changes the status. Sharing, which is about
+-- others, too, is the platform's.
 GRANT INSERT ON cards_card, cards_binding TO member_app;
-GRANT UPDATE (status, status_reason, locked_by_member, owner_id, binding_password) ON cards_card TO member_app;
+GRANT UPDATE (status, locked_by_member, binding_password) ON cards_card TO member_app;
 
 CREATE VIEW report.accounts WITH (security_barrier) AS
     SELECT a.id AS account_id, a.kind, a.unit, a.balance, coalesce(money.id, points.id) AS card_id

@@ -57,11 +57,7 @@ CREATE POLICY cards_card_managed ON cards_card FOR UPDATE TO member_app
 CREATE POLICY cards_binding_seen ON cards_binding FOR SELECT TO member_app
     USING (member_id = core_principal_id() OR card_id IN (SELECT cards_mine()));
 CREATE POLICY cards_binding_made ON cards_binding FOR INSERT TO member_app
-    WITH CHECK (member_id = core_principal_id() OR card_id IN (SELECT cards_managed()));
-CREATE POLICY cards_binding_changed ON cards_binding FOR UPDATE TO member_app
-    USING (card_id IN (SELECT cards_managed()));
-CREATE POLICY cards_binding_removed ON cards_binding FOR DELETE TO member_app
-    USING (member_id = core_principal_id() OR card_id IN (SELECT cards_managed()));
+    WITH CHECK (member_id = core_principal_id() AND card_id IN (SELECT c.id FROM cards_card c WHERE c.owner_id = core_principal_id()));
 
 CREATE POLICY cards_voucher_seen ON cards_voucher FOR SELECT TO member_app
     USING (card_id IN (SELECT cards_mine()));

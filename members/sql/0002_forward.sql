@@ -131,7 +131,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
 $$;
 GRANT EXECUTE ON FUNCTION members_purge_tokens(integer), members_count_old_tokens() TO platform_admin;
 
-GRANT SELECT ON members_member TO merchant_api, member_app, platform_admin;
+GRANT SELECT ON members_member TO member_app, platform_admin;
 GRANT SELECT, INSERT, DELETE ON members_externalidentity TO member_app, platform_admin;
 GRANT SELECT, INSERT, DELETE ON members_pin TO member_app;
 GRANT UPDATE (pin_hash, set_at) ON members_pin TO member_app;

@@ -609,5 +609,5 @@ GRANT UPDATE (status, refunded_total, refunded_points, refunded_fee) ON payments
 GRANT SELECT, INSERT ON payments_idempotency TO merchant_api, member_app, platform_admin;
 GRANT SELECT, INSERT ON payments_order TO merchant_api, platform_admin;
 GRANT UPDATE (reversed_at, refund_tx_id) ON payments_order TO merchant_api, platform_admin;
-GRANT SELECT, INSERT ON payments_providerorder TO merchant_api, platform_admin;
+GRANT SELECT, INSERT ON payments_providerorder TO platform_admin;
 GRANT SELECT ON payments_unclaimed TO platform_admin;
