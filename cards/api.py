@@ -511,7 +511,9 @@ class Bindings(CardView):
         return OldestFirst.QUERY if self.request.method in {"GET", "HEAD"} else frozenset()
 
     class Input(serializers.Serializer[Any]):
-        """Whoever has the card's password joins, as `member`. An owner or admin invites."""
+        """Whoever has the card's password joins, as `member`, within the limits they had before if
+        they left it. An owner or admin invites.
+        """
 
         password = fields.Secret(max_length=128, required=False)
         member_no = fields.Text(max_length=12, required=False)

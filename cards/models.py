@@ -177,6 +177,29 @@ class Binding(Limited):
         return f"{self.member_id} {self.role} of {self.card_id}"
 
 
+class FormerBinding(Limited):
+    """What somebody who has left a card was held to. It holds again if they join by its password:
+    nobody leaves to be rid of a limit.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    card = models.ForeignKey(Card, models.PROTECT, related_name="+", verbose_name=_("card"))
+    member = models.ForeignKey(
+        "members.Member", models.PROTECT, related_name="+", verbose_name=_("member")
+    )
+    role = models.CharField(_("role"), max_length=10, choices=Binding.Role.choices)
+
+    class Meta:
+        verbose_name = _("former binding")
+        verbose_name_plural = _("former bindings")
+        constraints = [
+            models.UniqueConstraint(fields=["card", "member"], name="cards_formerbinding_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.member_id} was {self.role} of {self.card_id}"
+
+
 class Voucher(models.Model):
     """What a voucher card is good for, and the payment that used it."""
 

@@ -23,7 +23,7 @@ from cards.errors import (
     CardTypeNotShareableError,
     InvalidBindingPasswordError,
 )
-from cards.models import Binding, Card, CardType, PaymentCode, Voucher
+from cards.models import Binding, Card, CardType, FormerBinding, PaymentCode, Voucher
 from members import limits as member_limits
 from members import proofs
 from members import services as members
@@ -257,6 +257,8 @@ def join_card(
 ) -> Binding:
     """Bind a member to a shared card by the card's password; they join as `member`. Safe to repeat.
 
+    Whoever was bound to it before is held to the limits they had, and looks on if they did.
+
     An unknown card and a wrong password get the same answer after the same work, so that nobody
     finds out by trying which numbers exist. Wrong passwords are counted against the member and
     against the card, whether or not there is one.
@@ -293,7 +295,14 @@ def join_card(
         throttle.give_guesses_back(guesses)
         with principals.principal_scope("platform_admin"):
             member = _hold_member(id=member_id)
-            return _bind(card.id, member, Binding.Role.MEMBER, "CARD_JOINED", in_any_role=True)
+            return _bind(
+                card.id,
+                member,
+                Binding.Role.MEMBER,
+                "CARD_JOINED",
+                former=FormerBinding.objects.filter(card=card, member=member).first(),
+                in_any_role=True,
+            )
 
 
 def invite_member(
@@ -455,6 +464,15 @@ def unbind_member(
         sharing = _lock_sharing(which, by_member_id, member_id=member_id, member_no=member_no)
         binding = sharing.binding
         sharing.require_may_become("")
+        FormerBinding.objects.update_or_create(
+            card=sharing.card,
+            member=binding.member,
+            defaults={
+                "role": binding.role,
+                "limit_per_payment": binding.limit_per_payment,
+                "limit_per_day": binding.limit_per_day,
+            },
+        )
         heir = _change_part(sharing, "", binding.delete)
         _end_codes(sharing.card.id, binding.member_id)
         audit.record(
@@ -871,12 +889,14 @@ def _bind(
     action: str,
     *,
     held_to: dict[str, Decimal | None] | None = None,
+    former: FormerBinding | None = None,
     in_any_role: bool = False,
 ) -> Binding:
     """Bind a member to an active shared card, which stays active until the scope ends. Inside a
     scope of the platform that holds the member.
 
     :param held_to: the limits of the binding; none by default.
+    :param former: what held for the member before, and holds again.
     :param in_any_role: whoever is bound already stays as they are.
     """
     card = Card.objects.select_for_update(no_key=True).filter(id=card_id).first()
@@ -886,11 +906,15 @@ def _bind(
         raise CardTypeNotShareableError
     if card.status != Card.Status.ACTIVE:
         raise CardNotActiveError
+    if former is not None:
+        role = former.role if former.role == Binding.Role.VIEWER else role
+        held_to = {name: getattr(former, name) for name in former.limits}
     wanted = Binding(card=card, member=member, role=role, **(held_to or {}))
     binding, made = Binding.objects.select_related("card", "member").get_or_create(
         card=card, member=member, defaults={"role": role, **(held_to or {})}
     )
     if made:
+        FormerBinding.objects.filter(card=card, member=member).delete()
         audit.record(
             action,
             object_type="card",

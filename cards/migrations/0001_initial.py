@@ -250,6 +250,80 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="FormerBinding",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "limit_per_payment",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=14,
+                        null=True,
+                        verbose_name="limit per payment",
+                    ),
+                ),
+                (
+                    "limit_per_day",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        max_digits=14,
+                        null=True,
+                        verbose_name="limit per day",
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("owner", "owner"),
+                            ("admin", "admin"),
+                            ("member", "member"),
+                            ("viewer", "viewer"),
+                        ],
+                        max_length=10,
+                        verbose_name="role",
+                    ),
+                ),
+                (
+                    "card",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="cards.card",
+                        verbose_name="card",
+                    ),
+                ),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="members.member",
+                        verbose_name="member",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "former binding",
+                "verbose_name_plural": "former bindings",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("card", "member"), name="cards_formerbinding_once"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="PaymentCode",
             fields=[
                 (

@@ -245,6 +245,7 @@ BEGIN
             RETURN 'money';
         END IF;
     END LOOP;
+    DELETE FROM cards_formerbinding WHERE member_id = me;
     UPDATE cards_paymentcode SET ended_at = core_now(), outcome = 'revoked' WHERE member_id = me AND ended_at IS NULL;
     RETURN '';
 END $$;
@@ -313,6 +314,7 @@ GRANT INSERT ON cards_card, cards_voucher, cards_binding TO platform_admin;
 GRANT UPDATE (status, status_reason, locked_by_member, owner_id, name, fixed_discount, binding_password, expires_at,
               limit_per_payment, limit_per_day) ON cards_card TO platform_admin;
 GRANT UPDATE (role, limit_per_payment, limit_per_day), DELETE ON cards_binding TO platform_admin;
+GRANT SELECT, INSERT, UPDATE (role, limit_per_payment, limit_per_day), DELETE ON cards_formerbinding TO platform_admin;
 GRANT UPDATE (ended_at, outcome) ON cards_paymentcode TO member_app, platform_admin;
 -- A member's own acts: registration issues the standard card, locking changes the status. Sharing, which is about
 -- others, too, is the platform's.

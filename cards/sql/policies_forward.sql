@@ -2,7 +2,7 @@
 -- cards_hold() show it what a payment takes).
 
 SELECT core_protect(t) FROM unnest(ARRAY[
-    'cards_card', 'cards_binding', 'cards_voucher', 'cards_paymentcode', 'cards_codehistory', 'cards_tier'
+    'cards_card', 'cards_binding', 'cards_formerbinding', 'cards_voucher', 'cards_paymentcode', 'cards_codehistory', 'cards_tier'
 ]::regclass[]) AS t;
 
 -- The cards the asking member is bound to; of these the ones they administer. Definers, since a policy of bindings

@@ -392,17 +392,19 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION payments_give_room(uuid, numeric, text) TO merchant_api, platform_admin;
 
--- A changed limit counts from the payments there are.
+-- A changed limit counts from the payments there are; what a binding has counted goes with it.
 CREATE FUNCTION payments_forget_spending() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
 BEGIN
-    DELETE FROM payments_spending s WHERE s.subject_id = NEW.id;
+    DELETE FROM payments_spending s WHERE s.subject_id = OLD.id;
     RETURN NULL;
 END $$;
 CREATE TRIGGER payments_limit_changed AFTER UPDATE OF limit_per_day ON cards_card
     FOR EACH ROW WHEN (OLD.limit_per_day IS DISTINCT FROM NEW.limit_per_day) EXECUTE FUNCTION payments_forget_spending();
 CREATE TRIGGER payments_limit_changed AFTER UPDATE OF limit_per_day ON cards_binding
     FOR EACH ROW WHEN (OLD.limit_per_day IS DISTINCT FROM NEW.limit_per_day) EXECUTE FUNCTION payments_forget_spending();
+CREATE TRIGGER payments_binding_gone AFTER DELETE ON cards_binding
+    FOR EACH ROW EXECUTE FUNCTION payments_forget_spending();
 CREATE TRIGGER payments_limit_changed AFTER UPDATE OF limit_per_day ON members_member
     FOR EACH ROW WHEN (OLD.limit_per_day IS DISTINCT FROM NEW.limit_per_day) EXECUTE FUNCTION payments_forget_spending();
 CREATE TRIGGER payments_limit_changed AFTER UPDATE OF limit_per_day ON merchants_merchant

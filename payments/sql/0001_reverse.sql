@@ -1,6 +1,7 @@
 DROP FUNCTION payments_write_charge;
 DROP TRIGGER payments_limit_changed ON cards_card;
 DROP TRIGGER payments_limit_changed ON cards_binding;
+DROP TRIGGER payments_binding_gone ON cards_binding;
 DROP TRIGGER payments_limit_changed ON members_member;
 DROP TRIGGER payments_limit_changed ON merchants_merchant;
 DROP FUNCTION payments_forget_spending();

@@ -14,11 +14,12 @@ from cards import services as cards
 from cards.models import Binding, Card
 from members.models import Member
 from members.selectors import MemberPrincipal
+from mps.core import invariants
 from mps.core.errors import MpsError
 from mps.core.principals import principal_scope
 from tests import factories
 from tests.concurrency.racing import run_together, wait_for_a_waiter
-from tests.snapshots import assert_refused
+from tests.snapshots import assert_refused, fetch
 
 
 @pytest.fixture
@@ -156,3 +157,36 @@ def test_nobody_is_bound_who_is_being_erased(database: str, monkeypatch: Any) ->
         lambda: cards.issue_voucher_card(owner_id=guest.id, kind="percent", value=Decimal(20)),
     ):
         assert_refused(issue, "MEMBER_SUSPENDED", action="CARD_ISSUE_REFUSED")
+
+
+# --- what stays ----------------------------------------------------------------------------------
+
+
+def test_nobody_leaves_to_be_rid_of_a_limit(database: str) -> None:
+    owner, _ = factories.make_member()
+    child, _ = factories.make_member()
+    till = factories.make_till()
+    card = factories.make_prepaid(owner, "1000.00", binding_password="family-1")
+    as_member = {"card_id": card.id, "member_id": child.id}
+
+    def rejoin() -> Binding:
+        cards.unbind_member(**as_member, by_member_id=child.id)
+        assert invariants.check() == []
+        return cards.join_card(**as_member, binding_password="family-1")
+
+    cards.invite_member(**as_member, by_member_id=owner.id, limit_per_day=Decimal("50.00"))
+    assert factories.charge(till, factories.make_code(card, child), "50.00").status == 201
+
+    assert rejoin().limits == {"limit_per_payment": None, "limit_per_day": "50.00"}
+    more = factories.charge(till, factories.make_code(card, child), "0.02")
+    assert more.body["code"] == "LIMIT_EXCEEDED"
+
+    change = {"card_no": card.number, "member_no": child.number, "by_member_id": owner.id}
+    cards.change_binding(**change, role="viewer")  # type: ignore[arg-type]
+    assert rejoin().role == "viewer"
+    # What is agreed anew holds instead.
+    cards.change_binding(**change, role="admin", limit_per_day=None)  # type: ignore[arg-type]
+    assert rejoin().role == "member"
+    cards.unbind_member(**as_member, by_member_id=owner.id)
+    assert cards.invite_member(**as_member, by_member_id=owner.id).limits["limit_per_day"] is None
+    assert fetch("SELECT count(*) FROM cards_formerbinding") == 0
