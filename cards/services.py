@@ -33,6 +33,7 @@ from members.proofs import Claim
 from mps.audit import services as audit
 from mps.core import errors, limits, principals, throttle
 from mps.core.database import DatabaseNow
+from mps.core.money import is_exact
 from mps.ledger import services as ledger
 
 MIN_TTL_SECONDS = 60
@@ -220,10 +221,10 @@ def issue_voucher_card(
     if kind not in Voucher.Kind.values:
         wrong["kind"] = [f"One of {', '.join(Voucher.Kind.values)}."]
     most = Decimal(100) if kind == Voucher.Kind.PERCENT else settings.MPS_MAX_AMOUNT
-    if not (value.is_finite() and 0 < value <= most):
-        wrong["value"] = ["Above 0; at most 100 for percent."]
-    if not (min_spend.is_finite() and min_spend >= 0):
-        wrong["min_spend"] = ["Not negative."]
+    if not (is_exact(value) and 0 < value <= most):
+        wrong["value"] = ["Above 0, at most 100 for percent; with at most two decimals."]
+    if not (is_exact(min_spend) and 0 <= min_spend <= settings.MPS_MAX_AMOUNT):
+        wrong["min_spend"] = ["Not negative, with at most two decimals."]
     if wrong:
         raise errors.InvalidRequestError(errors=wrong)
     with (

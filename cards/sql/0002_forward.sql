@@ -211,20 +211,20 @@ DECLARE
     heir uuid;
     fact uuid;
 BEGIN
-    -- First who may use the cards, as unbinding does: the heir stays. Then what charges rest on, in the order of their
-    -- ids, in which charges share it.
+    -- First the member, as binding does; then who may use the cards, as unbinding does: the heir stays. Then what charges
+    -- rest on, in the order of their ids, in which charges share it. No row is held against those that refer to it.
+    PERFORM FROM members_member m WHERE m.id = me FOR NO KEY UPDATE;
     PERFORM FROM cards_binding b WHERE b.card_id IN (SELECT x.card_id FROM cards_binding x WHERE x.member_id = me)
     ORDER BY b.id FOR UPDATE;
     PERFORM FROM cards_card c WHERE c.id IN (SELECT b.card_id FROM cards_binding b WHERE b.member_id = me)
-    ORDER BY c.id FOR UPDATE;
-    PERFORM FROM members_member m WHERE m.id = me FOR UPDATE;
+    ORDER BY c.id FOR NO KEY UPDATE;
     FOR fact IN SELECT me UNION SELECT b.card_id FROM cards_binding b WHERE b.member_id = me
                 UNION SELECT b.id FROM cards_binding b WHERE b.member_id = me ORDER BY 1 LOOP
         PERFORM pg_advisory_xact_lock(hashtextextended(fact::text, 0));
     END LOOP;
     FOR mine IN SELECT c.id, c.owner_id, c.money_account_id, c.status, b.role, b.id AS binding_id
                 FROM cards_card c JOIN cards_binding b ON b.card_id = c.id
-                WHERE b.member_id = me ORDER BY c.id FOR UPDATE OF c LOOP
+                WHERE b.member_id = me ORDER BY c.id FOR NO KEY UPDATE OF c LOOP
         -- In a statement of its own, after the card is locked.
         SELECT b.member_id INTO heir FROM cards_binding b
         WHERE b.card_id = mine.id AND b.member_id <> me AND b.role = 'owner' ORDER BY b.created_at, b.id LIMIT 1;

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mps.core.errors import InvalidRequestError
-from mps.core.money import CENT, show_money
+from mps.core.money import is_exact, show_money
 
 
 class Limited(models.Model):
@@ -51,11 +51,7 @@ def require_limits(**limits: Decimal | None) -> None:
         name: ["Above 0.00, with at most two decimals; null for no limit."]
         for name, value in limits.items()
         if value is not None
-        and not (
-            value.is_finite()
-            and 0 < value <= settings.MPS_MAX_AMOUNT
-            and value == value.quantize(CENT)
-        )
+        and not (is_exact(value) and 0 < value <= settings.MPS_MAX_AMOUNT)
     }
     if wrong:
         raise InvalidRequestError(errors=wrong)

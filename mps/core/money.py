@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 from mps.core.errors import InvalidAmountError
 
 CENT = Decimal("0.01")
+_BEYOND = Decimal(10) ** 12
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
 
 
@@ -40,6 +41,11 @@ def parse_amount(value: object, *, or_zero: bool = False) -> Decimal:
             gettext("At most %(amount)s.") % {"amount": show_money(settings.MPS_MAX_AMOUNT)}
         )
     return amount.quantize(CENT)
+
+
+def is_exact(value: Decimal) -> bool:
+    """Tell whether it is a number that `numeric(14, 2)` keeps as it is."""
+    return value.is_finite() and abs(value) < _BEYOND and value == value.quantize(CENT)
 
 
 def round_money(value: Decimal) -> Decimal:

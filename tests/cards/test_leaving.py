@@ -38,7 +38,7 @@ def once_begun(monkeypatch: Any) -> Callable[[Callable[[], Any]], Callable[[], A
 
     def wrap(work: Callable[[], Any]) -> Callable[[], Any]:
         def wait_and_work() -> Any:
-            assert begun.wait(5)
+            assert begun.wait(30)
             return work()
 
         return wait_and_work
@@ -123,7 +123,7 @@ def test_who_is_erased_and_who_takes_their_payment_do_not_wait_for_each_other(
                     wait_for_a_waiter()
 
     def erase_meanwhile() -> None:
-        assert shared.wait(5)
+        assert shared.wait(30)
         erase(member)
 
     assert run_together([charge, erase_meanwhile]) == [None, None]
@@ -141,7 +141,7 @@ def test_nobody_is_bound_who_is_being_erased(database: str, monkeypatch: Any) ->
         forget()
 
     def bind() -> Any:
-        assert begun.wait(5)
+        assert begun.wait(30)
         return cards.bind_member(card_id=card.id, member_id=guest.id)
 
     monkeypatch.setattr(rights.rights, "forget_person", linger)
@@ -157,6 +157,33 @@ def test_nobody_is_bound_who_is_being_erased(database: str, monkeypatch: Any) ->
         lambda: cards.issue_voucher_card(owner_id=guest.id, kind="percent", value=Decimal(20)),
     ):
         assert_refused(issue, "MEMBER_SUSPENDED", action="CARD_ISSUE_REFUSED")
+
+
+def test_who_is_erased_and_who_binds_them_do_not_wait_for_each_other(
+    database: str, monkeypatch: Any
+) -> None:
+    guest, _ = factories.make_member()
+    card = factories.make_prepaid(factories.make_member()[0], "10.00", binding_password="family-1")
+    cards.join_card(card_id=card.id, member_id=guest.id, binding_password="family-1")
+    held = threading.Event()
+    bind = cards._bind
+
+    def linger(*args: Any, **more: Any) -> Any:
+        held.set()
+        wait_for_a_waiter()
+        return bind(*args, **more)
+
+    def erase_meanwhile() -> None:
+        assert held.wait(30)
+        erase(guest)
+
+    monkeypatch.setattr(cards, "_bind", linger)
+
+    bound, erased = run_together(
+        [lambda: cards.bind_member(card_id=card.id, member_id=guest.id), erase_meanwhile]
+    )
+
+    assert (type(bound), erased) == (Binding, None)
 
 
 # --- what stays ----------------------------------------------------------------------------------

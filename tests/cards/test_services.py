@@ -56,7 +56,12 @@ def test_a_voucher_has_terms_that_make_sense(database: str) -> None:
         ({"value": Decimal("100.01")}, "value"),
         ({"kind": "amount", "value": Decimal(10**8)}, "value"),
         ({"value": Decimal("NaN")}, "value"),
+        ({"value": Decimal("12.345")}, "value"),
+        ({"kind": "amount", "value": Decimal("0.001")}, "value"),
+        ({"value": Decimal("1e400")}, "value"),
         ({"min_spend": Decimal("-0.01")}, "min_spend"),
+        ({"min_spend": Decimal("1e400")}, "min_spend"),
+        ({"min_spend": Decimal("1e9")}, "min_spend"),
         ({"min_spend": Decimal("NaN")}, "min_spend"),
         ({"expires_at": datetime(2025, 1, 1, tzinfo=UTC)}, "expires_at"),
     ):

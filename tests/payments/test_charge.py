@@ -481,7 +481,7 @@ def test_points_that_arrive_while_a_charge_waits_for_them_change_its_price(
     monkeypatch.setattr(payments, "_write_transaction", pause_and_write)
 
     def charge() -> Any:
-        posted.wait(5)
+        posted.wait(30)
         return factories.charge(till, code, "100.00")
 
     _, paid = run_together([lambda: payments.adjust_points(card_id=card.id, delta=1000), charge])

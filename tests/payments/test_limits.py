@@ -280,7 +280,7 @@ def test_a_refund_on_its_way_gives_its_room_to_the_first_payment_a_limit_counts(
     monkeypatch.setattr(payments, "_plan_refund", pause_and_plan)
 
     def charge() -> Any:
-        given.wait(5)
+        given.wait(30)
         return factories.charge(till, code, "50.00")
 
     _, second = run_together([lambda: refund(till, paid, "50.00"), charge])
