@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import connection
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from cards import codes, selectors
 from cards.errors import (
@@ -1031,7 +1032,9 @@ def _change_part(sharing: _Sharing, role: str, change: Callable[[], object]) -> 
 def _require_long_enough(password: str, field: str) -> None:
     if len(password) < MIN_BINDING_PASSWORD:
         raise errors.InvalidRequestError(
-            errors={field: [f"At least {MIN_BINDING_PASSWORD} characters."]}
+            errors={
+                field: [gettext("At least %(count)s characters.") % {"count": MIN_BINDING_PASSWORD}]
+            }
         )
 
 

@@ -24,7 +24,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 from django.http import HttpRequest
-from django.utils.translation import override
+from django.utils.translation import gettext, override
 
 from members import onetime, selectors
 from members.errors import (
@@ -643,7 +643,10 @@ def _check_email(email: str, wrong: dict[str, list[str]]) -> str | None:
 
 def _check_password(password: str, wrong: dict[str, list[str]]) -> None:
     if len(password) > MAX_PASSWORD_LENGTH or CONTROL.search(password):
-        wrong["password"] = [f"At most {MAX_PASSWORD_LENGTH} characters, no control characters."]
+        wrong["password"] = [
+            gettext("At most %(count)s characters, no control characters.")
+            % {"count": MAX_PASSWORD_LENGTH}
+        ]
         return
     try:
         with override("en"):

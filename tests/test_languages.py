@@ -1,5 +1,6 @@
 """English and Traditional Chinese: all that is marked is translated, and pages speak both."""
 
+import ast
 import re
 from io import StringIO
 
@@ -11,11 +12,14 @@ from django.test import Client
 from django.utils.translation import get_language_info, override
 from django.utils.translation import gettext as _
 
+from cards import services as cards
+from cards.models import Card
 from members.tasks import send_code
 from mps.core import errors, problems
 from mps.core.management.commands import write_messages
 from tests import factories
-from tests.console.conftest import boss, console  # noqa: F401
+from tests.console.conftest import boss, console, world  # noqa: F401
+from tests.console.helpers import act, texts
 from tests.outbox import Outbox
 
 CHINESE = {"Accept-Language": "zh-TW,zh;q=0.9,en;q=0.5"}
@@ -181,3 +185,44 @@ def test_a_refusal_speaks_the_language_of_whoever_reads_it() -> None:
         assert str(error) == error.detail == _("There is no such thing here.") == "查無資料。"
     with override("en"):
         assert str(error) == "There is no such thing here."
+
+
+def test_what_a_refusal_says_is_found_where_it_is_raised() -> None:
+    source = """
+raise NotFoundError("No row of this kind.", errors={"amount": ["Too much, said the row."]})
+wrong["name"] = ["A name, please."]
+raise KeyError("Of no interest.")
+other["name"] = ["Not about a field."]
+problem = errors.NotFoundError(f"Row {number}.")
+"""
+    assert set(write_messages.said_by_refusals(ast.parse(source))) == {
+        "No row of this kind.",
+        "Too much, said the row.",
+        "A name, please.",
+    }
+
+
+def test_why_and_which_field_are_said_in_the_readers_language(database: str) -> None:
+    member, _card = factories.make_member()
+    card = factories.make_prepaid(member, "1.00")
+    cards.freeze_card(card_id=card.id, reason="fraud")
+    client = factories.member_client(member)
+
+    unlock = f"/api/v1/me/cards/{card.number}/unlock"
+    why = client.post(unlock, {}, "application/json", headers=CHINESE).json()
+    field = client.patch("/api/v1/me", {"phone": "12"}, "application/json", headers=CHINESE).json()
+
+    assert why["detail"] == "這張卡片由平台員工凍結，請洽平台解除凍結。"
+    assert field["errors"] == {"phone": ["請輸入 6 到 15 位數字，開頭可加 +。"]}
+    with override("zh-hant"):
+        stored = problems.problem(errors.InvalidRequestError(errors={"a": ["The PIN is wrong."]}))
+        assert stored["errors"] == {"a": ["The PIN is wrong."]}
+        assert problems.in_readers_language(stored)["errors"] == {"a": ["PIN 碼錯誤。"]}
+
+
+def test_the_console_says_why_in_the_readers_language(console: Client, world) -> None:  # noqa: F811
+    console.cookies["django_language"] = "zh-hant"
+
+    refused = act(console, Card, "adjust-points", world.prepaid, delta_points="-500", reason="x")
+
+    assert "卡片的點數不足。" in texts(refused)[0]

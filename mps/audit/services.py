@@ -48,7 +48,9 @@ def require_reason(reason: str) -> None:
     :raises InvalidRequestError: there is no reason, or a longer one than the log keeps.
     """
     if not is_text(reason, at_most=MAX_REASON):
-        raise errors.InvalidRequestError(errors={"reason": [f"1 to {MAX_REASON} characters."]})
+        raise errors.InvalidRequestError(
+            errors={"reason": [_("1 to %(count)s characters.") % {"count": MAX_REASON}]}
+        )
 
 
 def _writable(name: str) -> str:

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -26,7 +27,7 @@ class MpsError(Exception):
     ) -> None:
         super().__init__(detail)
         self._detail = detail
-        self.errors = errors
+        self._errors = errors
         self.retry_after_seconds = retry_after_seconds
 
     @property
@@ -39,10 +40,29 @@ class MpsError(Exception):
         """What is to be said beyond the title, else the title: in the language of whoever reads it,
         not of whoever raised it.
         """
-        return str(self._detail or self.title)
+        return in_readers_language(self._detail) if self._detail else str(self.title)
+
+    @property
+    def errors(self) -> dict[str, list[str]] | None:
+        """What is wrong with which field, in that language, too."""
+        if self._errors is None:
+            return None
+        return {
+            field: [in_readers_language(text) for text in texts]
+            for field, texts in self._errors.items()
+        }
 
     def __str__(self) -> str:
         return self.detail
+
+
+def in_readers_language(text: object) -> str:
+    """Return what a refusal says in the active language.
+
+    It is written in English where it is raised, and the catalogue's own key: `write_messages`
+    finds it there. What the catalogue does not know stays as it is.
+    """
+    return gettext(str(text)) if text else ""
 
 
 class InvalidRequestError(MpsError):

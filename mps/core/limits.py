@@ -50,8 +50,7 @@ def require_limits(**limits: Decimal | None) -> None:
     wrong = {
         name: ["Above 0.00, with at most two decimals; null for no limit."]
         for name, value in limits.items()
-        if value is not None
-        and not (is_exact(value) and 0 < value <= settings.MPS_MAX_AMOUNT)
+        if value is not None and not (is_exact(value) and 0 < value <= settings.MPS_MAX_AMOUNT)
     }
     if wrong:
         raise InvalidRequestError(errors=wrong)

@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils.translation import gettext, override
+from django.utils.translation import override
 from rest_framework import exceptions
 
 from mps.core import context, errors
@@ -103,7 +103,8 @@ def problem(error: errors.MpsError, *, instance: str = "") -> dict[str, Any]:
         "request_id": context.current().request_id,
     }
     if error.errors:
-        document["errors"] = error.errors
+        with override("en"):
+            document["errors"] = error.errors
     return document
 
 
@@ -119,8 +120,20 @@ def in_readers_language(document: dict[str, Any]) -> dict[str, Any]:
     What it says is the catalogue's own key; what the catalogue does not know stays English. Its
     code never changes.
     """
-    said = {name: text for name in ("title", "detail") if (text := document.get(name))}
-    return {**document, **{name: gettext(text) for name, text in said.items()}}
+    document = {
+        **document,
+        **{
+            name: errors.in_readers_language(document[name])
+            for name in ("title", "detail")
+            if name in document
+        },
+    }
+    if "errors" in document:
+        document["errors"] = {
+            field: [errors.in_readers_language(text) for text in texts]
+            for field, texts in document["errors"].items()
+        }
+    return document
 
 
 def problem_headers(error: errors.MpsError) -> dict[str, str]:

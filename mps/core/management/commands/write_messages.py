@@ -4,6 +4,7 @@ Collects what is marked in our sources, keeps what is translated, and compiles t
 it is Python: nobody needs the gettext tools.
 """
 
+import ast
 import io
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import to_locale
 from django.utils.translation.template import templatize
+
+from mps.core.errors import MpsError
 
 LANGUAGE = "zh-hant"
 _CODE = (".py",)
@@ -154,7 +157,45 @@ def collect() -> Any:
             if foreign and singular(message) in known:
                 continue
             catalogue.add(message, locations=[(name, 0)], context=context)
+    for file, name, foreign in _files():
+        if file.suffix in _CODE and not foreign:
+            for message in said_by_refusals(ast.parse(file.read_text(encoding="utf-8"))):
+                catalogue.add(message, locations=[(name, 0)])
     return catalogue
+
+
+def said_by_refusals(module: ast.Module) -> Iterator[str]:
+    """Yield what refusals say where they are raised, of the whole and of fields.
+
+    `SomeError("...")`, `errors={"field": ["..."]}` and `wrong["field"] = ["..."]`; it is translated
+    where it is read (`MpsError.detail`, `.errors`).
+    """
+    refusals = {each.__name__ for each in _below_class(MpsError)} | {"ValidationError"}
+    for node in ast.walk(module):
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in refusals:
+                said = [*node.args[:1], *(each.value for each in node.keywords)]
+            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id="wrong"))]):
+                said = [node.value]
+            case _:
+                continue
+        for each in said:
+            yield from _texts(each)
+
+
+def _texts(node: ast.expr) -> Iterator[str]:
+    match node:
+        case ast.Constant(value=str(text)) if " " in text:
+            yield text
+        case ast.List(elts=parts) | ast.Dict(values=parts):
+            for part in parts:
+                yield from _texts(part)
+
+
+def _below_class(parent: type) -> Iterator[type]:
+    for each in parent.__subclasses__():
+        yield each
+        yield from _below_class(each)
 
 
 def singular(text: Any) -> Any:
