@@ -956,7 +956,7 @@ def adjust_points(*, card_id: UUID, delta: int, reason: str = "") -> Transaction
     """
     if not delta or abs(delta) > 10**9:
         raise InvalidRequestError(
-            errors={"delta_points": ["Not zero, and below a thousand million."]}
+            errors={"delta_points": ["Not zero, and at most a thousand million."]}
         )
     if len(reason) > 200:
         raise InvalidRequestError(errors={"reason": ["At most 200 characters."]})

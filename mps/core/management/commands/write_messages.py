@@ -167,15 +167,20 @@ def collect() -> Any:
 def said_by_refusals(module: ast.Module) -> Iterator[str]:
     """Yield what refusals say where they are raised, of the whole and of fields.
 
-    `SomeError("...")`, `errors={"field": ["..."]}` and `wrong["field"] = ["..."]`; it is translated
-    where it is read (`MpsError.detail`, `.errors`).
+    `SomeError("...")`, `errors={"field": ["..."]}`, `wrong["field"] = ["..."]`, and what a field of
+    ours says; it is translated where it is read (`MpsError.detail`, `.errors`).
     """
     refusals = {each.__name__ for each in _below_class(MpsError)} | {"ValidationError"}
     for node in ast.walk(module):
         match node:
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in refusals:
                 said = [*node.args[:1], *(each.value for each in node.keywords)]
-            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id="wrong"))]):
+            case ast.Assign(
+                targets=[
+                    ast.Subscript(value=ast.Name(id="wrong"))
+                    | ast.Name(id="default_error_messages")
+                ]
+            ):
                 said = [node.value]
             case _:
                 continue
