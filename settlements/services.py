@@ -70,7 +70,8 @@ def generate_settlement(
     settlement, also when two ask at once.
 
     :param period_start: with the end it names the period `[start, end)`; what has no zone is the
-        shop's own time, a date its midnight.
+        shop's own time, a date its midnight. A period that is not over is settled as it stands:
+        what comes later waits for the next.
     :raises NotFoundError: there is no such shop.
     :raises InvalidRequestError: the mode or the period is none.
     :raises NoTransactionsInPeriodError: there is nothing to settle; nothing was written.
