@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.chromium import ARGUMENTS, HOW, find_chromium
 from tests.conftest import cloned_database
@@ -20,7 +21,10 @@ from tests.servers_http import serve
 APPROVAL_ABOVE = "1000"
 _AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 _BETWEEN = 40.0  # milliseconds
-_PATIENCE = 250
+_PATIENCE = 1500
+# What a slow machine takes is not judged here; only what will never come is given up.
+TIMEOUT = 60_000.0  # milliseconds
+expect.set_options(timeout=TIMEOUT)
 # What each page waits for.
 _ASKED: WeakKeyDictionary[Any, set[Any]] = WeakKeyDictionary()
 _HOW = f"No Chromium: the browser tests did not run. {HOW}, then run: pytest tests/browser"
@@ -125,7 +129,7 @@ def open_page(new_context: Callable[..., Any], site: str) -> Iterator[Callable[.
             base_url=site,
             **{"color_scheme": "light", "reduced_motion": "reduce", "locale": "en-US", **options},
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(TIMEOUT)
         page = context.new_page()
         watcher.follow(page)
         page.goto(path)

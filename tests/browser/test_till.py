@@ -16,7 +16,7 @@ from mps.core import principals
 from payments.models import Transaction
 from settlements import services as settlements
 from tests import factories
-from tests.browser.conftest import check_width, look
+from tests.browser.conftest import TIMEOUT, check_width, look
 
 MAX_WEIGHT = 200_000
 OpenPage = Callable[..., Any]
@@ -445,7 +445,7 @@ def open_camera(
         page = browser.new_context(
             base_url=site, permissions=["camera"], viewport={"width": 360, "height": 740}
         ).new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(TIMEOUT)
         page.goto(path)
         return page
 

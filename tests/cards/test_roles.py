@@ -1,6 +1,7 @@
 """Roles on a shared card (DESIGN 4.2): each cell of the table, then the rules below it."""
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -8,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import check_password
-from django.db import connection
 from django.db.models import QuerySet
 from django.test import Client
 
@@ -474,10 +474,11 @@ def test_control_without_the_lock_both_owners_leave(
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self)
     require_may_become = services._Sharing.require_may_become
 
+    both = threading.Barrier(2)
+
     def check_slowly(self: Any, role: str) -> None:
         require_may_become(self, role)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(0.3)")
+        both.wait(30)
 
     monkeypatch.setattr(services._Sharing, "require_may_become", check_slowly)
     # The database's own guard would stop one of them now and then.

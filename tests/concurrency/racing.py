@@ -42,7 +42,7 @@ def run_together(
     return results
 
 
-def wait_for_a_waiter(seconds: float = 10) -> None:
+def wait_for_a_waiter(seconds: float = 30) -> None:
     """Return when some session of this test's database waits for a lock."""
     deadline = time.monotonic() + seconds
     with connections["owner"].cursor() as cursor:

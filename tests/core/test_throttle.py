@@ -67,12 +67,12 @@ def test_giving_back_nothing_gains_nothing(store):
 
 
 def test_a_guess_is_forgotten_when_the_window_has_passed(store):
-    count_guess("k", "s", 1, 1)
-    wait = refused(limit=1, window_seconds=1)
-    time.sleep(1.1)
+    count_guess("k", "s", 1, 3)
+    wait = refused(limit=1, window_seconds=3)
+    time.sleep(3.1)
 
-    assert wait == 1
-    count_guess("k", "s", 1, 1)
+    assert 1 <= wait <= 3
+    count_guess("k", "s", 1, 3)
 
 
 def test_several_limits_count_together_or_not_at_all(store):

@@ -228,12 +228,12 @@ def test_child_that_dies_while_starting_is_not_restarted(tmp_path: Path) -> None
 def test_child_that_is_never_ready_is_named(tmp_path: Path) -> None:
     body = f"""
         slow = shell("slow", {_POLITE!r}, is_ready=lambda pid: False, readiness="slow (says yes)")
-        keeper.start(slow, shell("quick", {_POLITE!r}), timeout_seconds=0.5)
+        keeper.start(slow, shell("quick", {_POLITE!r}), timeout_seconds=3)
     """
     with launched(_script(tmp_path, body)) as launcher:
         launcher.finish()
 
-    launcher.wait_for("failed: Not ready after 0.5 s: slow (says yes).")
+    launcher.wait_for("failed: Not ready after 3 s: slow (says yes).")
     launcher.wait_for("bye", times=2)
 
 

@@ -260,7 +260,7 @@ def wait_for_locks(superuser: psycopg.Connection, database: str, number: int) ->
     waiting = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
     )
-    deadline = time.monotonic() + 4
+    deadline = time.monotonic() + 30
     while superuser.execute(waiting, [database]).fetchone()[0] < number:
         assert time.monotonic() < deadline, "nobody waits"
         time.sleep(0.02)
