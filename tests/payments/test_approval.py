@@ -14,7 +14,7 @@ from cards import services as cards
 from members import pins
 from members import services as members
 from mps.core.principals import principal_scope
-from payments import approvals, services
+from payments import approvals, selectors, services
 from payments.errors import ApprovalExpiredError
 from payments.models import Approval
 from tests import factories
@@ -247,9 +247,9 @@ def test_questions_that_meet_as_it_closes_get_one_answer(
     assert fetch(closed) == 1
 
 
-def ask_and_hang_up(shop: Shop, code: str) -> tuple[int, dict[str, Any]]:
+def ask_and_hang_up(shop: Shop, code: str, **fields: str) -> tuple[int, dict[str, Any]]:
     try:
-        answer = shop.post_charge(code)
+        answer = shop.post_charge(code, **fields)
         return answer.status_code, answer.json()
     finally:
         connections["default"].close()
@@ -286,6 +286,28 @@ def test_a_reversed_order_is_not_paid_by_a_late_approval(shop: Shop) -> None:
     assert (late.status_code, late.json()["code"]) == (409, "ORDER_REVERSED")
     assert balance(shop) == Decimal("500.00")
     assert shop.till_finds("O-9")["failure_code"] == "ORDER_REVERSED"
+
+
+def test_a_member_asked_while_the_order_is_being_reversed_is_asked_no_longer(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = shop.code()
+    find = selectors.find_waiting
+
+    def ask_after_the_first_look(*args: Any, **which: Any) -> Approval | None:
+        monkeypatch.setattr(selectors, "find_waiting", find)
+        with ThreadPoolExecutor(1) as till:
+            asked = till.submit(ask_and_hang_up, shop, code, external_order_id="O-9").result()
+        assert asked[0] == 202
+        return None
+
+    monkeypatch.setattr(selectors, "find_waiting", ask_after_the_first_look)
+
+    assert shop.reverse("O-9").status_code == 200
+
+    assert shop.waiting() == []
+    late = shop.post_charge(code, external_order_id="O-9")
+    assert late.json()["code"] == "ORDER_REVERSED"
 
 
 def test_a_reversal_and_the_members_word_at_once_are_one_of_both(shop: Shop) -> None:
