@@ -60,6 +60,9 @@ class LineProvider(AllauthLineProvider):
                 raise _refusal()
         else:
             access_token = token.get("access_token") or ""
+            if not access_token.isascii():
+                # It could not be sent as a header.
+                raise _refusal()
             known = _ask("GET", f"{url}/oauth2/v2.1/verify", params={"access_token": access_token})
             if known.get("client_id") != self.app.client_id:
                 raise _refusal()

@@ -24,6 +24,19 @@ def providers() -> Iterator[StandIn]:
             "/sns/jscode2session",
             lambda fields, headers: (200, {"openid": fields["js_code"]}),
         )
+        world.answer(
+            "GET", "/oauth2/v2.1/verify", lambda fields, headers: (200, {"client_id": "an-app"})
+        )
+        world.answer(
+            "GET",
+            "/v2/profile",
+            lambda fields, headers: (200, {"userId": f"U{hash(headers['authorization'])}"}),
+        )
+        world.answer(
+            "GET",
+            "/sns/oauth2/access_token",
+            lambda fields, headers: (200, {"openid": f"o{hash(fields.get('code', ''))}"}),
+        )
         yield world
 
 

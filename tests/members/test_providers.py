@@ -237,6 +237,13 @@ def test_a_token_given_to_another_channel_proves_nothing(client, providers):
     assert events("LOGIN_SUCCEEDED") == []
 
 
+def test_a_token_that_no_header_carries_is_refused(client, providers):
+    token = {"provider": "line", "access_token": "line-token-\u4ee4"}
+
+    assert_problem(post(client, LOGIN, token), 401, "INVALID_CREDENTIALS")
+    assert providers.asked == []
+
+
 def test_an_identity_of_nobody_signs_nobody_in(client, providers):
     assert_problem(post(client, LOGIN, LINE), 401, "INVALID_CREDENTIALS")
 
