@@ -33,8 +33,8 @@ Every refusal is a problem document (RFC 9457) of type `application/problem+json
 `code` is what a program looks at: it never changes and is never translated. `title` is for people,
 in the language of `Accept-Language`: `en`, or `zh-hant` for Traditional Chinese; a stored refusal,
 too, is read in the language of whoever repeats the request. `request_id` is also in the answer's
-`X-Request-ID` and in the log. Where fields are wrong, `errors` maps each to what is
-wrong with it. 429 and 503 come with `Retry-After`.
+`X-Request-ID` and in the log; in an answer that is given again it is the first request's. Where
+fields are wrong, `errors` maps each to what is wrong with it. 429 and 503 come with `Retry-After`.
 
 The RPC facade answers the same codes in PostgREST's form: `{"code": "P0001", "message": "<code>",
 "details": ..., "hint": ...}`.
