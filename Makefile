@@ -54,7 +54,9 @@ screenshots: $(DEV_STAMP) ## Take the README's pictures of a running system
 messages: $(DEV_STAMP) ## Collect what people read, and compile its translation
 	$(PY) manage.py write_messages --settings tests.settings
 
-requirements: $(DEV_STAMP) ## Pin the newest allowed versions, with hashes, for all platforms
+# In an environment that may be empty: a pin that vanished must not keep its own cure from running.
+requirements: ## Pin the newest allowed versions, with hashes, for all platforms
+	@$(call install,/dev/null,$(VENV)/.pip-0)
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
 	$(PY) -m uv pip compile $(PIN) requirements.in --output-file requirements.txt
 	$(PY) -m uv pip compile $(PIN) requirements-dev.in --output-file requirements-dev.txt
@@ -74,10 +76,10 @@ ifneq ($(shell $(PY) -c 'import sys; print(sys.version_info >= $(OLDEST))' 2>/de
 endif
 
 $(RUN_STAMP):
-	@$(call install,requirements.txt)
+	@$(call install,requirements.txt,$@)
 
 $(DEV_STAMP):
-	@$(call install,requirements-dev.txt)
+	@$(call install,requirements-dev.txt,$@)
 
 # With the first Python that is new enough and can make a virtual environment.
 define install
@@ -85,7 +87,7 @@ for python in $(PYTHONS); do \
 	$$python -c 'import sys; sys.exit(sys.version_info < $(OLDEST))' 2>/dev/null || continue; \
 	found=$$python; \
 	$$python -c 'import ensurepip, venv' 2>/dev/null || continue; \
-	exec $$python mps/launcher/install.py $(1) $@; \
+	exec $$python mps/launcher/install.py $(1) $(2); \
 done; \
 if [ "$$found" ]; then \
 	version=$$($$found -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
