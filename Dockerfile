@@ -8,7 +8,7 @@ RUN useradd --uid 10001 --create-home mps && python -m venv /opt/venv
 
 # The pins change less often than the code.
 COPY requirements.txt /tmp/requirements.txt
-RUN pip install --require-hashes -r /tmp/requirements.txt && rm /tmp/requirements.txt
+RUN pip install --no-deps --require-hashes -r /tmp/requirements.txt && rm /tmp/requirements.txt
 
 WORKDIR /srv/mps
 COPY . .
