@@ -77,7 +77,7 @@ def load(connection: psycopg.Connection[Any], number: int, days: int) -> None:
     from django.core.management.base import OutputWrapper
 
     from benchmarks import world
-    from mps.core import commands
+    from mps.base.core import commands
 
     # No card can pay more than it was given.
     members = max(5000, number // 200)
@@ -128,8 +128,8 @@ def _terms() -> dict[str, str]:
     from cards.models import Card
     from members.models import Member
     from merchants.models import Merchant
-    from mps.core import console
-    from mps.ledger.models import Account
+    from mps.base import console
+    from mps.base.ledger.models import Account
     from payments.models import Transaction
 
     with console.platform():
@@ -155,7 +155,7 @@ def _filters(page: Any) -> list[dict[str, str]]:
     from django.contrib.auth.models import User
     from django.test import RequestFactory
 
-    from mps.core import console
+    from mps.base import console
 
     request = RequestFactory().get("/")
     request.user = User.objects.get(username="bench")
@@ -195,7 +195,7 @@ def _sign_in() -> Any:
     from django.http import HttpRequest
     from django.test import Client
 
-    from mps.core import staff
+    from mps.base.core import staff
 
     client = Client(SERVER_NAME="localhost")
     request = HttpRequest()

@@ -15,9 +15,9 @@ from cards import services
 from cards.models import Binding, Card, CardType, CodeHistory, PaymentCode, Tier, Voucher
 from members.models import Member
 from merchants.models import Merchant
-from mps.core import console
-from mps.core.console import Act, Done, Section
-from mps.core.money import show_rate
+from mps.base import console
+from mps.base.console import Act, Done, Section
+from mps.base.core.money import show_rate
 
 STATUS_COLOURS = {
     "active": "success",

@@ -18,7 +18,7 @@ from cards import codes, pictures, selectors, services
 from cards.models import Binding, CardType, Voucher
 from members import services as members
 from members.api import MemberView, ProofInput
-from mps.core import api, fields
+from mps.base.core import api, fields
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _POSITION = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?\+00:00", re.ASCII)

@@ -15,8 +15,8 @@ from functools import lru_cache
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from mps.core import keys, problems
-from mps.core.errors import MpsError
+from mps.base.core import keys, problems
+from mps.base.core.errors import MpsError
 
 PREFIX = "77"
 LENGTH = 20

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from cards.models import CardType, Voucher
-from mps.core.money import round_money
+from mps.base.core.money import round_money
 
 NO_DISCOUNT = Decimal(1)
 

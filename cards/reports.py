@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import date
 
-from mps.core import principals
-from mps.core.days import Days
+from mps.base.core import principals
+from mps.base.core.days import Days
 
 # A code is in the history from when the next one took its place, so never before it was issued;
 # until then it is the one row of its card and member.

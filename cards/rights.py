@@ -5,8 +5,8 @@ from django.db import connection
 from cards.errors import CannotRemoveLastOwnerError, CardNotEmptyError
 from members import rights
 from members.selectors import MemberPrincipal
-from mps.audit import services as audit
-from mps.core import principals
+from mps.base.audit import services as audit
+from mps.base.core import principals
 
 
 def erase_member(*, member: MemberPrincipal, password: str) -> None:

@@ -20,8 +20,8 @@ from cards import codes
 from cards.models import Card, CardType
 from cards.services import MAX_TTL_SECONDS, MAY_PAY, MIN_TTL_SECONDS
 from members.models import Member
-from mps.audit import services as audit
-from mps.core import errors, principals
+from mps.base.audit import services as audit
+from mps.base.core import errors, principals
 
 TTL_SECONDS = 300
 MIN_AGE_SECONDS = 300

@@ -27,9 +27,9 @@ from cards import codes, pricing
 from cards.errors import CardNotFoundError
 from cards.models import Binding, Card, CardType, PaymentCode, Tier, Voucher
 from members.models import Member
-from mps.core.database import DatabaseNow
-from mps.core.errors import NotFoundError
-from mps.core.principals import principal_scope
+from mps.base.core.database import DatabaseNow
+from mps.base.core.errors import NotFoundError
+from mps.base.core.principals import principal_scope
 
 _NUMBER = re.compile(r"(STD|PPD|COR|VCH)[0-9]{8,11}", re.ASCII)
 _MEMBER_NUMBER = re.compile(r"M[0-9]{8,11}", re.ASCII)

@@ -31,11 +31,11 @@ from members import services as members
 from members.errors import MemberSuspendedError
 from members.models import Member
 from members.proofs import Claim
-from mps.audit import services as audit
-from mps.core import errors, limits, principals, throttle
-from mps.core.database import DatabaseNow
-from mps.core.money import is_exact
-from mps.ledger import services as ledger
+from mps.base.audit import services as audit
+from mps.base.core import errors, limits, principals, throttle
+from mps.base.core.database import DatabaseNow
+from mps.base.core.money import is_exact
+from mps.base.ledger import services as ledger
 
 MIN_TTL_SECONDS = 60
 MAX_TTL_SECONDS = 24 * 3600

@@ -1,7 +1,7 @@
 """What happens to codes by itself."""
 
 from cards import rotation
-from mps.core.jobs import job
+from mps.base.core.jobs import job
 
 
 @job("cards.rotate_codes")

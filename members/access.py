@@ -13,8 +13,8 @@ from members.errors import InvalidCredentialsError
 from members.models import ExternalIdentity, Member, MemberToken
 from members.selectors import MemberPrincipal
 from members.services import IssuedToken
-from mps.audit import services as audit
-from mps.core import errors, principals
+from mps.base.audit import services as audit
+from mps.base.core import errors, principals
 
 
 class Proof(TypedDict):

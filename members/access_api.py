@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from members import access, onetime, selectors, services
 from members.api import MEMBER_EXAMPLE, PROOF_EXAMPLES, MemberOut, MemberView, ProofInput
 from members.models import MemberToken
-from mps.core import api, fields
+from mps.base.core import api, fields
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _TOKEN_EXAMPLE = {

@@ -20,9 +20,9 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from members import services
 from members.models import ExternalIdentity, Member, MemberToken
-from mps.audit.models import Event
-from mps.core import console
-from mps.core.console import Act, Section
+from mps.base import console
+from mps.base.audit.models import Event
+from mps.base.console import Act, Section
 
 STATUS_COLOURS = {"active": "success", "suspended": "danger"}
 

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 
 from members import limits, selectors, services
 from members.errors import InvalidCredentialsError
-from mps.core import errors, middleware, throttle
+from mps.base.core import errors, middleware, throttle
 
 _TOKEN_ID = "mps_member_token_id"
 _SESSION_KEY = re.compile(r"[a-z0-9]{32,40}", re.ASCII)

@@ -21,8 +21,8 @@ from django.urls import URLPattern, path
 from redis import RedisError
 
 from members import limits, selectors, services
-from mps.core import errors, passkeys, problems, throttle
-from mps.core.parsing import StrictJSONParser
+from mps.base.core import errors, passkeys, problems, throttle
+from mps.base.core.parsing import StrictJSONParser
 
 View = Callable[..., HttpResponseBase]
 

@@ -11,8 +11,8 @@ from members import access, proofs, selectors, services
 from members.authentication import MemberAuthentication
 from members.models import Member
 from members.selectors import MemberPrincipal
-from mps.core import fields
-from mps.core.api import ApiView, WholeList, read_body
+from mps.base.core import fields
+from mps.base.core.api import ApiView, WholeList, read_body
 
 MEMBER_EXAMPLE = {
     "number": "M00000001",

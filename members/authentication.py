@@ -6,9 +6,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from members import selectors
-from mps.core import context
-from mps.core.errors import NotAuthenticatedError
-from mps.core.keys import parse_key
+from mps.base.core import context
+from mps.base.core.errors import NotAuthenticatedError
+from mps.base.core.keys import parse_key
 
 
 class MemberAuthentication(BaseAuthentication):

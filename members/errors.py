@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from mps.core.errors import MpsError
+from mps.base.core.errors import MpsError
 
 
 class MemberSuspendedError(MpsError):

@@ -1,7 +1,7 @@
 """How often somebody may guess: per account and per address, whichever is used up first."""
 
-from mps.core import context
-from mps.core.throttle import Guess
+from mps.base.core import context
+from mps.base.core.throttle import Guess
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 Guesses = list[Guess]

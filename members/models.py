@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from mps.core.database import DatabaseNow
-from mps.core.limits import Limited
+from mps.base.core.database import DatabaseNow
+from mps.base.core.limits import Limited
 
 
 class Member(Limited):

@@ -21,7 +21,7 @@ from django.utils.translation import get_language, gettext, override
 
 from members import limits, messages, selectors
 from members.errors import InvalidCredentialsError
-from mps.core import errors, throttle
+from mps.base.core import errors, throttle
 
 Purpose = Literal["sign_in", "verify", "reset"]
 TTL_SECONDS = 600

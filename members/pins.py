@@ -8,10 +8,10 @@ from django.contrib.auth.hashers import check_password, make_password
 from members import rights
 from members.errors import InvalidCredentialsError
 from members.models import Pin
-from mps.audit import services as audit
-from mps.core import principals, throttle
-from mps.core.database import DatabaseNow
-from mps.core.errors import InvalidRequestError, PermissionDeniedError
+from mps.base.audit import services as audit
+from mps.base.core import principals, throttle
+from mps.base.core.database import DatabaseNow
+from mps.base.core.errors import InvalidRequestError, PermissionDeniedError
 
 _FORM = re.compile(r"[0-9]{4,8}", re.ASCII)
 _GUESSES = 5

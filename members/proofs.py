@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from members import limits
 from members.errors import InvalidCredentialsError
-from mps.core import errors, throttle
+from mps.base.core import errors, throttle
 
 # By which name allauth knows a provider, and what proves an identity there.
 _PROVIDERS = {

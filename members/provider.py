@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from mps.core import errors
+from mps.base.core import errors
 
 # What WeChat answers when the code is not at fault: busy, too many calls, our app id or secret.
 _WEIXIN_TROUBLE = {-1, 40013, 40125, 40164, 45011, 45009, 61024}

@@ -9,7 +9,7 @@ from django.db import connection
 
 from members import limits
 from members.errors import InvalidCredentialsError
-from mps.core import throttle
+from mps.base.core import throttle
 
 MOST_EVENTS = 10_000
 

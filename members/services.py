@@ -33,10 +33,10 @@ from members.errors import (
     MemberSuspendedError,
 )
 from members.models import ExternalIdentity, Member, MemberToken
-from mps.audit import services as audit
-from mps.core import context, errors, keys, limits, principals
-from mps.core.database import DatabaseNow
-from mps.core.texts import CONTROL, is_text
+from mps.base.audit import services as audit
+from mps.base.core import context, errors, keys, limits, principals
+from mps.base.core.database import DatabaseNow
+from mps.base.core.texts import CONTROL, is_text
 
 MAX_PASSWORD_LENGTH = 512
 _PHONE = re.compile(r"\+?[0-9]{6,15}", re.ASCII)

@@ -5,9 +5,9 @@ from uuid import UUID
 from celery import shared_task
 
 from members import messages, onetime, upkeep
-from mps.core import context
-from mps.core.jobs import job
-from mps.core.upkeep import last_of
+from mps.base.core import context
+from mps.base.core.jobs import job
+from mps.base.core.upkeep import last_of
 
 
 @job("members.purge_tokens")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mps.core import upkeep
+from mps.base.core import upkeep
 
 
 def purge_tokens() -> Iterator[int]:

@@ -11,9 +11,9 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from merchants import people, services, webhook_admin  # noqa: F401
 from merchants.models import Merchant, MerchantUser, Terminal
-from mps.core import console
-from mps.core.console import Act, Done, Section
-from mps.core.days import time_zones
+from mps.base import console
+from mps.base.console import Act, Done, Section
+from mps.base.core.days import time_zones
 
 STATUS_COLOURS = {"active": "success", "suspended": "danger"}
 

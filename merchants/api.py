@@ -12,8 +12,8 @@ from merchants import webhooks
 from merchants.authentication import TerminalAuthentication
 from merchants.models import WebhookDelivery, WebhookEvent
 from merchants.selectors import Till
-from mps.core import fields
-from mps.core.api import ApiView, NewestFirst, read_body
+from mps.base.core import fields
+from mps.base.core.api import ApiView, NewestFirst, read_body
 
 ENDPOINT = {
     "id": "01998f2e-7a3b-7c4d-8e5f-6a7b8c9d0e1f",

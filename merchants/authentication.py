@@ -10,10 +10,10 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from merchants import selectors, signing
-from mps.audit import services as audit
-from mps.core import context, throttle
-from mps.core.errors import NotAuthenticatedError, RateLimitedError
-from mps.core.keys import PresentedKey, parse_key
+from mps.base.audit import services as audit
+from mps.base.core import context, throttle
+from mps.base.core.errors import NotAuthenticatedError, RateLimitedError
+from mps.base.core.keys import PresentedKey, parse_key
 
 
 def authenticate_bearer(key: PresentedKey | None) -> selectors.Till | None:

@@ -1,6 +1,6 @@
 """What must hold of webhooks: no foreign key sees to it."""
 
-from mps.core.invariants import Invariant, register
+from mps.base.core.invariants import Invariant, register
 
 register(
     Invariant(

@@ -12,8 +12,8 @@ from django.db import models
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
-from mps.core.database import DatabaseNow, NewId
-from mps.core.limits import Limited
+from mps.base.core.database import DatabaseNow, NewId
+from mps.base.core.limits import Limited
 
 
 class Merchant(Limited):

@@ -17,9 +17,9 @@ from django.utils.translation import gettext
 from merchants import services
 from merchants.models import MerchantUser, Terminal
 from merchants.selectors import Till
-from mps.audit import services as audit
-from mps.core import context, errors, principals, throttle
-from mps.core.throttle import Guess
+from mps.base.audit import services as audit
+from mps.base.core import context, errors, principals, throttle
+from mps.base.core.throttle import Guess
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from merchants.models import Merchant, WebhookDelivery, WebhookEndpoint
-from mps.core import principals
-from mps.core.errors import NotFoundError
-from mps.core.keys import PresentedKey
+from mps.base.core import principals
+from mps.base.core.errors import NotFoundError
+from mps.base.core.keys import PresentedKey
 
 
 @dataclass(frozen=True, slots=True)

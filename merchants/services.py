@@ -18,12 +18,12 @@ from merchants import signing
 from merchants.errors import MerchantSuspendedError
 from merchants.models import Merchant, Terminal, TerminalKey
 from merchants.selectors import Till
-from mps.audit import services as audit
-from mps.core import errors, keys, limits, principals
-from mps.core.database import DatabaseNow
-from mps.core.days import time_zones
-from mps.core.texts import is_text
-from mps.ledger import services as ledger
+from mps.base.audit import services as audit
+from mps.base.core import errors, keys, limits, principals
+from mps.base.core.database import DatabaseNow
+from mps.base.core.days import time_zones
+from mps.base.core.texts import is_text
+from mps.base.ledger import services as ledger
 
 MAX_OVERLAP_SECONDS = 30 * 86_400
 

@@ -19,7 +19,7 @@ import re
 from datetime import datetime
 from uuid import UUID
 
-from mps.core import keys
+from mps.base.core import keys
 
 TOLERANCE_SECONDS = 300
 _PURPOSE = b"mps/terminal-signature"

@@ -1,8 +1,8 @@
 """What happens to shops' webhooks by itself."""
 
 from merchants import webhooks
-from mps.core.jobs import job
-from mps.core.upkeep import last_of
+from mps.base.core.jobs import job
+from mps.base.core.upkeep import last_of
 
 
 @job("merchants.deliver_webhooks")

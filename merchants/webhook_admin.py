@@ -10,8 +10,8 @@ from unfold.enums import ActionVariant
 
 from merchants import webhooks
 from merchants.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
-from mps.core import console
-from mps.core.console import Act, Section
+from mps.base import console
+from mps.base.console import Act, Section
 
 STATE_COLOURS = {"pending": "info", "delivered": "success", "failed": "danger"}
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from standardwebhooks import Webhook
 
-from mps.core import keys
+from mps.base.core import keys
 
 
 def newest_key_id() -> str:

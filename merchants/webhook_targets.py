@@ -25,7 +25,7 @@ from urllib.parse import SplitResult, urlsplit
 from django.conf import settings
 from django.utils.translation import gettext, gettext_noop
 
-from mps.core import errors
+from mps.base.core import errors
 
 CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 10.0

@@ -26,8 +26,8 @@ from merchants import selectors, webhook_signing, webhook_targets
 from merchants.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from merchants.selectors import Till
 from merchants.webhook_targets import Answer
-from mps.audit import services as audit
-from mps.core import errors, principals, upkeep
+from mps.base.audit import services as audit
+from mps.base.core import errors, principals, upkeep
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The page at `/`: where everything is. It names the demonstration, so it is above `mps.pages`."""
+"""The page at `/`: where everything is. It names the demonstration, so it is above the pages."""
 
 from csp.decorators import csp_replace
 from django.conf import settings
@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from mps.pages.views import POLICY
+from mps.product.pages.views import POLICY
 
 
 @require_safe
@@ -19,7 +19,7 @@ def landing(request: HttpRequest) -> HttpResponse:
     context: dict[str, object] = {}
     if settings.MPS_DEMO:
         # Here, as it imports every service there is.
-        from mps.rpc import demo
+        from mps.product.rpc import demo
 
         context = {
             "people": demo.PEOPLE,

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
-from mps.core import logs, production
+from mps.base.core import logs, production
 from mps.launcher import state as embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -60,7 +60,7 @@ INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
-    "mps.approvals.console_app.ConsoleConfig",
+    "mps.base.approvals.console_app.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -78,31 +78,31 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.mfa",
     "allauth.headless",
-    "mps.core",
-    "mps.ledger",
-    "mps.audit",
-    "mps.approvals",
+    "mps.base.core",
+    "mps.base.ledger",
+    "mps.base.audit",
+    "mps.base.approvals",
     "members",
     "merchants",
     "cards",
     "payments",
     "settlements",
-    "mps.rpc",
-    "mps.pages",
-    "mps.watch",
+    "mps.product.rpc",
+    "mps.product.pages",
+    "mps.product.monitoring",
 ]
 
 MIDDLEWARE = [
-    "mps.watch.middleware.ChargeLatencyMiddleware",
-    "mps.core.middleware.RequestContextMiddleware",
+    "mps.product.monitoring.middleware.ChargeLatencyMiddleware",
+    "mps.base.core.middleware.RequestContextMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "mps.core.compression.StaticFilesMiddleware",
+    "mps.base.core.compression.StaticFilesMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "mps.core.middleware.ContentPolicyMiddleware",
+    "mps.base.core.middleware.ContentPolicyMiddleware",
     # What follows is for people: tills are answered here.
-    "mps.core.middleware.TillMiddleware",
+    "mps.base.core.middleware.TillMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -123,7 +123,7 @@ TEMPLATES: list[dict[str, Any]] = [
                     "django.template.loaders.cached.Loader",
                     [
                         "django.template.loaders.filesystem.Loader",
-                        "mps.core.frame.LighterFrameLoader",
+                        "mps.base.core.frame.LighterFrameLoader",
                     ],
                 )
             ],
@@ -183,7 +183,7 @@ CELERY_TASK_TIME_LIMIT = 3600
 CELERY_TIMEZONE = "UTC"
 # What somebody waits for does not stand in line behind jobs: a worker of its own does it.
 CELERY_TASK_ROUTES = {"members.send_code": {"queue": "messages"}}
-CELERY_BEAT_SCHEDULER = "mps.core.scheduling:Scheduler"
+CELERY_BEAT_SCHEDULER = "mps.base.core.scheduling:Scheduler"
 # No result is kept, so there is none to clean up.
 CELERY_RESULT_EXPIRES = None
 
@@ -263,7 +263,7 @@ AUTHENTICATION_BACKENDS = [
     "members.backends.MemberBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-PASSWORD_HASHERS = ["mps.core.hashers.MpsBCryptSHA256PasswordHasher"]
+PASSWORD_HASHERS = ["mps.base.core.hashers.MpsBCryptSHA256PasswordHasher"]
 MPS_BCRYPT_COST = env.int("MPS_BCRYPT_COST", default=12)
 AUTH_PASSWORD_VALIDATORS = [
     {
@@ -287,7 +287,7 @@ MPS_FOUR_EYES = switch("MPS_FOUR_EYES", default=True)
 MPS_FOUR_EYES_POINTS = env.int("MPS_FOUR_EYES_POINTS", default=1000)
 MPS_FOUR_EYES_AMOUNT = Decimal(env.str("MPS_FOUR_EYES_AMOUNT", default="10000.00"))
 MPS_APPROVAL_TTL_SECONDS = env.int("MPS_APPROVAL_TTL_SECONDS", default=24 * 3600)
-MFA_ADAPTER = "mps.core.staff.MfaAdapter"
+MFA_ADAPTER = "mps.base.core.staff.MfaAdapter"
 MFA_TOTP_ISSUER = "MPS"
 # A code is good for one step more and one less, as phones' clocks are.
 MFA_TOTP_TOLERANCE = 1
@@ -303,7 +303,7 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 # One field for phone, e-mail and member number alike.
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
-# Attempts are counted by mps.core.throttle: allauth's own counting lets twins through.
+# Attempts are counted by mps.base.core.throttle: allauth's own counting lets twins through.
 ACCOUNT_RATE_LIMITS = False
 # Providers whose tokens prove who somebody is; one without an id is not offered.
 SOCIALACCOUNT_ADAPTER = "members.provider.SocialAccountAdapter"
@@ -328,7 +328,7 @@ SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 # A member may sign in by a passkey alone.
 MFA_PASSKEY_LOGIN_ENABLED = True
-# There is nothing to guess about a passkey; recovery codes are counted by mps.core.throttle.
+# There is nothing to guess about a passkey; recovery codes are counted by mps.base.core.throttle.
 MFA_RATE_LIMITS = False
 # A passkey is a second factor only of whom it knows: by finger, face or PIN.
 MFA_WEBAUTHN_USER_VERIFICATION = "required"
@@ -344,11 +344,11 @@ MPS_VERIFY_CONTACTS = switch("MPS_VERIFY_CONTACTS", default=MPS_SMS_BACKEND not 
 
 # --- API -----------------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_SCHEMA_CLASS": "mps.core.openapi.Schema",
+    "DEFAULT_SCHEMA_CLASS": "mps.base.core.openapi.Schema",
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["mps.core.parsing.StrictJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["mps.core.parsing.FastJSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["mps.base.core.parsing.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["mps.base.core.parsing.FastJSONRenderer"],
     "UNAUTHENTICATED_USER": None,
     # `?format=` is an unknown query parameter like any other.
     "URL_FORMAT_OVERRIDE": None,
@@ -368,7 +368,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "plugins: [ReadAndSearch]}",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "POSTPROCESSING_HOOKS": ["mps.core.openapi.complete"],
+    "POSTPROCESSING_HOOKS": ["mps.base.core.openapi.complete"],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
@@ -585,7 +585,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "SHOW_LANGUAGES": True,
-    "ENVIRONMENT": "mps.core.console.banner",
+    "ENVIRONMENT": "mps.base.console.banner",
     "DASHBOARD_CALLBACK": "payments.admin.first_page",
     "ACCOUNT": {
         "navigation": [

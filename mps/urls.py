@@ -10,9 +10,9 @@ from drf_spectacular.renderers import (
 )
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from mps.core import pages
+from mps.base.core import pages
 from mps.landing import landing
-from mps.watch.pages import show_metrics
+from mps.product.monitoring.pages import show_metrics
 from payments import sandbox_pages
 
 # JSON first: it is what most programs ask for, and every YAML reader reads it.
@@ -35,18 +35,18 @@ urlpatterns = [
         name="schema",
     ),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    path("rest/v1/", include("mps.rpc.urls")),
+    path("rest/v1/", include("mps.product.rpc.urls")),
     path("_allauth/", include("members.allauth_urls")),
     path("sandbox/pay/<str:order_id>", sandbox_pages.pay, name="sandbox-pay"),
-    path("", include("mps.rpc.report_urls")),
+    path("", include("mps.product.rpc.report_urls")),
     path("admin/", admin.site.urls),
-    path("", include("mps.pages.urls")),
+    path("", include("mps.product.pages.urls")),
     *(path(page, pages.add_slash) for page in PAGES),
     path("healthz", pages.healthz),
     path("readyz", pages.readyz),
     path("metrics", pages.read_only(show_metrics), name="metrics"),
 ]
-handler400 = "mps.core.pages.bad_request"
-handler403 = "mps.core.pages.permission_denied"
-handler404 = "mps.core.pages.not_found"
-handler500 = "mps.core.pages.server_error"
+handler400 = "mps.base.core.pages.bad_request"
+handler403 = "mps.base.core.pages.permission_denied"
+handler404 = "mps.base.core.pages.not_found"
+handler500 = "mps.base.core.pages.server_error"

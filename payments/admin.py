@@ -24,11 +24,12 @@ from cards.models import Card, CardType, CodeHistory
 from members.models import Member
 from merchants.models import Merchant, WebhookDelivery, WebhookEvent
 from merchants.webhook_admin import STATE_COLOURS, translated
-from mps.audit.models import Event
-from mps.core import console, errors, problems
-from mps.core.console import Act, Done, Figure, Section
-from mps.core.money import show_rate
-from mps.ledger.models import Account, Entry
+from mps.base import console
+from mps.base.audit.models import Event
+from mps.base.console import Act, Done, Figure, Section
+from mps.base.core import errors, problems
+from mps.base.core.money import show_rate
+from mps.base.ledger.models import Account, Entry
 from payments import charging, dashboard, services, topups
 from payments.models import Order, TopUp, Transaction
 

@@ -12,10 +12,10 @@ from cards import pricing
 from cards.codes import InvalidCodeError, require_code
 from cards.models import Voucher
 from merchants.api import PosView
-from mps.core import days, fields, money, problems
-from mps.core.api import NewestFirst, read_body
-from mps.core.days import show_time
-from mps.core.errors import InvalidRequestError, NotFoundError
+from mps.base.core import days, fields, money, problems
+from mps.base.core.api import NewestFirst, read_body
+from mps.base.core.days import show_time
+from mps.base.core.errors import InvalidRequestError, NotFoundError
 from payments import charging, documents, selectors, services
 from payments.errors import IdempotencyKeyRequiredError
 from payments.idempotency import Answer

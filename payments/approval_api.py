@@ -11,8 +11,8 @@ from rest_framework.response import Response
 from members import pins
 from members import services as members
 from members.api import MemberView
-from mps.core import fields
-from mps.core.api import WholeList, read_body
+from mps.base.core import fields
+from mps.base.core.api import WholeList, read_body
 from payments import approvals, documents, selectors
 from payments.api import CHARGE_EXAMPLE, ChargeOut, respond
 

@@ -11,10 +11,10 @@ from cards.errors import CodeExpiredOrInvalidError
 from members import pins
 from merchants import selectors as merchants
 from merchants.selectors import Till
-from mps.audit import services as audit
-from mps.core import principals, problems
-from mps.core.database import DatabaseNow
-from mps.core.errors import MpsError, NotFoundError, UnavailableError
+from mps.base.audit import services as audit
+from mps.base.core import principals, problems
+from mps.base.core.database import DatabaseNow
+from mps.base.core.errors import MpsError, NotFoundError, UnavailableError
 from payments import services
 from payments.errors import ApprovalDeclinedError, ApprovalExpiredError
 from payments.idempotency import Answer

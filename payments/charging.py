@@ -21,8 +21,8 @@ from cards.errors import (
 from cards.models import CardType
 from members.errors import MemberSuspendedError
 from merchants.selectors import Till
-from mps.core.errors import MpsError, PermissionDeniedError
-from mps.core.money import round_money
+from mps.base.core.errors import MpsError, PermissionDeniedError
+from mps.base.core.money import round_money
 from payments.errors import LimitExceededError
 from payments.selectors import CardFacts, StoredFacts
 

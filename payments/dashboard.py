@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from cards import reports
 from cards.reports import UsageLine
-from mps.core.days import Days
+from mps.base.core.days import Days
 
 logger = logging.getLogger(__name__)
 

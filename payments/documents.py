@@ -12,9 +12,9 @@ from django.conf import settings
 
 from cards import pricing
 from merchants import selectors as merchants
-from mps.core import problems
-from mps.core.days import show_time
-from mps.core.money import show_money, show_rate
+from mps.base.core import problems
+from mps.base.core.days import show_time
+from mps.base.core.money import show_money, show_rate
 from payments.charging import BALANCE, ChargeRequest
 from payments.errors import AwaitingMemberError, OrderReversedError
 from payments.models import Approval, Order, Transaction

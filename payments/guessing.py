@@ -14,8 +14,8 @@ from django.db import connection
 
 from cards.errors import CodeExpiredOrInvalidError
 from merchants.selectors import Till
-from mps.core import principals, throttle
-from mps.core.throttle import Guess
+from mps.base.core import principals, throttle
+from mps.base.core.throttle import Guess
 
 _MINUTE = 60
 PER_TERMINAL = 20

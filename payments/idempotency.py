@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from mps.core.money import JsonNumber
+from mps.base.core.money import JsonNumber
 from payments.errors import IdempotencyKeyRequiredError, IdempotencyKeyReusedError
 from payments.models import Idempotency
 

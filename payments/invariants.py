@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from mps.core.invariants import Invariant, register
+from mps.base.core.invariants import Invariant, register
 
 register(
     Invariant(

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from members.api import MemberView
-from mps.core import api, errors, fields
+from mps.base.core import api, errors, fields
 from payments import history
 from payments.models import Transaction
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from mps.core.database import DatabaseNow, NewId
+from mps.base.core.database import DatabaseNow, NewId
 
 
 class Transaction(models.Model):

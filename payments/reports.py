@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from mps.core import principals
-from mps.core.days import Days
+from mps.base.core import principals
+from mps.base.core.days import Days
 
 # What took effect. A top-up that was taken back the same day is none; ids are made a little after
 # the time their row bears.

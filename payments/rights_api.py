@@ -11,8 +11,8 @@ from cards import rights as cards
 from cards.api import CardOut
 from members import api as members
 from members import services as member_services
-from mps.core import fields
-from mps.core.api import read_body
+from mps.base.core import fields
+from mps.base.core.api import read_body
 from payments import rights
 from payments.member_api import PointsOut, TransactionOut
 

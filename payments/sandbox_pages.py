@@ -8,8 +8,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from mps.core import problems
-from mps.core.console import refusal_page
+from mps.base.console import refusal_page
+from mps.base.core import problems
 from payments import topups
 
 

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Count, Q, QuerySet, Sum
 
 from merchants.selectors import Till
-from mps.core.database import DatabaseNow, as_array
+from mps.base.core.database import DatabaseNow, as_array
 from payments.models import Approval, Order, Transaction
 
 MASKED_DIGITS = 4

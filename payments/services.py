@@ -28,10 +28,10 @@ from cards.models import Card
 from merchants import services as merchants
 from merchants.errors import MerchantSuspendedError
 from merchants.selectors import Till, get_till
-from mps.audit import services as audit
-from mps.core import context, principals, problems
-from mps.core.database import as_array
-from mps.core.errors import (
+from mps.base.audit import services as audit
+from mps.base.core import context, principals, problems
+from mps.base.core.database import as_array
+from mps.base.core.errors import (
     AlreadyExistsError,
     InvalidAmountError,
     InvalidRequestError,
@@ -40,8 +40,8 @@ from mps.core.errors import (
     PermissionDeniedError,
     UnavailableError,
 )
-from mps.core.money import show_money
-from mps.ledger import services as ledger
+from mps.base.core.money import show_money
+from mps.base.ledger import services as ledger
 from payments import charging, documents, guessing, idempotency, selectors
 from payments.charging import ChargeRequest, Decision
 from payments.errors import (

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from mps.core.jobs import job
-from mps.core.upkeep import last_of
+from mps.base.core.jobs import job
+from mps.base.core.upkeep import last_of
 from payments import approvals, topups, upkeep
 
 

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cards.api import CardView
-from mps.core import api, fields
+from mps.base.core import api, fields
 from payments import providers, topups
 from payments.api import IDEMPOTENCY_KEY, idempotency_key, respond
 from payments.models import TopUp

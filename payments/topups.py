@@ -35,11 +35,11 @@ from cards.models import Binding, Card, CardType
 from cards.selectors import owner_is_active, require_number
 from members.errors import MemberSuspendedError
 from members.models import Member
-from mps.audit import services as audit
-from mps.core import context, principals, problems
-from mps.core.database import DatabaseNow
-from mps.core.days import show_time
-from mps.core.errors import (
+from mps.base.audit import services as audit
+from mps.base.core import context, principals, problems
+from mps.base.core.database import DatabaseNow
+from mps.base.core.days import show_time
+from mps.base.core.errors import (
     AlreadyExistsError,
     InvalidAmountError,
     InvalidRequestError,
@@ -49,7 +49,7 @@ from mps.core.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from mps.core.money import show_money
+from mps.base.core.money import show_money
 from payments import idempotency, providers, services
 from payments.errors import LimitExceededError
 from payments.idempotency import Answer

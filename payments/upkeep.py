@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from django.db import connection
 
-from mps.audit import services as audit
-from mps.core import principals, upkeep
+from mps.base.audit import services as audit
+from mps.base.core import principals, upkeep
 
 
 def purge_idempotency() -> Iterator[int]:

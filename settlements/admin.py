@@ -19,9 +19,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 
 from merchants.models import Merchant
-from mps.core import console
-from mps.core.console import Act, Done, Section
-from mps.ledger.models import Entry
+from mps.base import console
+from mps.base.console import Act, Done, Section
+from mps.base.ledger.models import Entry
 from settlements import selectors, services, statements
 from settlements.models import Line, Settlement
 

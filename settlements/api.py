@@ -12,9 +12,9 @@ from rest_framework.response import Response
 
 from merchants.api import PosView
 from merchants.models import Merchant
-from mps.core import fields
-from mps.core.api import NewestFirst
-from mps.core.parsing import FastJSONRenderer
+from mps.base.core import fields
+from mps.base.core.api import NewestFirst
+from mps.base.core.parsing import FastJSONRenderer
 from settlements import selectors, statements
 from settlements.models import Settlement
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from mps.core.days import show_time
-from mps.core.money import show_money
+from mps.base.core.days import show_time
+from mps.base.core.money import show_money
 from settlements.models import Settlement
 
 _MOMENTS = ("period_start", "period_end", "created_at", "approved_at", "paid_at")

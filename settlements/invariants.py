@@ -1,6 +1,6 @@
 """What must hold between settlements, transactions and the ledger."""
 
-from mps.core.invariants import Invariant, register
+from mps.base.core.invariants import Invariant, register
 
 _ELIGIBLE = """SELECT t.id, t.tx_no FROM payments_transaction t
                WHERE t.merchant_id IS NOT NULL

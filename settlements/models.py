@@ -5,7 +5,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from merchants.models import Merchant
-from mps.core.database import NewId
+from mps.base.core.database import NewId
 
 
 class Settlement(models.Model):

@@ -12,7 +12,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.utils.translation import gettext
 
 from merchants.models import Merchant
-from mps.core.errors import NotFoundError
+from mps.base.core.errors import NotFoundError
 from payments.selectors import mask_card_number
 from settlements.models import Line, Settlement
 from settlements.periods import Period

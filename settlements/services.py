@@ -24,13 +24,13 @@ from django.db import connection
 
 from merchants import services as merchants
 from merchants.models import Merchant, WebhookEvent
-from mps.audit import services as audit
-from mps.core import context, principals, problems
-from mps.core.days import YEARS
-from mps.core.errors import InvalidRequestError, NotFoundError
-from mps.core.money import show_money
-from mps.core.texts import is_text
-from mps.ledger import services as ledger
+from mps.base.audit import services as audit
+from mps.base.core import context, principals, problems
+from mps.base.core.days import YEARS
+from mps.base.core.errors import InvalidRequestError, NotFoundError
+from mps.base.core.money import show_money
+from mps.base.core.texts import is_text
+from mps.base.ledger import services as ledger
 from settlements import documents, periods, selectors
 from settlements.errors import NoTransactionsInPeriodError, SettlementStateError
 from settlements.models import Settlement

@@ -1,7 +1,7 @@
 """Settling by itself: one task for each mode, safe to run twice at once or to be cut short."""
 
 from merchants.models import Merchant
-from mps.core.jobs import job
+from mps.base.core.jobs import job
 from settlements import services
 
 

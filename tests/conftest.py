@@ -56,7 +56,7 @@ def english() -> Iterator[None]:
 @pytest.fixture
 def database(unchecked_database: str) -> Iterator[str]:
     """The name of a fresh database; after the test all invariants hold, or the test fails."""
-    from mps.core import context, invariants
+    from mps.base.core import context, invariants
 
     # What a test does outside a request is done by the system, whoever acted in the test before.
     with context.acting("system", "mps", request_id=""):
@@ -77,7 +77,7 @@ def unchecked_database(superuser: psycopg.Connection, django_db_blocker) -> Iter
 @pytest.fixture(scope="module")
 def module_database(superuser: psycopg.Connection, django_db_blocker) -> Iterator[str]:
     """One clone for all tests of a module, which leave nothing behind. Not beside `database`."""
-    from mps.core import context
+    from mps.base.core import context
 
     with (
         cloned_database(superuser, django_db_blocker) as name,

@@ -15,7 +15,7 @@ from members.models import Member
 from merchants import selectors as merchant_selectors
 from merchants import services as merchants
 from merchants.selectors import Till
-from mps.core.keys import parse_key
+from mps.base.core.keys import parse_key
 from payments import services as payments
 from payments.idempotency import Answer
 

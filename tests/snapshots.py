@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 from django.db import DatabaseError, connections
 
-from mps.core import context, problems
-from mps.core.errors import MpsError
+from mps.base.core import context, problems
+from mps.base.core.errors import MpsError
 from payments.idempotency import Answer
 
 ADDRESS = "192.0.2.7"

@@ -18,10 +18,10 @@ from django.core.management.base import CommandError
 from django.test import Client
 from django.urls import include, path
 
-from mps.core.errors import every_error
-from mps.core.management.commands import write_api_examples, write_error_docs
+from mps.base.core.errors import every_error
+from mps.base.core.management.commands import write_api_examples, write_error_docs
 from mps.launcher import embedded
-from mps.rpc import demo
+from mps.product.rpc import demo
 from tests.conftest import url_for
 from tests.servers import ROOT
 from tests.servers_http import serve
@@ -114,7 +114,7 @@ def test_a_backup_is_taken_and_restored_as_described(
 ) -> None:
     from django.db import connections
 
-    from mps.core import invariants
+    from mps.base.core import invariants
     from tests import factories
 
     member, _standard = factories.make_member()

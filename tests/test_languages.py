@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from cards import services as cards
 from cards.models import Card
 from members.tasks import send_code
-from mps.core import errors, problems
-from mps.core.management.commands import write_messages
+from mps.base.core import errors, problems
+from mps.base.core.management.commands import write_messages
 from tests import factories
 from tests.console.conftest import boss, console, world  # noqa: F401
 from tests.console.helpers import act, texts

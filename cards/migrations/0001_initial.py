@@ -3,7 +3,7 @@
 import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
-import mps.core.database
+import mps.base.core.database
 import uuid
 from decimal import Decimal
 from django.db import migrations, models
@@ -129,7 +129,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=mps.core.database.DatabaseNow(),
+                        db_default=mps.base.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="issued at",
                     ),
@@ -220,7 +220,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=mps.core.database.DatabaseNow(),
+                        db_default=mps.base.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="bound at",
                     ),

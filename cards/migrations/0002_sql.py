@@ -1,8 +1,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import mps.core.database
-from mps.core.database import RunSQLFile
+import mps.base.core.database
+from mps.base.core.database import RunSQLFile
 
 
 class Migration(migrations.Migration):
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                         (
                             "id",
                             models.UUIDField(
-                                db_default=mps.core.database.NewId(),
+                                db_default=mps.base.core.database.NewId(),
                                 editable=False,
                                 primary_key=True,
                                 serialize=False,

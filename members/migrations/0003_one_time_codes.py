@@ -3,8 +3,8 @@ import uuid
 import django.db.models.deletion
 from django.db import migrations, models
 
-import mps.core.database
-from mps.core.database import RunSQLFile
+import mps.base.core.database
+from mps.base.core.database import RunSQLFile
 
 
 class Migration(migrations.Migration):
@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=mps.core.database.DatabaseNow(),
+                        db_default=mps.base.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="made at",
                     ),

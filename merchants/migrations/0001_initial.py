@@ -2,7 +2,7 @@
 
 import django.core.validators
 import django.db.models.deletion
-import mps.core.database
+import mps.base.core.database
 import uuid
 from decimal import Decimal
 from django.conf import settings
@@ -111,7 +111,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=mps.core.database.DatabaseNow(),
+                        db_default=mps.base.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="created at",
                     ),
@@ -156,7 +156,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=mps.core.database.DatabaseNow(),
+                        db_default=mps.base.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="created at",
                     ),
@@ -223,7 +223,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=mps.core.database.DatabaseNow(),
+                        db_default=mps.base.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="created at",
                     ),
@@ -261,7 +261,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=mps.core.database.DatabaseNow(),
+                        db_default=mps.base.core.database.DatabaseNow(),
                         editable=False,
                         verbose_name="made at",
                     ),

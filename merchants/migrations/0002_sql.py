@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from mps.core.database import RunSQLFile
+from mps.base.core.database import RunSQLFile
 
 
 class Migration(migrations.Migration):

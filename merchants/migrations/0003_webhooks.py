@@ -2,10 +2,10 @@
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
-import mps.core.database
+import mps.base.core.database
 from django.db import migrations, models
 
-from mps.core.database import RunSQLFile
+from mps.base.core.database import RunSQLFile
 
 
 class Migration(migrations.Migration):
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                         (
                             "id",
                             models.UUIDField(
-                                db_default=mps.core.database.NewId(),
+                                db_default=mps.base.core.database.NewId(),
                                 editable=False,
                                 primary_key=True,
                                 serialize=False,
@@ -77,7 +77,7 @@ class Migration(migrations.Migration):
                         (
                             "created_at",
                             models.DateTimeField(
-                                db_default=mps.core.database.DatabaseNow(),
+                                db_default=mps.base.core.database.DatabaseNow(),
                                 editable=False,
                                 verbose_name="created at",
                             ),
@@ -104,7 +104,7 @@ class Migration(migrations.Migration):
                         (
                             "id",
                             models.UUIDField(
-                                db_default=mps.core.database.NewId(),
+                                db_default=mps.base.core.database.NewId(),
                                 editable=False,
                                 primary_key=True,
                                 serialize=False,
@@ -129,7 +129,7 @@ class Migration(migrations.Migration):
                         (
                             "created_at",
                             models.DateTimeField(
-                                db_default=mps.core.database.DatabaseNow(),
+                                db_default=mps.base.core.database.DatabaseNow(),
                                 editable=False,
                                 verbose_name="happened at",
                             ),
@@ -157,7 +157,7 @@ class Migration(migrations.Migration):
                         (
                             "id",
                             models.UUIDField(
-                                db_default=mps.core.database.NewId(),
+                                db_default=mps.base.core.database.NewId(),
                                 editable=False,
                                 primary_key=True,
                                 serialize=False,
@@ -183,7 +183,7 @@ class Migration(migrations.Migration):
                         (
                             "next_attempt_at",
                             models.DateTimeField(
-                                db_default=mps.core.database.DatabaseNow(),
+                                db_default=mps.base.core.database.DatabaseNow(),
                                 verbose_name="next attempt at",
                             ),
                         ),
@@ -212,7 +212,7 @@ class Migration(migrations.Migration):
                         (
                             "created_at",
                             models.DateTimeField(
-                                db_default=mps.core.database.DatabaseNow(),
+                                db_default=mps.base.core.database.DatabaseNow(),
                                 editable=False,
                                 verbose_name="created at",
                             ),

@@ -1,8 +1,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import mps.core.database
-from mps.core.database import RunSQLFile
+import mps.base.core.database
+from mps.base.core.database import RunSQLFile
 
 
 class Migration(migrations.Migration):
@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                         ('return_path', models.CharField(max_length=200)),
                         ('status', models.CharField(choices=[('open', 'open'), ('paid', 'paid'), ('cancelled', 'cancelled')], db_default='open', max_length=12)),
                         ('payment_id', models.CharField(db_default='', max_length=64)),
-                        ('created_at', models.DateTimeField(db_default=mps.core.database.DatabaseNow())),
+                        ('created_at', models.DateTimeField(db_default=mps.base.core.database.DatabaseNow())),
                         ('expires_at', models.DateTimeField()),
                         ('decided_at', models.DateTimeField(null=True)),
                     ],
@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 migrations.CreateModel(
                     name='TopUp',
                     fields=[
-                        ('id', models.UUIDField(db_default=mps.core.database.NewId(), editable=False, primary_key=True, serialize=False)),
+                        ('id', models.UUIDField(db_default=mps.base.core.database.NewId(), editable=False, primary_key=True, serialize=False)),
                         ('order_id', models.CharField(max_length=40, verbose_name='order')),
                         ('provider', models.CharField(max_length=20, verbose_name='provider')),
                         ('amount', models.DecimalField(decimal_places=2, max_digits=14, verbose_name='amount')),
@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                         ('paid_at', models.DateTimeField(null=True, verbose_name='paid at')),
                         ('late', models.BooleanField(db_default=False, verbose_name='late')),
                         ('tx_id', models.UUIDField(editable=False, null=True, unique=True)),
-                        ('created_at', models.DateTimeField(db_default=mps.core.database.DatabaseNow(), editable=False, verbose_name='created at')),
+                        ('created_at', models.DateTimeField(db_default=mps.base.core.database.DatabaseNow(), editable=False, verbose_name='created at')),
                         ('expires_at', models.DateTimeField(verbose_name='expires at')),
                         ('closed_at', models.DateTimeField(null=True, verbose_name='closed at')),
                         ('card', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cards.card', verbose_name='card')),

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from mps.core.errors import NotFoundError
+from mps.base.core.errors import NotFoundError
 from payments.providers.base import Provider
 
 # Adapters are imported when they are first used: a provider's own library is large.

@@ -17,10 +17,10 @@ from django.urls import reverse
 from django.utils.crypto import salted_hmac
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from mps.core import principals
-from mps.core.database import DatabaseNow
-from mps.core.errors import InvalidRequestError, NotAuthenticatedError, NotFoundError
-from mps.core.money import show_money
+from mps.base.core import principals
+from mps.base.core.database import DatabaseNow
+from mps.base.core.errors import InvalidRequestError, NotAuthenticatedError, NotFoundError
+from mps.base.core.money import show_money
 from payments.models import SandboxOrder
 from payments.providers.base import NewOrder, OpenedOrder, Outcome, Report
 

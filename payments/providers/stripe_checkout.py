@@ -15,7 +15,7 @@ import stripe
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from mps.core.errors import (
+from mps.base.core.errors import (
     InvalidAmountError,
     InvalidRequestError,
     NotAuthenticatedError,

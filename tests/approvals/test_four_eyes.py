@@ -14,11 +14,11 @@ from cards.models import Card
 from cards.selectors import balances_of
 from members.models import Member
 from merchants.models import Merchant
-from mps.approvals import services, tasks
-from mps.approvals.models import Approval
-from mps.core import console as console_parts
-from mps.core import errors
-from mps.core.principals import principal_scope
+from mps.base import console as console_parts
+from mps.base.approvals import services, tasks
+from mps.base.approvals.models import Approval
+from mps.base.core import errors
+from mps.base.core.principals import principal_scope
 from settlements.models import Settlement
 from tests.concurrency.racing import run_together
 from tests.console.conftest import (  # noqa: F401 -- fixtures

@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 
-from mps.audit import chain, services
-from mps.core.principals import principal_scope
+from mps.base.audit import chain, services
+from mps.base.core.principals import principal_scope
 from tests.conftest import url_for
 
 

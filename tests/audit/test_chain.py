@@ -13,10 +13,10 @@ from django.db import DatabaseError, connections
 from django.test import Client
 from django.urls import reverse
 
-from mps.audit import chain, tasks
-from mps.audit.models import Seal
-from mps.core import invariants
-from mps.core.principals import principal_scope
+from mps.base.audit import chain, tasks
+from mps.base.audit.models import Seal
+from mps.base.core import invariants
+from mps.base.core.principals import principal_scope
 from tests.audit.helpers import seal, unguarded, write_events
 from tests.concurrency.racing import run_together
 from tests.console.conftest import enter

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from mps.audit import chain
+from mps.base.audit import chain
 from tests import factories
 from tests.audit.test_chain import verify
 from tests.snapshots import execute, fetch

@@ -2,7 +2,7 @@
 
 from django.core.management import call_command
 
-from mps.audit import chain
+from mps.base.audit import chain
 from tests.audit.helpers import seal
 from tests.snapshots import fetch
 

@@ -62,7 +62,7 @@ def site(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """The base URL of a server; the tests of a module share it and its database."""
-    from mps.core import context, invariants
+    from mps.base.core import context, invariants
 
     with pytest.MonkeyPatch.context() as patch:
         # Playwright keeps a loop in this thread; our services are called beside it, not from it.

@@ -17,10 +17,10 @@ from cards.selectors import balances_of
 from members import groups
 from members.models import Member
 from merchants.models import Merchant, WebhookDelivery
-from mps.approvals.models import Approval
-from mps.audit.models import Event
-from mps.core.models import JobRun
-from mps.core.principals import principal_scope
+from mps.base.approvals.models import Approval
+from mps.base.audit.models import Event
+from mps.base.core.models import JobRun
+from mps.base.core.principals import principal_scope
 from payments.models import TopUp, Transaction
 from settlements.models import Settlement
 from tests.browser.conftest import check_accessibility, check_width

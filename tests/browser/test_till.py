@@ -12,7 +12,7 @@ from barcode.codex import Code128
 from playwright.sync_api import expect
 
 from cards import services as cards
-from mps.core import principals
+from mps.base.core import principals
 from payments.models import Transaction
 from settlements import services as settlements
 from tests import factories

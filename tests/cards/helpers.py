@@ -6,8 +6,8 @@ from typing import Any
 from django.db import connections
 from django.test import Client
 
-from mps.audit.models import Event
-from mps.core.principals import principal_scope
+from mps.base.audit.models import Event
+from mps.base.core.principals import principal_scope
 
 
 def post(client: Client, url: str, body: object = None) -> Any:

@@ -7,8 +7,8 @@ from django.test import Client
 from cards import services
 from cards.models import Binding, Card
 from members.models import Member
-from mps.core.principals import principal_scope
-from mps.rpc import services as rpc
+from mps.base.core.principals import principal_scope
+from mps.product.rpc import services as rpc
 from tests import factories
 from tests.cards.helpers import events, post
 from tests.concurrency.racing import run_together

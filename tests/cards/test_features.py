@@ -15,8 +15,8 @@ from cards.errors import CardNotActiveError, CardNotFoundError, CardTypeNotShare
 from cards.models import Card, CardType
 from cards.selectors import balances_of
 from members.models import Member
-from mps.core import errors
-from mps.core.principals import principal_scope
+from mps.base.core import errors
+from mps.base.core.principals import principal_scope
 from payments import services as payments
 from tests import factories
 from tests.cards.helpers import as_owner, events, post

@@ -14,9 +14,9 @@ from cards import services as cards
 from cards.models import Binding, Card
 from members.models import Member
 from members.selectors import MemberPrincipal
-from mps.core import invariants
-from mps.core.errors import MpsError
-from mps.core.principals import principal_scope
+from mps.base.core import invariants
+from mps.base.core.errors import MpsError
+from mps.base.core.principals import principal_scope
 from tests import factories
 from tests.concurrency.racing import run_together, wait_for_a_waiter
 from tests.snapshots import assert_refused, fetch

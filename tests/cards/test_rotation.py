@@ -18,7 +18,7 @@ from benchmarks import world
 from cards import rotation, services, tasks
 from cards.models import Card
 from members.models import Member
-from mps.core.errors import InvalidRequestError
+from mps.base.core.errors import InvalidRequestError
 from tests import factories
 from tests.concurrency.racing import run_together
 from tests.conftest import url_for
@@ -294,7 +294,7 @@ def test_a_rotation_killed_half_way_is_finished_by_the_next_run(database: str) -
         "from django.db import connections\n"
         f"connections['default'].settings_dict['NAME'] = {database!r}\n"
         "from cards import rotation\n"
-        "from mps.core import jobs\n"
+        "from mps.base.core import jobs\n"
         "rotation.BATCH = 20\n"
         "def work():\n"
         "    for progress in rotation.rotate_in_batches():\n"

@@ -12,8 +12,8 @@ from cards.errors import CardNotFoundError, CardTypeNotShareableError, InvalidBi
 from cards.models import Card
 from members import services as members
 from members.errors import MemberSuspendedError
-from mps.core import errors
-from mps.core.principals import principal_scope
+from mps.base.core import errors
+from mps.base.core.principals import principal_scope
 from tests import factories
 from tests.cards.helpers import as_owner, events
 

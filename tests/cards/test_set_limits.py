@@ -11,8 +11,8 @@ from cards.models import Binding
 from members import services as members
 from merchants import services as merchants
 from merchants.models import Merchant
-from mps.core import errors
-from mps.core.principals import principal_scope
+from mps.base.core import errors
+from mps.base.core.principals import principal_scope
 from tests import factories
 from tests.cards.helpers import events
 

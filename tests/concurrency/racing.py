@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from django.db import connections
 
-from mps.core.errors import MpsError
+from mps.base.core.errors import MpsError
 
 Result = TypeVar("Result")
 WORKERS = 40

@@ -7,8 +7,8 @@ from django.db import connections
 
 from cards import services as cards
 from cards.selectors import balances_of
-from mps.core import invariants
-from mps.core.errors import MpsError
+from mps.base.core import invariants
+from mps.base.core.errors import MpsError
 from payments import services as payments
 from payments.idempotency import Answer
 from tests import factories

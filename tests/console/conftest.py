@@ -11,8 +11,8 @@ from django.test import Client
 
 from cards import services as cards
 from merchants import webhooks
-from mps.core import staff
-from mps.rpc import services as rpc
+from mps.base.core import staff
+from mps.product.rpc import services as rpc
 from payments import services as payments
 from payments import topups
 from tests import factories

@@ -6,9 +6,9 @@ from typing import Any
 from django.test import Client
 from django.urls import reverse
 
-from mps.audit.models import Event
-from mps.core.principals import principal_scope
-from mps.ledger.models import Posting
+from mps.base.audit.models import Event
+from mps.base.core.principals import principal_scope
+from mps.base.ledger.models import Posting
 
 
 def list_url(model: Any, name: str = "changelist") -> str:

@@ -12,9 +12,9 @@ from django.urls import reverse
 
 from cards.errors import CodeExpiredOrInvalidError
 from merchants.models import WebhookDelivery, WebhookEvent
-from mps.approvals.models import Approval
-from mps.core.principals import principal_scope
-from mps.ledger.models import Entry, Posting
+from mps.base.approvals.models import Approval
+from mps.base.core.principals import principal_scope
+from mps.base.ledger.models import Entry, Posting
 from payments import dashboard
 from payments.models import TopUp, Transaction
 from tests import factories

@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from members.models import Member
-from mps.core.models import JobRun
-from mps.core.principals import principal_scope
-from mps.ledger.models import Entry
+from mps.base.core.models import JobRun
+from mps.base.core.principals import principal_scope
+from mps.base.ledger.models import Entry
 from payments.models import Transaction
 from tests import factories
 from tests.cards.helpers import as_owner

@@ -9,8 +9,8 @@ from django.urls import reverse
 from cards.models import Card
 from members import groups
 from members.models import Member
-from mps.audit.models import Event
-from mps.ledger.models import Account
+from mps.base.audit.models import Event
+from mps.base.ledger.models import Account
 from payments.models import Transaction
 from settlements.models import Settlement
 from tests.console.conftest import PASSWORD, enter

@@ -6,9 +6,9 @@ from django.urls import reverse
 from django.utils import translation
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from mps.base.core import jobs, scheduling
+from mps.base.core.scheduling import Scheduler
 from mps.celery import app
-from mps.core import jobs, scheduling
-from mps.core.scheduling import Scheduler
 from tests.snapshots import execute
 
 

@@ -18,12 +18,12 @@ from django.utils import timezone
 from cards.models import Card, CodeHistory, PaymentCode
 from members.models import Member
 from merchants.models import Merchant, TerminalKey
-from mps import core
-from mps.audit.models import Event
-from mps.core import frame
-from mps.core.principals import principal_scope
-from mps.ledger.models import Account, Entry, Posting
-from mps.rpc.models import ServiceKey
+from mps.base import core
+from mps.base.audit.models import Event
+from mps.base.core import frame
+from mps.base.core.principals import principal_scope
+from mps.base.ledger.models import Account, Entry, Posting
+from mps.product.rpc.models import ServiceKey
 from payments.models import TopUp, Transaction
 from settlements.models import Settlement
 from tests import factories
@@ -297,7 +297,7 @@ def test_every_export_works_and_holds_no_formula(console: Client, world) -> None
 
 
 def test_exports_are_bounded(console: Client, world, monkeypatch) -> None:
-    monkeypatch.setattr("mps.core.console.exports.MAX_EXPORT", 2)
+    monkeypatch.setattr("mps.base.console.exports.MAX_EXPORT", 2)
 
     answer = console.post(list_url(Transaction, "export"), {"resource": "0", "format": "0"})
 

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from cards.models import Card
-from mps.core import staff
+from mps.base.core import staff
 from tests.console.conftest import PASSWORD, staff_client
 from tests.console.helpers import events, list_url, page_url
 

@@ -16,8 +16,8 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from mps.audit import services
-from mps.core import staff
+from mps.base.audit import services
+from mps.base.core import staff
 from tests.console.conftest import PASSWORD, enter
 from tests.console.helpers import events
 from tests.console.test_staff import (

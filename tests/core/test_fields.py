@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework import serializers
 
-from mps.core import errors, fields, money
-from mps.core.money import JsonNumber
+from mps.base.core import errors, fields, money
+from mps.base.core.money import JsonNumber
 
 
 def refused(field: Any, value: Any) -> None:

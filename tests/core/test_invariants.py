@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from django.core.management import call_command
 
-from mps.core import invariants
+from mps.base.core import invariants
 from payments import services as payments
 from tests import factories
 from tests.snapshots import execute, fetch

@@ -12,9 +12,9 @@ import pytest
 from django.core.management import CommandError
 from django.db import connections
 
-from mps.core import commands, context, jobs
-from mps.core.models import JobRun
-from mps.core.principals import principal_scope
+from mps.base.core import commands, context, jobs
+from mps.base.core.models import JobRun
+from mps.base.core.principals import principal_scope
 from tests.concurrency.racing import run_together
 from tests.snapshots import execute, fetch
 

@@ -8,7 +8,7 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
-from mps.core import context, errors, middleware
+from mps.base.core import context, errors, middleware
 from tests import factories
 
 

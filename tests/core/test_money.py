@@ -8,8 +8,8 @@ from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mps.core.errors import InvalidAmountError
-from mps.core.money import CENT, JsonNumber, parse_amount, round_money, show_money, show_rate
+from mps.base.core.errors import InvalidAmountError
+from mps.base.core.money import CENT, JsonNumber, parse_amount, round_money, show_money, show_rate
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import connection, connections
 from django.test import Client, RequestFactory
 
-from mps.core import pages
+from mps.base.core import pages
 
 
 def test_the_process_lives_without_asking_anybody(client: Any) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from mps.core import errors
-from mps.core.money import JsonNumber
-from mps.core.parsing import MAX_BODY_BYTES, MAX_DEPTH, FastJSONRenderer, StrictJSONParser
+from mps.base.core import errors
+from mps.base.core.money import JsonNumber
+from mps.base.core.parsing import MAX_BODY_BYTES, MAX_DEPTH, FastJSONRenderer, StrictJSONParser
 
 
 def parse(body: bytes, media_type: str = "application/json") -> Any:

@@ -19,7 +19,7 @@ from django.test import RequestFactory
 from django.utils.translation import override
 from rest_framework import exceptions
 
-from mps.core import context, errors, problems
+from mps.base.core import context, errors, problems
 
 
 def from_database(wrapper: type[Exception], sqlstate: str) -> Exception:

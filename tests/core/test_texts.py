@@ -3,9 +3,9 @@
 import pytest
 
 from merchants import services as merchants
-from mps.audit import services as audit
-from mps.core import errors
-from mps.core.texts import is_text
+from mps.base.audit import services as audit
+from mps.base.core import errors
+from mps.base.core.texts import is_text
 
 
 @pytest.mark.parametrize("text", ["Café", "小鎮　咖啡", "a\u00a0b", "👩‍👩‍👧 shop", "ا ب", "x" * 80])

@@ -7,10 +7,10 @@ import pytest
 import redis
 from django.core.cache import caches
 
-from mps.core import errors, throttle
-from mps.core.errors import RateLimitedError
-from mps.core.principals import principal_scope
-from mps.core.throttle import Guess, count_guess, give_back
+from mps.base.core import errors, throttle
+from mps.base.core.errors import RateLimitedError
+from mps.base.core.principals import principal_scope
+from mps.base.core.throttle import Guess, count_guess, give_back
 from tests.concurrency.racing import run_together
 from tests.snapshots import execute, fetch
 

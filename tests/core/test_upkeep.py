@@ -19,13 +19,13 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 import members.tasks
-import mps.core.tasks
+import mps.base.core.tasks
 import payments.tasks
 from members import services as members_services
 from members import upkeep as members_upkeep
+from mps.base.core import invariants, jobs, upkeep
+from mps.base.core.scheduling import Scheduler
 from mps.celery import app
-from mps.core import invariants, jobs, upkeep
-from mps.core.scheduling import Scheduler
 from payments import services as payment_services
 from payments import upkeep as payments_upkeep
 from tests import factories
@@ -51,7 +51,7 @@ def test_job_make_partitions_makes_the_missing_months_guarded_as_all(database: s
     assert fetch("SELECT partition_months_ahead()") == 3
 
     # As the web's login, which owns nothing. Last month is not made again.
-    assert mps.core.tasks.make_partitions() == len(PARTITIONED) <= tables
+    assert mps.base.core.tasks.make_partitions() == len(PARTITIONED) <= tables
 
     assert fetch("SELECT partition_months_ahead()") == 4
     assert fetch(
@@ -183,7 +183,7 @@ def test_job_purge_forgets_sessions_that_ran_out_and_old_runs(
     execute("UPDATE core_jobrun SET started_at = now() - interval '91 days'")
     assert run("purge", "--dry-run") == "4 would be deleted.\n"
 
-    assert mps.core.tasks.purge() == 4
+    assert mps.base.core.tasks.purge() == 4
 
     assert Session.objects.count() == 1
     left = fetch("SELECT array_agg(name::text ORDER BY name) FROM core_jobrun")

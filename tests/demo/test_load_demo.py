@@ -18,9 +18,9 @@ from members.models import Member
 from merchants import people
 from merchants import selectors as merchants
 from merchants.models import Merchant, WebhookDelivery, WebhookEndpoint
-from mps.approvals.models import Approval
-from mps.core import keys, principals
-from mps.rpc import demo
+from mps.base.approvals.models import Approval
+from mps.base.core import keys, principals
+from mps.product.rpc import demo
 from payments.models import TopUp, Transaction
 from settlements.models import Line, Settlement
 

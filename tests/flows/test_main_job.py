@@ -7,7 +7,7 @@ from django.test import Client
 
 from cards import services as cards
 from members.models import Member
-from mps.core import principals
+from mps.base.core import principals
 from tests import factories
 
 

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 
 from cards import services as cards
 from cards.selectors import balances_of
-from mps.core import invariants
-from mps.core.errors import MpsError
+from mps.base.core import invariants
+from mps.base.core.errors import MpsError
 from payments import services as payments
 from tests import factories
 

@@ -20,7 +20,7 @@ from members import services as members
 from members.models import Member
 from merchants import webhooks
 from merchants.selectors import Till
-from mps.rpc import services as rpc
+from mps.product.rpc import services as rpc
 from payments import services as payments
 from payments import topups
 from settlements import services as settlements

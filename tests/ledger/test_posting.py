@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from django.db import DatabaseError, connections
 
-from mps.audit import services as audit
-from mps.core.principals import principal_scope
-from mps.ledger import services as ledger
-from mps.ledger.models import Account, Entry, Posting
+from mps.base.audit import services as audit
+from mps.base.core.principals import principal_scope
+from mps.base.ledger import services as ledger
+from mps.base.ledger.models import Account, Entry, Posting
 from tests.concurrency.racing import run_together
 from tests.snapshots import fetch, snapshot
 

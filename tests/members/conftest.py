@@ -5,7 +5,7 @@ import secrets
 import pytest
 from django.test import Client
 
-from mps.core import throttle
+from mps.base.core import throttle
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from django.test import Client
 
 from members import services
 from members.models import Member
-from mps.core import principals
+from mps.base.core import principals
 
 LOGIN = "/api/v1/auth/login"
 

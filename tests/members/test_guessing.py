@@ -7,8 +7,8 @@ import bcrypt
 import pytest
 
 from members import limits
-from mps.core import throttle
-from mps.core.hashers import MpsBCryptSHA256PasswordHasher
+from mps.base.core import throttle
+from mps.base.core.hashers import MpsBCryptSHA256PasswordHasher
 from tests import factories
 from tests.concurrency.racing import run_together
 from tests.members.helpers import assert_problem, events, log_in, post

@@ -8,7 +8,7 @@ import bcrypt
 import pytest
 from django.db import connections
 
-from mps.core.keys import parse_key
+from mps.base.core.keys import parse_key
 from tests import factories
 from tests.members.helpers import (
     LOGIN,

@@ -9,7 +9,7 @@ from django.db import connections
 
 from members import selectors, services
 from members.errors import ExternalIdAlreadyBoundError, MemberSuspendedError
-from mps.core import errors, principals
+from mps.base.core import errors, principals
 from tests import factories
 from tests.members.helpers import (
     assert_problem,

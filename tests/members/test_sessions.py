@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from mps.core.keys import parse_key
+from mps.base.core.keys import parse_key
 from tests import factories
 from tests.members.helpers import assert_problem, bearer, events, log_in, post, token_of
 

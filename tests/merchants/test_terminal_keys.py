@@ -13,8 +13,8 @@ from django.test import Client
 
 from cards import services as cards
 from merchants import services, signing
-from mps.core import errors, throttle
-from mps.core.keys import parse_key
+from mps.base.core import errors, throttle
+from mps.base.core.keys import parse_key
 from tests import factories
 from tests.snapshots import execute, fetch
 

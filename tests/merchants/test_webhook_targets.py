@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from merchants import webhook_targets
 from merchants.webhook_targets import Answer
-from mps.core.errors import InvalidRequestError
+from mps.base.core.errors import InvalidRequestError
 from tests.merchants.receiver import Receiver, receiving
 
 PUBLIC = "93.184.216.34"

@@ -23,9 +23,9 @@ from standardwebhooks import WebhookVerificationError
 from merchants import services, tasks, webhooks
 from merchants.models import WebhookEndpoint
 from merchants.selectors import Till
-from mps.audit.models import Event
-from mps.core.errors import InvalidRequestError, NotFoundError, PermissionDeniedError
-from mps.core.principals import principal_scope
+from mps.base.audit.models import Event
+from mps.base.core.errors import InvalidRequestError, NotFoundError, PermissionDeniedError
+from mps.base.core.principals import principal_scope
 from payments import services as payments
 from settlements import services as settlements
 from settlements.api import SettlementOut

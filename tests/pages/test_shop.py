@@ -12,11 +12,11 @@ from django.test import Client
 from merchants import people
 from merchants.models import MerchantUser, Terminal, WebhookEndpoint
 from merchants.selectors import Till, find_till_by_key
-from mps.audit.models import Event
-from mps.core import context
-from mps.core.errors import NotFoundError
-from mps.core.keys import parse_key
-from mps.core.principals import principal_scope
+from mps.base.audit.models import Event
+from mps.base.core import context
+from mps.base.core.errors import NotFoundError
+from mps.base.core.keys import parse_key
+from mps.base.core.principals import principal_scope
 from settlements import services as settlements
 from settlements.models import Settlement
 from tests import factories
@@ -123,7 +123,7 @@ def test_whoever_is_turned_away_comes_back_to_where_they_were(shop: Till) -> Non
 
 
 def test_transactions_are_filtered_and_paged(shop: Till, monkeypatch: Any) -> None:
-    monkeypatch.setattr("mps.pages.shop.ROWS", 2)
+    monkeypatch.setattr("mps.product.pages.shop.ROWS", 2)
     numbers = [pay(shop) for _ in range(3)]
     client = enter(shop, "clerk")
 

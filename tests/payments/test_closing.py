@@ -9,8 +9,8 @@ from django.db import connections
 from cards import services as cards
 from cards.errors import CardNotEmptyError
 from cards.models import Card
-from mps.core import principals
-from mps.core.errors import MpsError
+from mps.base.core import principals
+from mps.base.core.errors import MpsError
 from payments import services as payments
 from payments.errors import InsufficientBalanceError
 from payments.idempotency import Answer

@@ -11,8 +11,8 @@ from django.test import Client
 
 from cards import codes
 from cards import services as cards
-from mps.core import throttle
-from mps.rpc import services as rpc
+from mps.base.core import throttle
+from mps.product.rpc import services as rpc
 from payments import guessing
 from tests import factories
 from tests.snapshots import execute, fetch

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cards import services as cards
 from cards.selectors import balances_of
 from members import services as members
-from mps.core.money import JsonNumber
+from mps.base.core.money import JsonNumber
 from payments import idempotency
 from payments import services as payments
 from tests import factories

@@ -14,7 +14,7 @@ from cards import services as cards
 from cards.models import Binding, Card
 from members.models import Member
 from merchants.models import Merchant
-from mps.core import principals
+from mps.base.core import principals
 from payments import services as payments
 from payments.idempotency import Answer
 from payments.models import Transaction

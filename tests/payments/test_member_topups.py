@@ -21,8 +21,8 @@ from cards import services as cards
 from cards.models import Card
 from cards.selectors import balances_of
 from members import services as members
-from mps.core import invariants
-from mps.core.principals import principal_scope
+from mps.base.core import invariants
+from mps.base.core.principals import principal_scope
 from payments import services as payments
 from payments import tasks, topups
 from payments.models import TopUp, Transaction

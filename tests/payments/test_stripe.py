@@ -22,7 +22,7 @@ import pytest
 
 from cards.models import Card
 from cards.selectors import balances_of
-from mps.core.errors import InvalidAmountError
+from mps.base.core.errors import InvalidAmountError
 from payments import topups
 from payments.models import TopUp
 from payments.providers import stripe_checkout

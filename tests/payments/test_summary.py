@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mps.core import principals
-from mps.core.days import show_time
+from mps.base.core import principals
+from mps.base.core.days import show_time
 from payments import documents, selectors
 from payments import services as payments
 from tests import factories

@@ -12,8 +12,8 @@ from django.test import Client
 
 from members import services as members
 from members.models import Member
-from mps.core import context
-from mps.rpc import services
+from mps.base.core import context
+from mps.product.rpc import services
 from tests.servers_http import live_server_url  # noqa: F401
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.test import Client
 
-from mps.rpc.functions import FUNCTIONS
+from mps.product.rpc.functions import FUNCTIONS
 from tests import factories
 from tests.matrix import by_thirds, of_third
 from tests.rpc.conftest import Rpc, send, world

@@ -6,9 +6,9 @@ import pytest
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
-from mps.core.errors import NotFoundError
-from mps.rpc import services
-from mps.rpc.functions import FUNCTIONS
+from mps.base.core.errors import NotFoundError
+from mps.product.rpc import services
+from mps.product.rpc.functions import FUNCTIONS
 from tests import factories
 from tests.rpc.conftest import Rpc, audited, read, send, token_of, world
 from tests.rpc.table import CALLERS

@@ -9,9 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from merchants.models import Merchant, Terminal
-from mps.core.keys import parse_key
-from mps.rpc import selectors
-from mps.rpc.models import ServiceKey
+from mps.base.core.keys import parse_key
+from mps.product.rpc import selectors
+from mps.product.rpc.models import ServiceKey
 from tests.conftest import url_for
 from tests.rpc.conftest import Rpc, audited, world
 from tests.servers import ROOT

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from cards import services as cards
-from mps.core.errors import MpsError
+from mps.base.core.errors import MpsError
 from payments import services as payments
 from tests import factories
 from tests.console.conftest import enter, staff_client

@@ -10,7 +10,7 @@ import pytest
 from postgrest.exceptions import APIError
 from supabase import Client, create_client
 
-from mps.rpc import services
+from mps.product.rpc import services
 from tests.rpc.conftest import audited
 from tests.rpc.table import TABLE
 

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from mps.rpc.functions import FUNCTIONS
+from mps.product.rpc.functions import FUNCTIONS
 from tests.rpc import test_functions, test_new_cards, test_settlements
 from tests.rpc.table import TABLE
 

@@ -11,7 +11,7 @@ import structlog
 from django.db import connections
 
 from cards import codes
-from mps.core import logs, throttle
+from mps.base.core import logs, throttle
 from tests.hostile import operations as api
 from tests.hostile.conftest import _reachable, providers  # noqa: F401
 from tests.hostile.world import World, make_world

@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError, connection
 
 from cards import services as cards
-from mps.core import principals
+from mps.base.core import principals
 from tests import factories
 
 

@@ -18,7 +18,7 @@ from django.db import DatabaseError, connection, connections
 from cards import services as cards
 from members import pins
 from members import services as members
-from mps.core import principals
+from mps.base.core import principals
 from payments import services as payments
 from tests import factories
 from tests.payments import topups as top_ups

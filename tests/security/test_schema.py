@@ -6,7 +6,7 @@ import pytest
 from django.apps import apps
 from django.db import connection, connections
 
-from mps.core import principals
+from mps.base.core import principals
 from tests.security.test_rows import FRAMEWORKS, ROLES, our_tables
 
 

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from django.urls import resolve
 
-from mps.core import production
+from mps.base.core import production
 from tests.console.conftest import boss, console  # noqa: F401
 
 CHECKOUT = Path(__file__).resolve().parents[2]

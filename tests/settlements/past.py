@@ -15,7 +15,7 @@ from cards import pricing
 from cards.models import Card
 from members.models import Member
 from merchants.selectors import Till
-from mps.core.money import round_money
+from mps.base.core.money import round_money
 
 NOTHING = Decimal("0.00")
 _CENT = Decimal("0.01")

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from merchants.selectors import Till
-from mps.core.errors import InvalidRequestError, NotFoundError, UnavailableError
+from mps.base.core.errors import InvalidRequestError, NotFoundError, UnavailableError
 from settlements import services, tasks
 from settlements.models import Settlement
 from tests import factories

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from mps.core import context
-from mps.core.errors import InvalidRequestError, NotFoundError
+from mps.base.core import context
+from mps.base.core.errors import InvalidRequestError, NotFoundError
 from payments import services as payments
 from settlements import services
 from settlements.errors import NoTransactionsInPeriodError, SettlementStateError

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from cards import rotation
-from mps.core import commands
+from mps.base.core import commands
 
 
 class Command(BaseCommand):

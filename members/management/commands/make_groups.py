@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from members import groups
-from mps.core.commands import refusals_as_sentences
+from mps.base.core.commands import refusals_as_sentences
 
 
 class Command(BaseCommand):

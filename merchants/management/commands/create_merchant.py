@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from merchants import services
 from merchants.models import Merchant
-from mps.core import commands
+from mps.base.core import commands
 
 
 class Command(BaseCommand):

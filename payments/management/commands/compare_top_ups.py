@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from mps.core import commands
-from mps.core.jobs import Result
+from mps.base.core import commands
+from mps.base.core.jobs import Result
 from payments import topups
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from mps.core import commands
+from mps.base.core import commands
 from payments import upkeep
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from merchants.models import Merchant
-from mps.core import commands, context
-from mps.core.money import show_money
+from mps.base.core import commands, context
+from mps.base.core.money import show_money
 from settlements import services
 from settlements.services import Outcome
 

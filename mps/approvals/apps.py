@@ -1,8 +1,0 @@
-from django.apps import AppConfig
-from django.utils.translation import gettext_lazy as _
-
-
-class ApprovalsConfig(AppConfig):
-    name = "mps.approvals"
-    label = "approvals"
-    verbose_name = _("Approvals")

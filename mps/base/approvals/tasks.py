@@ -1,0 +1,10 @@
+"""The approvals' job: close what nobody decided on in time."""
+
+from mps.base.approvals import services
+from mps.base.core.jobs import job
+
+
+@job("approvals.expire")
+def expire() -> int:
+    """Close what has expired; meant for every five minutes."""
+    return services.expire_approvals()

@@ -1,0 +1,98 @@
+"""What every page of the console shares.
+
+Staff see the platform's rows: each page runs inside the platform's scope. An act that calls a
+service runs outside of it, because the service owns its database transaction. Nothing is deleted
+here, and a model's fields are read-only unless its page names them as editable.
+"""
+
+from mps.base.console.acts import (
+    Act,
+    Done,
+    above_amount,
+    above_points,
+    add_acts,
+    always,
+    calling,
+    find_act,
+    limiting,
+)
+from mps.base.console.cells import (
+    amount,
+    badge,
+    link,
+    moment,
+    refusal,
+    rows_url,
+    shown,
+    url_of,
+    whole,
+)
+from mps.base.console.exports import Exported
+from mps.base.console.forms import (
+    ActForm,
+    LimitsForm,
+    MomentField,
+    MoneyField,
+    RateField,
+    ReasonForm,
+)
+from mps.base.console.lists import DayByIdFilter, DayFilter, smallest_id
+from mps.base.console.pages import ROWS_SHOWN, ConsoleAdmin, LogAdmin
+from mps.base.console.sections import Figure, Section, add_figure, add_sections, figures_for
+from mps.base.console.site import (
+    ConsoleSite,
+    HistoryLine,
+    add_doorkeeper,
+    banner,
+    may_sign_in,
+    platform,
+    refusal_page,
+    rendered,
+)
+
+__all__ = [
+    "ROWS_SHOWN",
+    "Act",
+    "ActForm",
+    "ConsoleAdmin",
+    "ConsoleSite",
+    "DayByIdFilter",
+    "DayFilter",
+    "Done",
+    "Exported",
+    "Figure",
+    "HistoryLine",
+    "LimitsForm",
+    "LogAdmin",
+    "MomentField",
+    "MoneyField",
+    "RateField",
+    "ReasonForm",
+    "Section",
+    "above_amount",
+    "above_points",
+    "add_acts",
+    "add_doorkeeper",
+    "add_figure",
+    "add_sections",
+    "always",
+    "amount",
+    "badge",
+    "banner",
+    "calling",
+    "figures_for",
+    "find_act",
+    "limiting",
+    "link",
+    "may_sign_in",
+    "moment",
+    "platform",
+    "refusal",
+    "refusal_page",
+    "rendered",
+    "rows_url",
+    "shown",
+    "smallest_id",
+    "url_of",
+    "whole",
+]

@@ -1,0 +1,18 @@
+"""`manage.py make_partitions`: the coming months' partitions, by hand."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from mps.base.core import commands, upkeep
+
+
+class Command(BaseCommand):
+    """Do what the daily job does, now; unlike `ensure_partitions` it needs no owner's login."""
+
+    help = "Make every partitioned table's month partitions, from this month to four months ahead."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do it."""
+        made = commands.run_job("core.make_partitions", upkeep.make_partitions)
+        self.stdout.write(f"{made} partitions made.")

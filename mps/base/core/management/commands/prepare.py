@@ -1,0 +1,44 @@
+"""`manage.py prepare`: everything between an empty server and one that takes payments."""
+
+import os
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
+
+from mps.base.core.management.commands.ensure_partitions import ensure_partitions
+
+
+class Command(BaseCommand):
+    """Bootstrap (with a superuser's URL), migrate, make what is needed, load the demonstration."""
+
+    help = (
+        "Make the database fit to serve: roles (if DATABASE_SUPERUSER_URL is set), migrations,"
+        " partitions, the groups of staff, and the demonstration if MPS_DEMO=1. Safe to repeat."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take nothing: the environment says it all."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do it."""
+        if os.environ.get("DATABASE_SUPERUSER_URL"):
+            call_command("bootstrap_database", verbosity=0)
+        if "owner" not in connections.databases:
+            raise CommandError(
+                "DATABASE_OWNER_URL is not set: beside DATABASE_URL it must be, for mps_owner makes"
+                " the tables."
+            )
+        executor = MigrationExecutor(connections["owner"])
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            self.stdout.write("Creating or changing tables ...")
+            call_command("migrate", verbosity=0, interactive=False)
+        ensure_partitions()
+        call_command("make_groups", verbosity=0)
+        if settings.MPS_DEMO:
+            call_command("load_demo")

@@ -1,8 +1,0 @@
-from django.db import migrations
-
-from mps.core.database import RunSQLFile
-
-
-class Migration(migrations.Migration):
-    initial = True
-    operations = [RunSQLFile("core", "0001")]

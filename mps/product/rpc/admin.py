@@ -1,0 +1,76 @@
+"""The console's pages of trusted backends' keys."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from unfold.enums import ActionVariant
+
+from mps.base import console
+from mps.base.console import Act, Done
+from mps.product.rpc import services
+from mps.product.rpc.models import ServiceKey
+
+
+@admin.register(ServiceKey)
+class ServiceKeyAdmin(console.ConsoleAdmin):
+    """Trusted backends. Of a key only its name and times are kept readable."""
+
+    list_display = ("name", "is_working", "created_at", "revoked_at")
+    list_filter = (("created_at", console.DayFilter),)
+    ordering = ("-created_at",)
+    search_fields = ("name",)
+    fieldsets = ((None, {"fields": ("id", "name", "created_at", "revoked_at")}),)
+    history_fields: ClassVar[tuple[str, ...]] = ()
+
+    @console.shown(_("working"), boolean=True)
+    def is_working(self, key: ServiceKey) -> bool:
+        """Show whether it is not revoked."""
+        return key.revoked_at is None
+
+
+class NameForm(console.ActForm):
+    """Who will use a key."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=80, help_text=_("Who uses it, as the audit log will say.")
+    )
+
+
+def _create(nothing: None, values: dict[str, Any], staff: Any) -> Done:
+    key, text = services.create_service_key(name=values["name"])
+    return Done(text=_("This is the key of %(name)s:") % {"name": key.name}, secret=text, show=key)
+
+
+def _revoke(key: ServiceKey, values: dict[str, Any], staff: Any) -> Done:
+    services.revoke_service_key(service_key_id=key.id, reason=values["reason"])
+    return Done(text=_("The key of %(name)s works no longer.") % {"name": key.name})
+
+
+console.add_acts(
+    ServiceKey,
+    Act(
+        name="create",
+        label=_("Make a service key"),
+        explanation=_(
+            "Makes a key with which a backend may do everything the RPC facade offers, top-ups"
+            " included. It is shown once, on the next page."
+        ),
+        run=_create,
+        form=NameForm,
+        on_object=False,
+        icon="key",
+        variant=ActionVariant.PRIMARY,
+    ),
+    Act(
+        name="revoke",
+        label=_("Revoke"),
+        explanation=_("The backends that use these keys are shut out at once and for good:"),
+        run=_revoke,
+        bulk=True,
+        offered=lambda key: key.revoked_at is None,
+        icon="block",
+        variant=ActionVariant.DANGER,
+    ),
+)

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class RpcConfig(AppConfig):
+    name = "mps.product.rpc"
+    label = "rpc"
+    verbose_name = _("RPC")

@@ -1,8 +1,0 @@
-from django.apps import AppConfig
-from django.utils.translation import gettext_lazy as _
-
-
-class RpcConfig(AppConfig):
-    name = "mps.rpc"
-    label = "rpc"
-    verbose_name = _("RPC")
