@@ -10,7 +10,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from mps.base.core.database import DatabaseNow, NewId
-from mps.base.core.limits import Limited
+from mps.base.core.spending_limits import Limited
 
 RATE = [MinValueValidator(Decimal("0.0001")), MaxValueValidator(Decimal(1))]
 

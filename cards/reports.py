@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from mps.base.core import principals
+from mps.base.core import db_scope
 from mps.base.core.days import Days
 
 # A code is in the history from when the next one took its place, so never before it was issued;
@@ -46,6 +46,6 @@ class UsageLine:
 
 def code_usage(days: Days) -> list[UsageLine]:
     """Return what became of the codes issued on each day; the past is kept for 30 days."""
-    with principals.reporting_cursor() as cursor:
+    with db_scope.reporting_cursor() as cursor:
         cursor.execute(_USAGE, days.bounds)
         return [UsageLine(*row) for row in cursor.fetchall()]

@@ -21,7 +21,7 @@ from cards.models import Card, CardType
 from cards.services import MAX_TTL_SECONDS, MAY_PAY, MIN_TTL_SECONDS
 from members.models import Member
 from mps.base.audit import services as audit
-from mps.base.core import errors, principals
+from mps.base.core import db_scope, errors
 
 TTL_SECONDS = 300
 MIN_AGE_SECONDS = 300
@@ -119,7 +119,7 @@ def rotate_in_batches(
             done += _rotate(batch, made, ttl_seconds)
             yield Progress(done, total)
     if done:
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             audit.record(
                 "CODES_ROTATED",
                 object_type="code",
@@ -130,7 +130,7 @@ def rotate_in_batches(
 
 def find_due(*, all_live: bool = False) -> list[Batch]:
     """Return the codes that `rotate_codes` would rotate now."""
-    with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         cursor.execute(
             _DUE,
             {
@@ -155,7 +155,7 @@ def drop_code_history(*, dry_run: bool = False) -> list[str]:
     :param dry_run: only say which.
     :raises UnavailableError: a month is being read; try again.
     """
-    with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         cursor.execute("SELECT cards_drop_code_history(%s)", [dry_run])
         months = [row[0] for row in cursor.fetchall()]
         if months and not dry_run:
@@ -178,7 +178,7 @@ def _make_codes(number: int) -> MadeCodes:
 
 def _rotate(batch: Batch, made: MadeCodes, ttl_seconds: int) -> int:
     """Rotate a batch by one statement; return how many of it were rotated."""
-    with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         cursor.execute(
             "SELECT cards_rotate_codes(%s::tid[], %s::uuid[], %s::bytea[], %s, %s::bytea[], %s)",
             [batch.places, batch.ids, made.nonces, made.key_id, made.hashes, ttl_seconds],

@@ -28,8 +28,8 @@ from cards.errors import CardNotFoundError
 from cards.models import Binding, Card, CardType, PaymentCode, Tier, Voucher
 from members.models import Member
 from mps.base.core.database import DatabaseNow
+from mps.base.core.db_scope import principal_scope
 from mps.base.core.errors import NotFoundError
-from mps.base.core.principals import principal_scope
 
 _NUMBER = re.compile(r"(STD|PPD|COR|VCH)[0-9]{8,11}", re.ASCII)
 _MEMBER_NUMBER = re.compile(r"M[0-9]{8,11}", re.ASCII)

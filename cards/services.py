@@ -25,14 +25,14 @@ from cards.errors import (
     InvalidBindingPasswordError,
 )
 from cards.models import Binding, Card, CardType, FormerBinding, PaymentCode, Voucher
-from members import limits as member_limits
-from members import proofs
+from members import identity_proofs
+from members import rate_limits as member_limits
 from members import services as members
 from members.errors import MemberSuspendedError
+from members.identity_proofs import Claim
 from members.models import Member
-from members.proofs import Claim
 from mps.base.audit import services as audit
-from mps.base.core import errors, limits, principals, throttle
+from mps.base.core import db_scope, errors, spending_limits, throttle
 from mps.base.core.database import DatabaseNow
 from mps.base.core.money import is_exact
 from mps.base.ledger import services as ledger
@@ -91,7 +91,7 @@ def register_member(
             vouched=vouched,
         )
         # The new member acts on their own behalf: the id is made first and sees only itself.
-        with principals.principal_scope("member_app", new.id):
+        with db_scope.principal_scope("member_app", new.id):
             member = members.add_member(new)
             card = _issue(CardType.STANDARD, member.id)
             audit.record(
@@ -124,7 +124,9 @@ def sign_up(
         guesses = member_limits.registration()
         throttle.count_guesses(guesses)
         external_id = (
-            proofs.prove_identity(request=request, **identity) if identity is not None else ""
+            identity_proofs.prove_identity(request=request, **identity)
+            if identity is not None
+            else ""
         )
     member_and_card = register_member(
         name=name,
@@ -176,7 +178,7 @@ def issue_shared_card(
     password = make_password(binding_password) if binding_password else ""
     with (
         audit.refusals("CARD_ISSUE_REFUSED", object_type="member", object_id=owner_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         _hold_member(id=owner_id)
         card = _issue(
@@ -230,7 +232,7 @@ def issue_voucher_card(
         raise errors.InvalidRequestError(errors=wrong)
     with (
         audit.refusals("CARD_ISSUE_REFUSED", object_type="member", object_id=owner_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         _hold_member(id=owner_id)
         card = _issue(CardType.VOUCHER, owner_id, expires_at=expires_at)
@@ -277,7 +279,7 @@ def join_card(
     which = _which(card_id, card_no)
     with audit.refusals("CARD_JOIN_REFUSED", object_type="card", object_id=card_no or card_id):
         # Whoever is not bound to a card yet does not see it: the platform looks it up for them.
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             card = Card.objects.filter(**which).first()
         # The number tells a card's type, whether or not there is such a card.
         card_type = card.card_type if card else card_no[:3]
@@ -295,7 +297,7 @@ def join_card(
         if card is None or not correct:
             raise InvalidBindingPasswordError
         throttle.give_guesses_back(guesses)
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             member = _hold_member(id=member_id)
             return _bind(
                 card.id,
@@ -332,7 +334,7 @@ def invite_member(
     """
     _require_role(role)
     held_to = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
-    limits.require_limits(**held_to)
+    spending_limits.require_limits(**held_to)
     which = _which(card_id, card_no)
     with (
         audit.refusals("CARD_INVITE_REFUSED", object_type="card", object_id=card_no or card_id),
@@ -373,14 +375,14 @@ def bind_member(
     _require_role(role)
     with audit.refusals("CARD_BIND_REFUSED", object_type="card", object_id=card_id):
         if binding_password is not None:
-            with principals.principal_scope("platform_admin"):
+            with db_scope.principal_scope("platform_admin"):
                 card = Card.objects.filter(id=card_id).first()
             if card is None:
                 raise CardNotFoundError
             # bcrypt runs outside any database transaction.
             if not check_password(binding_password, card.binding_password):
                 raise InvalidBindingPasswordError
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             return _bind(card_id, _hold_member(id=member_id), role, "CARD_BOUND")
 
 
@@ -400,7 +402,7 @@ def change_binding(
     """
     role = changes.pop("role", None)
     new_limits = cast("dict[str, Decimal | None]", changes)
-    limits.require_limits(**new_limits)
+    spending_limits.require_limits(**new_limits)
     if role is not None:
         _require_role(role)
     which = _which(None, card_no)
@@ -509,9 +511,9 @@ def set_binding_password(
         _require_long_enough(password, "password")
     hashed = make_password(password) if password else ""
     scope = (
-        principals.principal_scope("member_app", by_member_id)
+        db_scope.principal_scope("member_app", by_member_id)
         if by_member_id
-        else principals.principal_scope("platform_admin")
+        else db_scope.principal_scope("platform_admin")
     )
     with (
         audit.refusals(
@@ -561,7 +563,7 @@ def issue_code(
     which = _which(card_id, card_no)
     with (
         audit.refusals("CODE_REFUSED", object_type="card", object_id=card_no or card_id),
-        principals.principal_scope("member_app", member_id),
+        db_scope.principal_scope("member_app", member_id),
     ):
         card = _require_payable(_require_bound(which, member_id))
         key = codes.current_keys()[0]
@@ -599,7 +601,7 @@ def revoke_code(*, card_id: UUID | None = None, card_no: str = "", member_id: UU
     which = _which(card_id, card_no)
     with (
         audit.refusals("CODE_REVOKE_REFUSED", object_type="card", object_id=card_no or card_id),
-        principals.principal_scope("member_app", member_id),
+        db_scope.principal_scope("member_app", member_id),
     ):
         card = _require_bound(which, member_id).card
         _end_codes(card.id, member_id)
@@ -637,7 +639,7 @@ def close_card(*, card_id: UUID, reason: str = "") -> None:
     """
     with (
         audit.refusals("CARD_CLOSED_REFUSED", object_type="card", object_id=card_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         card = Card.objects.select_for_update().filter(id=card_id).first()
         if card is None:
@@ -755,10 +757,10 @@ def set_card_limits(
     """
     audit.require_reason(reason)
     new = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
-    limits.require_limits(**new)
+    spending_limits.require_limits(**new)
     with (
         audit.refusals("CARD_LIMITS_REFUSED", object_type="card", object_id=card_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         card = Card.objects.select_for_update().filter(id=card_id).first()
         if card is None:
@@ -767,7 +769,7 @@ def set_card_limits(
             "CARD_LIMITS_SET",
             object_type="card",
             object_id=card.number,
-            details={**limits.write_limits(card, **new), "reason": reason},
+            details={**spending_limits.write_limits(card, **new), "reason": reason},
         )
 
 
@@ -785,10 +787,10 @@ def set_binding_limits(
     """
     audit.require_reason(reason)
     new = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
-    limits.require_limits(**new)
+    spending_limits.require_limits(**new)
     with (
         audit.refusals("BINDING_LIMITS_REFUSED", object_type="binding", object_id=binding_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         binding = (
             Binding.objects.select_for_update(of=("self",))
@@ -804,7 +806,7 @@ def set_binding_limits(
             object_id=binding.card.number,
             details={
                 "member": binding.member.number,
-                **limits.write_limits(binding, **new),
+                **spending_limits.write_limits(binding, **new),
                 "reason": reason,
             },
         )
@@ -968,7 +970,7 @@ def _sharing_scope() -> AbstractContextManager[None]:
 
     The act itself looks at what whoever asks may do.
     """
-    return principals.principal_scope("platform_admin")
+    return db_scope.principal_scope("platform_admin")
 
 
 def _lock_sharing(
@@ -1140,7 +1142,7 @@ def _change_status(
 ) -> None:
     with (
         audit.refusals(f"{action}_REFUSED", object_type="card", object_id=card_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         card = Card.objects.select_for_update().filter(id=card_id).first()
         if card is None:
@@ -1165,7 +1167,7 @@ def _member_lock(card_id: UUID | None, card_no: str, member_id: UUID, *, lock: b
     action = "CARD_LOCKED" if lock else "CARD_UNLOCKED"
     with (
         audit.refusals(f"{action}_REFUSED", object_type="card", object_id=card_no or card_id),
-        principals.principal_scope("member_app", member_id),
+        db_scope.principal_scope("member_app", member_id),
     ):
         binding = _require_bound(which, member_id)
         if binding.role not in MAY_MANAGE:

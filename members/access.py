@@ -8,13 +8,13 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from members import onetime, proofs, rights, selectors, services
+from members import identity_proofs, onetime, privacy, selectors, services
 from members.errors import InvalidCredentialsError
 from members.models import ExternalIdentity, Member, MemberToken
 from members.selectors import MemberPrincipal
 from members.services import IssuedToken
 from mps.base.audit import services as audit
-from mps.base.core import errors, principals
+from mps.base.core import db_scope, errors
 
 
 class Proof(TypedDict):
@@ -64,7 +64,9 @@ def sign_in_by_provider(
     :raises NotAuthenticatedError: a second factor is due.
     """
     try:
-        external_id = proofs.prove_identity(request=request, provider=provider, proof=proof)
+        external_id = identity_proofs.prove_identity(
+            request=request, provider=provider, proof=proof
+        )
         member = selectors.find_sign_in_by_identity(provider, external_id)
         if member is None:
             raise InvalidCredentialsError("This identity is bound to no member.")
@@ -90,8 +92,10 @@ def bind_own_identity(
         object_id=member_id,
         details={"provider": provider[:30]},
     ):
-        external_id = proofs.prove_identity(request=request, provider=provider, proof=proof)
-        with principals.principal_scope("member_app", member_id):
+        external_id = identity_proofs.prove_identity(
+            request=request, provider=provider, proof=proof
+        )
+        with db_scope.principal_scope("member_app", member_id):
             return services.write_identity(
                 services.lock_active(member_id), provider=provider, external_id=external_id
             )
@@ -109,7 +113,7 @@ def request_verification(*, member_id: UUID, destination: str) -> None:
     """
     with audit.refusals("VERIFICATION_REFUSED", object_type="member", object_id=member_id):
         phone, email = services.check_contact(destination)
-        with principals.principal_scope("member_app", member_id):
+        with db_scope.principal_scope("member_app", member_id):
             services.lock_active(member_id)
         onetime.request_code("verify", destination=phone or email or "", member_id=member_id)
         audit.record(
@@ -133,7 +137,7 @@ def verify_contact(*, member_id: UUID, destination: str, code: str) -> Member:
         onetime.redeem_code(
             "verify", destination=phone or email or "", code=code, member_id=member_id
         )
-        with principals.principal_scope("member_app", member_id):
+        with db_scope.principal_scope("member_app", member_id):
             member = services.lock_active(member_id)
             with connection.cursor() as cursor:
                 cursor.execute("SELECT members_take_contact(%s, %s)", [phone, email])
@@ -173,7 +177,7 @@ def change_password(
         "PASSWORD_CHANGE_REFUSED", object_type="member", object_id=member.member_number
     ):
         if identity is None:
-            rights.require_password(member_id=member.member_id, password=current_password)
+            privacy.require_password(member_id=member.member_id, password=current_password)
         else:
             _require_own_identity(request, member, identity)
         encoded = services.encode_password(new_password, field="new_password")
@@ -183,8 +187,8 @@ def change_password(
 
 
 def _require_own_identity(request: HttpRequest, member: MemberPrincipal, identity: Proof) -> None:
-    external_id = proofs.prove_identity(request=request, **identity)
-    with principals.principal_scope("member_app", member.member_id):
+    external_id = identity_proofs.prove_identity(request=request, **identity)
+    with db_scope.principal_scope("member_app", member.member_id):
         theirs = ExternalIdentity.objects.filter(
             provider=identity["provider"], external_id=external_id
         )
@@ -230,7 +234,7 @@ def end_session(*, member: MemberPrincipal, token_id: UUID) -> None:
     """
     with (
         audit.refusals("SESSION_END_REFUSED", object_type="member", object_id=member.member_number),
-        principals.principal_scope("member_app", member.member_id),
+        db_scope.principal_scope("member_app", member.member_id),
     ):
         if not MemberToken.objects.filter(
             id=token_id, member_id=member.member_id, revoked_at=None, expires_at__gt=Now()
@@ -260,5 +264,5 @@ def _request_code(purpose: onetime.Purpose, action: str, identifier: str) -> Non
 
 
 def _user_id(member_id: UUID) -> int:
-    with principals.principal_scope("member_app", member_id):
+    with db_scope.principal_scope("member_app", member_id):
         return selectors.get_member(member_id).user_id

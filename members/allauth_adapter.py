@@ -14,7 +14,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from members import limits, selectors, services
+from members import rate_limits, selectors, services
 from members.errors import InvalidCredentialsError
 from mps.base.core import errors, middleware, throttle
 
@@ -50,7 +50,7 @@ class AccountAdapter(DefaultAccountAdapter):
         :raises ValidationError: too many failures; says how long to wait.
         """
         identifier = credentials["identifier"]
-        guesses = limits.password(selectors.account_key(identifier))
+        guesses = rate_limits.password(selectors.account_key(identifier))
         try:
             throttle.count_guesses(guesses)
         except errors.RateLimitedError as refusal:

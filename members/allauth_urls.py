@@ -20,7 +20,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path
 from redis import RedisError
 
-from members import limits, selectors, services
+from members import rate_limits, selectors, services
 from mps.base.core import errors, passkeys, problems, throttle
 from mps.base.core.parsing import StrictJSONParser
 
@@ -57,7 +57,7 @@ class ChangePasswordView(account.ChangePasswordView):
 
     def handle(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Count the guess before it is hashed; give it back if it was right."""
-        guesses = limits.password(selectors.account_key_of_user(request.user.pk or 0))
+        guesses = rate_limits.password(selectors.account_key_of_user(request.user.pk or 0))
         throttle.count_guesses(guesses)
         response: HttpResponseBase = super().handle(request, *args, **kwargs)
         if response.status_code == HTTPStatus.OK:
@@ -117,7 +117,7 @@ class SecondFactorView(mfa.AuthenticateView):
 
     def get_input_kwargs(self) -> dict[str, Any]:
         """Count the guess against whoever's password was right."""
-        self._guesses = limits.second_factor(self.stage.login.user.pk)
+        self._guesses = rate_limits.second_factor(self.stage.login.user.pk)
         throttle.count_guesses(self._guesses)
         kwargs: dict[str, Any] = super().get_input_kwargs()
         return kwargs

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from members import access, proofs, selectors, services
+from members import access, identity_proofs, selectors, services
 from members.authentication import MemberAuthentication
 from members.models import Member
 from members.selectors import MemberPrincipal
@@ -52,11 +52,11 @@ class MemberOut(serializers.Serializer[Member]):
 class ProofInput(serializers.Serializer[Any]):
     """Who somebody is at a provider: its name, and one thing that proves it."""
 
-    provider = fields.Choice(choices=proofs.PROVIDERS)
-    id_token = fields.Text(max_length=proofs.MAX_PROOF_LENGTH, required=False)
-    access_token = fields.Text(max_length=proofs.MAX_PROOF_LENGTH, required=False)
-    login_code = fields.Text(max_length=proofs.MAX_PROOF_LENGTH, required=False)
-    code = fields.Text(max_length=proofs.MAX_PROOF_LENGTH, required=False)
+    provider = fields.Choice(choices=identity_proofs.PROVIDERS)
+    id_token = fields.Text(max_length=identity_proofs.MAX_PROOF_LENGTH, required=False)
+    access_token = fields.Text(max_length=identity_proofs.MAX_PROOF_LENGTH, required=False)
+    login_code = fields.Text(max_length=identity_proofs.MAX_PROOF_LENGTH, required=False)
+    code = fields.Text(max_length=identity_proofs.MAX_PROOF_LENGTH, required=False)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Take the provider, and what proves it apart."""

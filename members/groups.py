@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from mps.base.audit import services as audit
 from mps.base.core import context
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 
 _MEMBERS = "members.member members.externalidentity members.membertoken"
 _CARDS = "cards.card cards.binding cards.voucher cards.tier cards.paymentcode cards.codehistory"

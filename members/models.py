@@ -8,7 +8,7 @@ from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from mps.base.core.database import DatabaseNow
-from mps.base.core.limits import Limited
+from mps.base.core.spending_limits import Limited
 
 
 class Member(Limited):

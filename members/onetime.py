@@ -19,7 +19,7 @@ from django.db import connection
 from django.utils.crypto import salted_hmac
 from django.utils.translation import get_language, gettext, override
 
-from members import limits, messages, selectors
+from members import messages, rate_limits, selectors
 from members.errors import InvalidCredentialsError
 from mps.base.core import errors, throttle
 
@@ -48,7 +48,7 @@ def request_code(purpose: Purpose, *, destination: str, member_id: UUID | None) 
     :raises RateLimitedError: too many messages there, or from here.
     :raises UnavailableError: nobody is there to send it.
     """
-    throttle.count_guesses(limits.message(destination))
+    throttle.count_guesses(rate_limits.message(destination))
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT members_make_code(%s, %s, %s, %s, %s)",
@@ -73,7 +73,7 @@ def redeem_code(
     :raises InvalidCredentialsError: it is not the one that was sent there last, or is over.
     :raises RateLimitedError: too many were wrong.
     """
-    guesses = limits.one_time_code(f"{purpose}:{member_id or ''}:{destination}")
+    guesses = rate_limits.one_time_code(f"{purpose}:{member_id or ''}:{destination}")
     throttle.count_guesses(guesses)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
 
-from members import rights
+from members import privacy
 from members.errors import InvalidCredentialsError
 from members.models import Pin
 from mps.base.audit import services as audit
-from mps.base.core import principals, throttle
+from mps.base.core import db_scope, throttle
 from mps.base.core.database import DatabaseNow
 from mps.base.core.errors import InvalidRequestError, PermissionDeniedError
 
@@ -28,8 +28,8 @@ def set_pin(*, member_id: UUID, password: str, pin: str) -> None:
     if not _FORM.fullmatch(pin):
         raise InvalidRequestError(errors={"pin": ["Four to eight digits."]})
     with audit.refusals("PIN_CHANGE_REFUSED", object_type="member", object_id=member_id):
-        rights.require_password(member_id=member_id, password=password)
-        with principals.principal_scope("member_app", member_id):
+        privacy.require_password(member_id=member_id, password=password)
+        with db_scope.principal_scope("member_app", member_id):
             Pin.objects.update_or_create(
                 member_id=member_id,
                 defaults={"pin_hash": make_password(pin), "set_at": DatabaseNow()},
@@ -45,7 +45,7 @@ def require_pin(*, member_id: UUID, pin: str) -> None:
     :raises RateLimitedError: it was wrong too often.
     """
     throttle.count_guess("pin", member_id, _GUESSES, _WINDOW_SECONDS)
-    with principals.principal_scope("member_app", member_id):
+    with db_scope.principal_scope("member_app", member_id):
         known = Pin.objects.filter(member_id=member_id).first()
     if known is None:
         throttle.give_back("pin", member_id, _WINDOW_SECONDS)

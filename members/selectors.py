@@ -10,10 +10,10 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from members.models import ExternalIdentity, Member, MemberToken, Pin
-from mps.base.core import principals
+from mps.base.core import db_scope
 from mps.base.core.errors import NotFoundError
 from mps.base.core.keys import PresentedKey
-from mps.base.core.texts import CONTROL
+from mps.base.core.text_validation import CONTROL
 
 PHONE_NOISE = re.compile(r"[ ().-]")
 _NUMBER = re.compile(r"m[0-9]{8,11}", re.ASCII | re.IGNORECASE)
@@ -30,7 +30,7 @@ class MemberPrincipal:
     status: str
     user_id: int
 
-    role: principals.Role = "member_app"
+    role: db_scope.Role = "member_app"
     is_authenticated: bool = True
 
     @property

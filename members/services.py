@@ -34,9 +34,9 @@ from members.errors import (
 )
 from members.models import ExternalIdentity, Member, MemberToken
 from mps.base.audit import services as audit
-from mps.base.core import context, errors, keys, limits, principals
+from mps.base.core import context, db_scope, errors, keys, spending_limits
 from mps.base.core.database import DatabaseNow
-from mps.base.core.texts import CONTROL, is_text
+from mps.base.core.text_validation import CONTROL, is_text
 
 MAX_PASSWORD_LENGTH = 512
 _PHONE = re.compile(r"\+?[0-9]{6,15}", re.ASCII)
@@ -242,7 +242,7 @@ def issue_token(*, user_id: int) -> IssuedToken | None:
     context.set_actor("member", member.member_number)
     token_id = uuid.uuid4()
     text, secret_hash = keys.make_key("m", token_id)
-    with principals.principal_scope("member_app", member.member_id):
+    with db_scope.principal_scope("member_app", member.member_id):
         with connection.cursor() as cursor:
             cursor.execute("SELECT now()")
             now: datetime = cursor.fetchone()[0]
@@ -268,7 +268,7 @@ def revoke_token(*, user_id: int, token_id: UUID) -> None:
     if member is None:
         return
     context.set_actor("member", member.member_number)
-    with principals.principal_scope("member_app", member.member_id):
+    with db_scope.principal_scope("member_app", member.member_id):
         if MemberToken.objects.filter(
             id=token_id, member_id=member.member_id, revoked_at=None
         ).update(revoked_at=Now()):
@@ -319,7 +319,7 @@ def write_password(
     :param acting: they have proved who they are on the way.
     :raises NotFoundError: there is no such member.
     """
-    with principals.principal_scope("member_app", member_id):
+    with db_scope.principal_scope("member_app", member_id):
         member = selectors.get_member(member_id)
         if acting:
             context.set_actor("member", member.number)
@@ -370,7 +370,7 @@ def update_profile(
             asked["email"] = _check_email(email, wrong)
         if wrong:
             raise errors.InvalidRequestError(errors=wrong)
-        with principals.principal_scope("member_app", member_id):
+        with db_scope.principal_scope("member_app", member_id):
             member = lock_active(member_id)
             before = {field: getattr(member, field) for field in asked}
             changes = {field: value for field, value in asked.items() if before[field] != value}
@@ -438,7 +438,7 @@ def bind_identity(*, member_id: UUID, provider: str, external_id: str) -> Extern
         _check_identity(provider, external_id, wrong)
         if wrong:
             raise errors.InvalidRequestError(errors=wrong)
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             return write_identity(
                 selectors.get_member(member_id), provider=provider, external_id=external_id
             )
@@ -479,7 +479,7 @@ def unbind_identity(*, member_id: UUID, provider: str) -> None:
             object_id=member_id,
             details={"provider": provider[:30]},
         ),
-        principals.principal_scope("member_app", member_id),
+        db_scope.principal_scope("member_app", member_id),
     ):
         member = lock_active(member_id)
         if not ExternalIdentity.objects.filter(member_id=member_id, provider=provider).delete()[0]:
@@ -526,10 +526,10 @@ def set_limits(
     """
     audit.require_reason(reason)
     new = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
-    limits.require_limits(**new)
+    spending_limits.require_limits(**new)
     with (
         audit.refusals("MEMBER_LIMITS_REFUSED", object_type="member", object_id=member_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         member = Member.objects.select_for_update().filter(id=member_id).first()
         if member is None:
@@ -538,7 +538,7 @@ def set_limits(
             "MEMBER_LIMITS_SET",
             object_type="member",
             object_id=member.number,
-            details={**limits.write_limits(member, **new), "reason": reason},
+            details={**spending_limits.write_limits(member, **new), "reason": reason},
         )
 
 
@@ -570,7 +570,7 @@ def is_email(text: str) -> bool:
 def _set_status(member_id: UUID, status: str, action: str, reason: str) -> None:
     with (
         audit.refusals(f"{action}_REFUSED", object_type="member", object_id=member_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         member = Member.objects.select_for_update().filter(id=member_id).first()
         if member is None:

@@ -4,16 +4,16 @@ from uuid import UUID
 
 from celery import shared_task
 
-from members import messages, onetime, upkeep
+from members import messages, onetime, retention
 from mps.base.core import context
 from mps.base.core.jobs import job
-from mps.base.core.upkeep import last_of
+from mps.base.core.retention import last_of
 
 
 @job("members.purge_tokens")
 def purge_tokens() -> int:
     """Forget tokens that ran out long ago; meant for every day."""
-    return last_of(upkeep.purge_tokens())
+    return last_of(retention.purge_tokens())
 
 
 @shared_task(  # type: ignore[untyped-decorator]

@@ -9,7 +9,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from merchants import people, services, webhook_admin  # noqa: F401
+from merchants import merchant_users, services, webhook_admin  # noqa: F401
 from merchants.models import Merchant, MerchantUser, Terminal
 from mps.base import console
 from mps.base.console import Act, Done, Section
@@ -253,7 +253,7 @@ console.add_acts(
 
 
 def _withdraw(right: MerchantUser, values: dict[str, Any], staff: Any) -> Done:
-    people.withdraw_user(merchant_user_id=right.pk, reason=values["reason"])
+    merchant_users.withdraw_user(merchant_user_id=right.pk, reason=values["reason"])
     return Done(
         text=_("%(person)s is nobody at %(shop)s any more.")
         % {"person": right.user.get_username(), "shop": right.merchant},

@@ -13,7 +13,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from mps.base.core.database import DatabaseNow, NewId
-from mps.base.core.limits import Limited
+from mps.base.core.spending_limits import Limited
 
 
 class Merchant(Limited):

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from merchants.models import Merchant, WebhookDelivery, WebhookEndpoint
-from mps.base.core import principals
+from mps.base.core import db_scope
 from mps.base.core.errors import NotFoundError
 from mps.base.core.keys import PresentedKey
 
@@ -36,7 +36,7 @@ class Till:
     # It showed a code nobody ever had, minutes ago.
     guessed_lately: bool = False
 
-    role: principals.Role = "merchant_api"
+    role: db_scope.Role = "merchant_api"
     is_authenticated: bool = True
 
     @property
@@ -115,7 +115,7 @@ def get_till(*, merchant_id: UUID) -> Till:
 
 
 def _till(**which: Any) -> Till:
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         merchant = Merchant.objects.filter(**which).first()
     if merchant is None:
         raise NotFoundError("There is no such merchant.")

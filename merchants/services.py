@@ -19,10 +19,10 @@ from merchants.errors import MerchantSuspendedError
 from merchants.models import Merchant, Terminal, TerminalKey
 from merchants.selectors import Till
 from mps.base.audit import services as audit
-from mps.base.core import errors, keys, limits, principals
+from mps.base.core import db_scope, errors, keys, spending_limits
 from mps.base.core.database import DatabaseNow
 from mps.base.core.days import time_zones
-from mps.base.core.texts import is_text
+from mps.base.core.text_validation import is_text
 from mps.base.ledger import services as ledger
 
 MAX_OVERLAP_SECONDS = 30 * 86_400
@@ -48,7 +48,7 @@ def create_merchant(
     new = _check_merchant(code, name, contact, settlement_mode, fee_rate, time_zone)
     with (
         audit.refusals("MERCHANT_REFUSED", object_type="merchant", object_id=code),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         return _add_merchant(new)
 
@@ -76,7 +76,7 @@ def open_shop(
     _check_terminal_name(terminal_name)
     with (
         audit.refusals("MERCHANT_REFUSED", object_type="merchant", object_id=code),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         merchant = _add_merchant(new)
         terminal, key = _add_terminal(merchant.id, terminal_name, can_top_up, can_manage_webhooks)
@@ -93,7 +93,7 @@ def create_terminal(
     """
     with (
         audit.refusals("TERMINAL_CREATE_REFUSED", object_type="merchant", object_id=merchant_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         _check_terminal_name(name)
         if not Merchant.objects.filter(id=merchant_id).exists():
@@ -111,7 +111,7 @@ def rotate_terminal_key(*, terminal_id: UUID, overlap_seconds: int = 86_400) -> 
         audit.refusals(
             "TERMINAL_KEY_ROTATE_REFUSED", object_type="terminal", object_id=terminal_id
         ),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
             raise errors.InvalidRequestError(
@@ -146,7 +146,7 @@ def revoke_terminal(*, terminal_id: UUID, reason: str) -> None:
     """
     with (
         audit.refusals("TERMINAL_REVOKE_REFUSED", object_type="terminal", object_id=terminal_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         if not Terminal.objects.filter(id=terminal_id, revoked_at=None).update(revoked_at=Now()):
             raise errors.NotFoundError("There is no such terminal.")
@@ -204,10 +204,10 @@ def set_limits(
     """
     audit.require_reason(reason)
     new = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
-    limits.require_limits(**new)
+    spending_limits.require_limits(**new)
     with (
         audit.refusals("MERCHANT_LIMITS_REFUSED", object_type="merchant", object_id=merchant_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         merchant = Merchant.objects.select_for_update().filter(id=merchant_id).first()
         if merchant is None:
@@ -216,7 +216,7 @@ def set_limits(
             "MERCHANT_LIMITS_SET",
             object_type="merchant",
             object_id=merchant_id,
-            details={**limits.write_limits(merchant, **new), "reason": reason},
+            details={**spending_limits.write_limits(merchant, **new), "reason": reason},
         )
 
 
@@ -256,7 +256,7 @@ def emit_event(*, merchant_id: UUID, event_type: str, data: Mapping[str, Any]) -
 def _set_signatures(terminal_id: UUID, required: bool, action: str, reason: str) -> None:
     with (
         audit.refusals(f"{action}_REFUSED", object_type="terminal", object_id=terminal_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         found = Terminal.objects.filter(id=terminal_id, revoked_at=None)
         if not found.update(require_signature=required):
@@ -269,7 +269,7 @@ def _set_signatures(terminal_id: UUID, required: bool, action: str, reason: str)
 def _set_status(merchant_id: UUID, status: str, action: str, reason: str) -> None:
     with (
         audit.refusals(f"{action}_REFUSED", object_type="merchant", object_id=merchant_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         merchant = Merchant.objects.select_for_update().filter(id=merchant_id).first()
         if merchant is None:

@@ -2,7 +2,7 @@
 
 from merchants import webhooks
 from mps.base.core.jobs import job
-from mps.base.core.upkeep import last_of
+from mps.base.core.retention import last_of
 
 
 @job("merchants.deliver_webhooks")

@@ -27,7 +27,7 @@ from merchants.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from merchants.selectors import Till
 from merchants.webhook_targets import Answer
 from mps.base.audit import services as audit
-from mps.base.core import errors, principals, upkeep
+from mps.base.core import db_scope, errors, retention
 
 logger = logging.getLogger(__name__)
 
@@ -235,7 +235,7 @@ def resend_delivery(*, delivery_id: UUID, reason: str) -> None:
         audit.refusals(
             "WEBHOOK_RESEND_REFUSED", object_type="webhook_delivery", object_id=delivery_id
         ),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         delivery = WebhookDelivery.objects.filter(id=delivery_id).first()
         if delivery is None:
@@ -310,12 +310,12 @@ def purge_events() -> Iterator[int]:
 
     Yields how many have gone so far.
     """
-    return upkeep.delete_in_batches("merchants_purge_webhooks")
+    return retention.delete_in_batches("merchants_purge_webhooks")
 
 
 def count_old_events() -> int:
     """Return how many events `purge_events` would forget now."""
-    return upkeep.count_by("merchants_count_old_webhooks")
+    return retention.count_by("merchants_count_old_webhooks")
 
 
 # --- inside --------------------------------------------------------------------------------------
@@ -327,7 +327,7 @@ def _take(under_way: Any, lease_seconds: int) -> list[Taken]:
     free = THREADS - len(under_way)
     if not free:
         return []
-    with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         cursor.execute(
             "SELECT * FROM merchants_claim_deliveries(%s, %s, %s, %s::uuid[], %s)",
             [
@@ -382,7 +382,7 @@ def _finish(answers: Mapping[Taken, Answer], counts: dict[str, int]) -> None:
     """Write down what came of these. In order of endpoints, so that two workers cannot deadlock."""
     if not answers:
         return
-    with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         for taken, answer in sorted(answers.items(), key=lambda each: each[0].endpoint_id):
             cursor.execute(
                 "SELECT merchants_finish_delivery(%s, %s, %s, %s, %s, %s)",
@@ -423,7 +423,7 @@ def _asked(act: str, till: Till, object_id: object = "") -> Iterator[None]:
 
 
 def _scope(till: Till) -> AbstractContextManager[None]:
-    return principals.principal_scope(till.role, till.principal_id)
+    return db_scope.principal_scope(till.role, till.principal_id)
 
 
 def _lock(till: Till, endpoint_id: UUID) -> WebhookEndpoint:
@@ -472,7 +472,7 @@ def _set_enabled(endpoint_id: UUID, enabled: bool, reason: str) -> None:
         audit.refusals(
             "WEBHOOK_ENDPOINT_REFUSED", object_type="webhook_endpoint", object_id=endpoint_id
         ),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         endpoint = (
             WebhookEndpoint.objects.select_for_update(no_key=True)

@@ -123,7 +123,7 @@ TEMPLATES: list[dict[str, Any]] = [
                     "django.template.loaders.cached.Loader",
                     [
                         "django.template.loaders.filesystem.Loader",
-                        "mps.base.core.frame.LighterFrameLoader",
+                        "mps.base.console.template_loader.LighterFrameLoader",
                     ],
                 )
             ],

@@ -12,7 +12,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from mps.base.core import pages
 from mps.landing import landing
-from mps.product.monitoring.pages import show_metrics
+from mps.product.monitoring.views import show_metrics
 from payments import sandbox_pages
 
 # JSON first: it is what most programs ask for, and every YAML reader reads it.

@@ -30,7 +30,7 @@ from mps.base.console import Act, Done, Figure, Section
 from mps.base.core import errors, problems
 from mps.base.core.money import show_rate
 from mps.base.ledger.models import Account, Entry
-from payments import charging, dashboard, services, topups
+from payments import charge_decision, dashboard, services, topups
 from payments.models import Order, TopUp, Transaction
 
 _STAFF_KEYS = uuid.UUID("3d0f5a52-6c0e-4a55-9a39-5f7c1b2f8f10")
@@ -59,7 +59,7 @@ class MethodFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the methods there are."""
-        return list(charging.METHODS.items())
+        return list(charge_decision.METHODS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Keep those paid so."""
@@ -222,7 +222,7 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
     @console.shown(_("payment method"))
     def shown_method(self, each: Transaction) -> Any:
         """Show how it was paid."""
-        return charging.name_method(each.payment_method)
+        return charge_decision.name_method(each.payment_method)
 
     @console.shown(_("terminal"))
     def shown_terminal(self, each: Transaction) -> Any:
@@ -661,7 +661,7 @@ class TopUpForm(console.ActForm):
     amount = console.MoneyField(label=_("Amount"))
     payment_method = forms.ChoiceField(
         label=_("Received by"),
-        choices=[*charging.OUTSIDE_METHODS.items(), ("bank", _("Bank transfer"))],
+        choices=[*charge_decision.OUTSIDE_METHODS.items(), ("bank", _("Bank transfer"))],
     )
     provider_order_id = forms.RegexField(
         label=_("The provider's order"),

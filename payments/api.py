@@ -16,7 +16,7 @@ from mps.base.core import days, fields, money, problems
 from mps.base.core.api import NewestFirst, read_body
 from mps.base.core.days import show_time
 from mps.base.core.errors import InvalidRequestError, NotFoundError
-from payments import charging, documents, selectors, services
+from payments import charge_decision, representations, selectors, services
 from payments.errors import IdempotencyKeyRequiredError
 from payments.idempotency import Answer
 from payments.models import Transaction
@@ -73,7 +73,7 @@ class ChargeOut(serializers.Serializer[Any]):
     currency = serializers.CharField()
     points_earned = serializers.IntegerField()
     tier = serializers.CharField(allow_null=True)
-    payment_method = serializers.ChoiceField(choices=[*charging.METHODS])
+    payment_method = serializers.ChoiceField(choices=[*charge_decision.METHODS])
     card_no = serializers.CharField()
     balance_after = fields.Money(required=False)
     created_at = serializers.DateTimeField()
@@ -107,7 +107,7 @@ class OrderOut(ChargeDetailOut):
     discount_rate = fields.Rate(allow_null=True)
     discount_amount = fields.Money(allow_null=True)
     final_amount = fields.Money(allow_null=True)
-    payment_method = serializers.ChoiceField(choices=[*charging.METHODS], allow_null=True)
+    payment_method = serializers.ChoiceField(choices=[*charge_decision.METHODS], allow_null=True)
     card_no = serializers.CharField(allow_null=True)
     expires_at = serializers.DateTimeField(required=False)
 
@@ -156,7 +156,7 @@ class ChargesView(PosView):
         amount = fields.Money()
         external_order_id = fields.OrderId(required=False, default="")
         payment_method = fields.Choice(
-            choices=[*charging.METHODS], required=False, default=charging.BALANCE
+            choices=[*charge_decision.METHODS], required=False, default=charge_decision.BALANCE
         )
         voucher_code = Code(required=False, default="")
         tag = fields.Tag(required=False, default=dict)
@@ -245,7 +245,7 @@ class ChargesView(PosView):
         found = selectors.find_by_order(self.till, order)
         if found is None or isinstance(found, Transaction):
             return _charge_detail(found)
-        return Response(documents.unpaid_order(found))
+        return Response(representations.unpaid_order(found))
 
     query_parameters = frozenset({"external_order_id"})
 
@@ -287,7 +287,7 @@ class ChargeView(PosView):
 def _charge_detail(payment: Transaction | None) -> Response:
     if payment is None:
         raise NotFoundError("There is no such payment here.")
-    return Response(documents.charge_detail(payment, selectors.refunds_of(payment)))
+    return Response(representations.charge_detail(payment, selectors.refunds_of(payment)))
 
 
 class RefundsView(PosView):
@@ -590,7 +590,7 @@ class TransactionsView(PosView):
         )
         pages = NewestFirst()
         page = pages.paginate_queryset(found, request, view=self) or []
-        return pages.get_paginated_response([documents.shop_line(each) for each in page])
+        return pages.get_paginated_response([representations.shop_line(each) for each in page])
 
 
 class SummaryView(PosView):
@@ -641,7 +641,7 @@ class SummaryView(PosView):
         """Return counts and sums of what succeeded, by type and method."""
         asked = days.read_day(request.query_params, "date")
         day = asked or days.read_today(self.till.time_zone)
-        return Response(documents.summary(day, selectors.summarise_day(self.till, day)))
+        return Response(representations.summary(day, selectors.summarise_day(self.till, day)))
 
 
 def _one_of(request: Request, name: str, choices: list[str]) -> str:

@@ -13,7 +13,7 @@ from members import services as members
 from members.api import MemberView
 from mps.base.core import fields
 from mps.base.core.api import WholeList, read_body
-from payments import approvals, documents, selectors
+from payments import approvals, representations, selectors
 from payments.api import CHARGE_EXAMPLE, ChargeOut, respond
 
 _ID = "0198c5a4-7f4e-7c3a-9d2f-0a1b2c3d4e5f"
@@ -93,7 +93,7 @@ class ApprovalsView(MemberView):
     def get(self, request: Request) -> Response:
         """List the payments that wait for my word."""
         found = selectors.awaiting_approvals(self.member.member_id)
-        waiting = [documents.approval_document(each) for each in found]
+        waiting = [representations.approval_document(each) for each in found]
         return Response({"next": None, "previous": None, "results": waiting})
 
 

@@ -12,7 +12,7 @@ from members import pins
 from merchants import selectors as merchants
 from merchants.selectors import Till
 from mps.base.audit import services as audit
-from mps.base.core import principals, problems
+from mps.base.core import db_scope, problems
 from mps.base.core.database import DatabaseNow
 from mps.base.core.errors import MpsError, NotFoundError, UnavailableError
 from payments import services
@@ -74,12 +74,12 @@ def close_expired(*, dry_run: bool = False) -> int:
     One that cannot be closed now is left to the next run, and holds up no other.
     """
     if dry_run:
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             return _due().count()
     closed = 0
     after = UUID(int=0)
     while True:
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             due = list(_due().filter(id__gt=after).order_by("id")[:_BATCH])
         for each in due:
             try:
@@ -101,7 +101,7 @@ def _due() -> QuerySet[Approval]:
 
 
 def _get(member_id: UUID, approval_id: UUID) -> Approval:
-    with principals.principal_scope("member_app", member_id):
+    with db_scope.principal_scope("member_app", member_id):
         approval = Approval.objects.filter(
             id=approval_id,
             member_id=member_id,
@@ -124,5 +124,5 @@ def _new_code(card_id: UUID, member_id: UUID) -> str:
 
 
 def _close(approval: Approval, till: Till, refusal: MpsError) -> bool:
-    with principals.principal_scope("merchant_api", till.merchant_id):
+    with db_scope.principal_scope("merchant_api", till.merchant_id):
         return services.close_approval(approval, refusal)

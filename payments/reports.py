@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from mps.base.core import principals
+from mps.base.core import db_scope
 from mps.base.core.days import Days
 
 # What took effect. A top-up that was taken back the same day is none; ids are made a little after
@@ -74,13 +74,13 @@ class FailureLine:
 
 def daily(days: Days) -> list[DailyLine]:
     """Return payments, refunds and top-ups by day, shop and method, by day."""
-    with principals.reporting_cursor() as cursor:
+    with db_scope.reporting_cursor() as cursor:
         cursor.execute(_DAILY, days.bounds)
         return [DailyLine(*row) for row in cursor.fetchall()]
 
 
 def failure_reasons(days: Days) -> list[FailureLine]:
     """Return why payments failed, the most frequent reason first."""
-    with principals.reporting_cursor() as cursor:
+    with db_scope.reporting_cursor() as cursor:
         cursor.execute(_FAILURES, days.bounds)
         return [FailureLine(*row) for row in cursor.fetchall()]

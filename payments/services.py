@@ -29,7 +29,7 @@ from merchants import services as merchants
 from merchants.errors import MerchantSuspendedError
 from merchants.selectors import Till, get_till
 from mps.base.audit import services as audit
-from mps.base.core import context, principals, problems
+from mps.base.core import context, db_scope, problems
 from mps.base.core.database import as_array
 from mps.base.core.errors import (
     AlreadyExistsError,
@@ -42,8 +42,8 @@ from mps.base.core.errors import (
 )
 from mps.base.core.money import show_money
 from mps.base.ledger import services as ledger
-from payments import charging, documents, guessing, idempotency, selectors
-from payments.charging import ChargeRequest, Decision
+from payments import charge_decision, code_rate_limit, idempotency, representations, selectors
+from payments.charge_decision import ChargeRequest, Decision
 from payments.errors import (
     ApprovalExpiredError,
     AwaitingMemberError,
@@ -84,7 +84,7 @@ def charge_card(
     amount: Decimal,
     idempotency_key: str,
     external_order_id: str = "",
-    payment_method: str = charging.BALANCE,
+    payment_method: str = charge_decision.BALANCE,
     voucher_code: str = "",
     tag: dict[str, Any] | None = None,
 ) -> Answer:
@@ -125,7 +125,7 @@ def charge_card(
         audit.refusals(
             "PAYMENT_FAILED", object_type="merchant", object_id=till.merchant_code, details=about
         ),
-        guessing.counting(till, *shown),
+        code_rate_limit.counting(till, *shown),
     ):
         return _retry_races(till, lambda: _charge(till, key, request))
 
@@ -194,7 +194,7 @@ def _charge(
     answered = _answered_before(request, request_hash, facts.stored)
     if answered is not None and answered.status != AWAITING:
         return answered
-    if answered is not None and documents.is_over(answered.body, facts.stored.read_at):
+    if answered is not None and representations.is_over(answered.body, facts.stored.read_at):
         if approval is not None:
             raise ApprovalExpiredError
         if not _expire(till, key, request.external_order_id):
@@ -202,9 +202,9 @@ def _charge(
         return _charge(till, key, request)
     if answered is not None and approval is None:
         return answered
-    card = charging.require_live(facts.card)
-    voucher = charging.require_live(facts.voucher) if voucher_hashes else None
-    decision = charging.decide(
+    card = charge_decision.require_live(facts.card)
+    voucher = charge_decision.require_live(facts.voucher) if voucher_hashes else None
+    decision = charge_decision.decide(
         request,
         till=till,
         stored=facts.stored,
@@ -235,15 +235,15 @@ def _answered_before(
             stored.stored_hash,
             request_hash,
             stored.stored_status,
-            documents.in_order(orjson.loads(stored.stored_body or "{}")),
+            representations.in_order(orjson.loads(stored.stored_body or "{}")),
         )
     if stored.order_reversed:
         raise OrderReversedError
     if answer is not None:
         return answer
     if stored.order_waits is not None:
-        waiting = documents.in_order(orjson.loads(stored.order_waits))
-        is_over = documents.is_over(waiting, stored.read_at)
+        waiting = representations.in_order(orjson.loads(stored.order_waits))
+        is_over = representations.is_over(waiting, stored.read_at)
         if not is_over and waiting["amount"] != show_money(request.amount):
             raise OrderAmountMismatchError
         return Answer(AWAITING, waiting, replayed=True)
@@ -254,7 +254,7 @@ def _answered_before(
     payment = selectors.transactions().get(id=stored.order_tx_id)
     if payment.status == Transaction.Status.REFUNDED:
         raise AlreadyExistsError("This order was paid and refunded in full.")
-    return Answer(201, documents.charge_document(payment), replayed=True)
+    return Answer(201, representations.charge_document(payment), replayed=True)
 
 
 def _must_ask(decision: Decision) -> bool:
@@ -278,7 +278,7 @@ def _await_member(
     card, voucher, price = facts.card, facts.voucher, decision.price
     assert card is not None
     expires_at = facts.stored.read_at + timedelta(seconds=settings.MPS_APPROVAL_SECONDS)
-    body = documents.awaiting_answer(request, price=price, expires_at=expires_at)
+    body = representations.awaiting_answer(request, price=price, expires_at=expires_at)
     now = context.current()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -374,7 +374,7 @@ def _write_charge(
         outcome, answer_status, written = cursor.fetchone()
     if outcome == "again":
         return None
-    return Answer(answer_status, documents.in_order(orjson.loads(written)))
+    return Answer(answer_status, representations.in_order(orjson.loads(written)))
 
 
 def _charge_parameters(
@@ -383,11 +383,11 @@ def _charge_parameters(
     """Return what `payments_write_charge()` is told, by the names in `_WRITE_CHARGE`."""
     card, voucher, price, refusal = facts.card, facts.voucher, decision.price, decision.refusal
     assert card is not None
-    by_balance = request.payment_method == charging.BALANCE
+    by_balance = request.payment_method == charge_decision.BALANCE
     body = (
         problems.problem(refusal)
         if refusal
-        else documents.charge_answer(
+        else representations.charge_answer(
             request,
             price=price,
             points=decision.points,
@@ -465,11 +465,11 @@ def validate_code(*, till: Till, code: str) -> selectors.CardFacts:
     hashes = codes.look_up_hashes(codes.require_code(code))
     with (
         audit.refusals("CODE_CHECK_REFUSED", object_type="merchant", object_id=till.merchant_code),
-        guessing.counting(till, hashes),
-        principals.principal_scope("merchant_api", till.merchant_id),
+        code_rate_limit.counting(till, hashes),
+        db_scope.principal_scope("merchant_api", till.merchant_id),
     ):
         merchants.hold_active(till)
-        return charging.require_live(selectors.read_code(hashes))
+        return charge_decision.require_live(selectors.read_code(hashes))
 
 
 # --- refund and reverse --------------------------------------------------------------------------
@@ -531,7 +531,7 @@ def refund_payment(
             done = _give_back(
                 payment, amount, now=now, till=till, reason=reason, tag=idempotency.plain(tag or {})
             )
-            answer = Answer(201, documents.refund_answer(done, payment))
+            answer = Answer(201, representations.refund_answer(done, payment))
         idempotency.store_answer(till.merchant_id, key, request_hash, answer, at=now.at)
         return answer
 
@@ -583,7 +583,7 @@ def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
             close_approval(waiting, OrderReversedError())
         order = selectors.find_order(till, external_order_id)
         if order is not None and order.reversed_at is not None:
-            return documents.reversal_document(order)
+            return representations.reversal_document(order)
         now = _stamp("refund")
         refund = None
         if order is None:
@@ -627,7 +627,7 @@ def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
                 "amount": show_money(refund.final_amount) if refund else "",
             },
         )
-        return documents.reversal_document(order)
+        return representations.reversal_document(order)
 
     with audit.refusals("REVERSE_FAILED", object_type="order", object_id=external_order_id):
         return _retry_races(till, reverse)
@@ -670,7 +670,7 @@ def recharge_card(
     about = {"amount": show_money(amount), "method": payment_method, "order": provider_order_id}
     with (
         audit.refusals("RECHARGE_FAILED", object_type="card", object_id=card_id, details=about),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         idempotency.lock_key(scope_id, key)
         answered = idempotency.find_answer(scope_id, key, request_hash)
@@ -736,7 +736,7 @@ def top_up_at_till(
         if not till.can_top_up:
             raise PermissionDeniedError("This terminal may not take cash top-ups.")
         if hashes:
-            live = charging.require_live(selectors.read_code(hashes))
+            live = charge_decision.require_live(selectors.read_code(hashes))
             card = cards.hold_card(card_id=live.card_id)
         else:
             card = cards.hold_card(card_no=card_no)
@@ -759,7 +759,7 @@ def top_up_at_till(
         audit.refusals(
             "RECHARGE_FAILED", object_type="merchant", object_id=till.merchant_code, details=about
         ),
-        guessing.counting(till, *([hashes] if hashes else [])),
+        code_rate_limit.counting(till, *([hashes] if hashes else [])),
     ):
         return _retry_races(till, top_up)
 
@@ -788,7 +788,7 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
         if top_up is None or top_up.terminal_id != till.terminal_id:
             raise NotFoundError("This terminal took no such top-up.")
         if top_up.status == Transaction.Status.CANCELLED:
-            return documents.recharge_answer(top_up)
+            return representations.recharge_answer(top_up)
         top_up.card = cards.hold_card(card_id=top_up.card_id)
         now = _stamp("adjustment")
         with connection.cursor() as cursor:
@@ -828,7 +828,7 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
             object_id=tx_no,
             details={"amount": show_money(top_up.final_amount), "by": now.tx_no},
         )
-        return documents.recharge_answer(top_up)
+        return representations.recharge_answer(top_up)
 
     with audit.refusals("RECHARGE_REVERSE_FAILED", object_type="transaction", object_id=tx_no):
         return _retry_races(till, reverse)
@@ -905,7 +905,7 @@ def cash_out_card(
     request_hash = idempotency.hash_request("cash_out", card=card_id, amount=show_money(amount))
     with (
         audit.refusals("CASH_OUT_FAILED", object_type="card", object_id=card_id, details=about),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         idempotency.lock_key(scope_id, key)
         answered = idempotency.find_answer(scope_id, key, request_hash)
@@ -938,7 +938,7 @@ def cash_out_card(
             object_id=now.tx_no,
             details={**about, "card": card.number},
         )
-        answer = Answer(201, documents.recharge_answer(done))
+        answer = Answer(201, representations.recharge_answer(done))
         idempotency.store_answer(scope_id, key, request_hash, answer, at=now.at)
         return answer
 
@@ -967,7 +967,7 @@ def adjust_points(*, card_id: UUID, delta: int, reason: str = "") -> Transaction
             object_id=card_id,
             details={"delta": delta, "reason": reason},
         ),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         card = cards.hold_card(card_id=card_id)
         if card.points_account_id is None:
@@ -1036,7 +1036,7 @@ def _retry_races(till: Till, work: Callable[[], Result]) -> Result:
     """
     for _ in range(MAX_TRIES):
         try:
-            with principals.principal_scope("merchant_api", till.merchant_id):
+            with db_scope.principal_scope("merchant_api", till.merchant_id):
                 return work()
         except _RaceLostError:
             continue
@@ -1132,7 +1132,7 @@ def _give_back(
         merchant_id=till.merchant_id,
         event_type="refund.completed",
         data={
-            **documents.refund_answer(refund, payment),
+            **representations.refund_answer(refund, payment),
             "external_order_id": payment.external_order_id or None,
             "payment_status": payment.status,
         },
@@ -1160,7 +1160,7 @@ def _plan_refund(payment: Transaction, amount: Decimal, till: Till) -> _RefundSh
         due = _share(payment, total, Decimal(payment.points), given, _ONE_POINT)
     moves: dict[UUID, Decimal] = {}
     credited_to = ""
-    if payment.payment_method == charging.BALANCE and amount:
+    if payment.payment_method == charge_decision.BALANCE and amount:
         closed = card.status == Card.Status.CLOSED
         credited_to = "unclaimed" if closed else "card"
         receiver = (
@@ -1246,7 +1246,7 @@ def _recharge(
         object_id=now.tx_no,
         details={**about, "card": card.number},
     )
-    return Answer(201, documents.recharge_answer(done))
+    return Answer(201, representations.recharge_answer(done))
 
 
 def _credited_before(
@@ -1267,7 +1267,7 @@ def _credited_before(
             "This provider's order was credited to another card or with another amount."
         )
     done = selectors.transactions().get(id=earlier.tx_id)
-    return Answer(201, documents.recharge_answer(done), replayed=True)
+    return Answer(201, representations.recharge_answer(done), replayed=True)
 
 
 def _require_rechargeable(card: Card, amount: Decimal, now: datetime) -> None:

@@ -3,14 +3,14 @@
 from typing import Any
 
 from mps.base.core.jobs import job
-from mps.base.core.upkeep import last_of
-from payments import approvals, topups, upkeep
+from mps.base.core.retention import last_of
+from payments import approvals, retention, topups
 
 
 @job("payments.purge_idempotency")
 def purge_idempotency() -> int:
     """Forget old idempotency records; meant for every day."""
-    return last_of(upkeep.purge_idempotency())
+    return last_of(retention.purge_idempotency())
 
 
 @job("payments.close_expired_approvals")
@@ -39,4 +39,4 @@ def compare_top_ups() -> dict[str, Any]:
 @job("payments.archive_transactions")
 def archive_transactions() -> dict[str, list[str]]:
     """Move old months of transactions to the archive; meant for every week."""
-    return {"moved": list(upkeep.archive_transactions())}
+    return {"moved": list(retention.archive_transactions())}

@@ -36,7 +36,7 @@ from cards.selectors import owner_is_active, require_number
 from members.errors import MemberSuspendedError
 from members.models import Member
 from mps.base.audit import services as audit
-from mps.base.core import context, principals, problems
+from mps.base.core import context, db_scope, problems
 from mps.base.core.database import DatabaseNow
 from mps.base.core.days import show_time
 from mps.base.core.errors import (
@@ -157,7 +157,7 @@ def _begin(wanted: TopUp, card_no: str, about: dict[str, str]) -> TopUp | Answer
     """
     member_id, key = wanted.member_id, wanted.idempotency_key
     request_hash = bytes(wanted.request_hash)
-    with principals.principal_scope("member_app", member_id):
+    with db_scope.principal_scope("member_app", member_id):
         idempotency.lock_key(member_id, key)
         answered = idempotency.find_answer(member_id, key, request_hash)
         if answered is not None:
@@ -265,7 +265,7 @@ def _refuse(top_up: TopUp, refusal: MpsError, about: dict[str, str], card_no: st
 
 def _offer(begun: TopUp, opened: OpenedOrder, about: dict[str, str]) -> Answer:
     """Write down where a top-up is paid, and answer it; to a twin that was later, the same."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         top_up, answered = _resume(begun)
         if answered is not None:
             return answered
@@ -284,7 +284,7 @@ def _offer(begun: TopUp, opened: OpenedOrder, about: dict[str, str]) -> Answer:
 
 def _give_up(begun: TopUp, refusal: MpsError, about: dict[str, str]) -> Answer:
     """Close a top-up that the provider does not take."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         top_up, answered = _resume(begun)
         if answered is not None:
             return answered
@@ -334,7 +334,7 @@ def receive_callback(*, provider: str, body: bytes, headers: Mapping[str, str]) 
         context.set_actor("system", f"provider {provider}")
         if report is None:
             return
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             _settle(_lock(provider=provider, order_id=report.order_id), report)
 
 
@@ -345,14 +345,14 @@ def confirm_with_provider(*, top_up_id: UUID) -> TopUp:
     :raises UnavailableError: the provider cannot be reached.
     """
     with audit.refusals("TOP_UP_CHECK_REFUSED", object_type="top_up", object_id=top_up_id):
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             asked = TopUp.objects.filter(id=top_up_id).first()
         if asked is None:
             raise NotFoundError("There is no such top-up.")
         report = providers.get_provider(asked.provider).ask(
             order_id=asked.order_id, reference=asked.reference
         )
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             top_up = _lock(id=top_up_id)
             if report is None or not _settle(top_up, report):
                 audit.record(
@@ -547,7 +547,7 @@ def expire_top_ups() -> int:
     """Close pending top-ups whose time is over; return how many. What is paid later is credited."""
     total = 0
     while True:
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             closed = _expire_batch()
             if closed:
                 audit.record(
@@ -563,7 +563,7 @@ def expire_top_ups() -> int:
 
 def count_expirable() -> int:
     """Return how many top-ups `expire_top_ups` would close now."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         return TopUp.objects.filter(
             status=TopUp.Status.PENDING, expires_at__lte=DatabaseNow()
         ).count()
@@ -622,7 +622,7 @@ def compare_top_ups(*, day: date | None = None) -> Comparison:
         paid a day or two later.
     """
     zone = ZoneInfo(settings.MPS_TIME_ZONE)
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         yesterday = _read_clock().astimezone(zone).date() - timedelta(days=1)
     first = day or yesterday - timedelta(days=_COMPARED_DAYS - 1)
     start = datetime.combine(first, time.min, zone)
@@ -640,7 +640,7 @@ def compare_top_ups(*, day: date | None = None) -> Comparison:
             unreachable.append(name)
             logger.error("top-ups not compared", extra={"provider": name})
             continue
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             number, found = _compare(name, there, start, end)
             for each in found:
                 _report_difference(each)

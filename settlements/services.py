@@ -25,13 +25,13 @@ from django.db import connection
 from merchants import services as merchants
 from merchants.models import Merchant, WebhookEvent
 from mps.base.audit import services as audit
-from mps.base.core import context, principals, problems
+from mps.base.core import context, db_scope, problems
 from mps.base.core.days import YEARS
 from mps.base.core.errors import InvalidRequestError, NotFoundError
 from mps.base.core.money import show_money
-from mps.base.core.texts import is_text
+from mps.base.core.text_validation import is_text
 from mps.base.ledger import services as ledger
-from settlements import documents, periods, selectors
+from settlements import periods, representations, selectors
 from settlements.errors import NoTransactionsInPeriodError, SettlementStateError
 from settlements.models import Settlement
 from settlements.selectors import Due
@@ -85,7 +85,7 @@ def generate_settlement(
         audit.refusals(
             "SETTLEMENT_REFUSED", object_type="merchant", object_id=merchant_id, details=about
         ),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         merchant = selectors.get_merchant(merchant_id=merchant_id)
         period = _period(merchant, period_start, period_end)
@@ -124,7 +124,7 @@ def settle_due(
     :raises NotFoundError: there is no such shop.
     :raises InvalidRequestError: the mode is none; the day is not over, or the mode has no days.
     """
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         due = _find_due(mode, merchant_code, day)
         waiting = [selectors.count_unclaimed(each) for each in due] if dry_run else []
     for number, each in enumerate(due, start=1):
@@ -168,7 +168,7 @@ def approve_settlement(*, settlement_id: UUID) -> Settlement:
     """
     with (
         _refusals("SETTLEMENT_APPROVE_REFUSED", settlement_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         settlement = _lock(settlement_id)
         if settlement.status == Settlement.Status.FAILED:
@@ -192,7 +192,7 @@ def mark_paid(*, settlement_id: UUID, payout_reference: str = "") -> Settlement:
         )
     with (
         _refusals("SETTLEMENT_PAY_REFUSED", settlement_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         settlement = _lock(settlement_id)
         if settlement.status == Settlement.Status.PAID:
@@ -227,7 +227,7 @@ def fail_settlement(*, settlement_id: UUID, reason: str) -> Settlement:
     audit.require_reason(reason)
     with (
         _refusals("SETTLEMENT_FAIL_REFUSED", settlement_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         settlement = _lock(settlement_id)
         before = settlement.status
@@ -256,7 +256,7 @@ def _emit(event_type: WebhookEvent.Type, settlement: Settlement) -> None:
     merchants.emit_event(
         merchant_id=settlement.merchant_id,
         event_type=event_type,
-        data=documents.settlement_document(settlement),
+        data=representations.settlement_document(settlement),
     )
 
 

@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils.crypto import salted_hmac
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from mps.base.core import principals
+from mps.base.core import db_scope
 from mps.base.core.database import DatabaseNow
 from mps.base.core.errors import InvalidRequestError, NotAuthenticatedError, NotFoundError
 from mps.base.core.money import show_money
@@ -62,7 +62,7 @@ class Sandbox:
 
     def open_order(self, order: NewOrder) -> OpenedOrder:
         """Enter an order into the books."""
-        with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+        with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO payments_sandboxorder"
                 " (order_id, amount, currency, return_path, expires_at)"
@@ -88,13 +88,13 @@ class Sandbox:
 
     def ask(self, *, order_id: str, reference: str) -> Report | None:
         """Look an order up in the books."""
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             order = SandboxOrder.objects.filter(order_id=order_id).first()
         return _report(order) if order else None
 
     def list_paid(self, *, since: datetime, until: datetime) -> Iterator[Report]:
         """List what was paid."""
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             paid = list(
                 SandboxOrder.objects.filter(
                     created_at__gte=since, created_at__lt=until, status=SandboxOrder.Status.PAID
@@ -108,7 +108,7 @@ def show_order(order_id: str) -> ShownOrder:
 
     :raises NotFoundError: there is none such.
     """
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         return _shown(SandboxOrder.objects.filter(order_id=order_id))
 
 
@@ -120,7 +120,7 @@ def decide(*, order_id: str, paid: bool) -> tuple[ShownOrder, Callback | None]:
 
     :raises NotFoundError: there is no such order.
     """
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         SandboxOrder.objects.filter(
             order_id=order_id,
             status=SandboxOrder.Status.OPEN,

@@ -18,7 +18,7 @@ from mps.base import console as console_parts
 from mps.base.approvals import services, tasks
 from mps.base.approvals.models import Approval
 from mps.base.core import errors
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from settlements.models import Settlement
 from tests.concurrency.racing import run_together
 from tests.console.conftest import (  # noqa: F401 -- fixtures

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from mps.base.audit import chain, services
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from tests.conftest import url_for
 
 

@@ -16,7 +16,7 @@ from django.urls import reverse
 from mps.base.audit import chain, tasks
 from mps.base.audit.models import Seal
 from mps.base.core import invariants
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from tests.audit.helpers import seal, unguarded, write_events
 from tests.concurrency.racing import run_together
 from tests.console.conftest import enter

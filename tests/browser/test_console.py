@@ -19,8 +19,8 @@ from members.models import Member
 from merchants.models import Merchant, WebhookDelivery
 from mps.base.approvals.models import Approval
 from mps.base.audit.models import Event
+from mps.base.core.db_scope import principal_scope
 from mps.base.core.models import JobRun
-from mps.base.core.principals import principal_scope
 from payments.models import TopUp, Transaction
 from settlements.models import Settlement
 from tests.browser.conftest import check_accessibility, check_width

@@ -12,7 +12,7 @@ from barcode.codex import Code128
 from playwright.sync_api import expect
 
 from cards import services as cards
-from mps.base.core import principals
+from mps.base.core import db_scope
 from payments.models import Transaction
 from settlements import services as settlements
 from tests import factories
@@ -79,7 +79,7 @@ def go(page: Any, tab: str) -> None:
 
 def payments_of(till: Any, **which: Any) -> list[Transaction]:
     """Return a shop's payments."""
-    with principals.principal_scope("merchant_api", till.merchant_id):
+    with db_scope.principal_scope("merchant_api", till.merchant_id):
         return list(
             Transaction.objects.filter(merchant_id=till.merchant_id, type="payment", **which)
         )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from payments.models import TopUp
 from tests import factories
 from tests.browser.conftest import check_accessibility, check_width

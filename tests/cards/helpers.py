@@ -7,7 +7,7 @@ from django.db import connections
 from django.test import Client
 
 from mps.base.audit.models import Event
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 
 
 def post(client: Client, url: str, body: object = None) -> Any:

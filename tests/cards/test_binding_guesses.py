@@ -7,7 +7,7 @@ from django.test import Client
 from cards import services
 from cards.models import Binding, Card
 from members.models import Member
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from mps.product.rpc import services as rpc
 from tests import factories
 from tests.cards.helpers import events, post

@@ -6,7 +6,7 @@ import pytest
 from cards import services
 from cards.models import Binding, Card
 from members.models import Member
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from tests import factories
 from tests.cards.helpers import as_owner, events, post
 

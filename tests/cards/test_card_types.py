@@ -8,7 +8,7 @@ from django.db import DatabaseError, IntegrityError
 from cards import services
 from cards.errors import CardNotActiveError
 from cards.models import Binding, Card, Tier, Voucher
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from tests import factories
 from tests.cards.helpers import as_owner
 

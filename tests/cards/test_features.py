@@ -16,7 +16,7 @@ from cards.models import Card, CardType
 from cards.selectors import balances_of
 from members.models import Member
 from mps.base.core import errors
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from payments import services as payments
 from tests import factories
 from tests.cards.helpers import as_owner, events, post

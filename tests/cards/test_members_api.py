@@ -11,7 +11,7 @@ from cards import services
 from cards.models import Card
 from members import services as member_services
 from members.models import Member
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from tests import factories
 from tests.cards.helpers import as_owner, events, post
 

@@ -16,7 +16,7 @@ from cards import services
 from cards.models import Binding, Card
 from members import services as members
 from members.models import Member
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from tests import factories
 from tests.cards.helpers import events, post
 from tests.concurrency.racing import run_together

@@ -13,7 +13,7 @@ from cards.models import Card
 from members import services as members
 from members.errors import MemberSuspendedError
 from mps.base.core import errors
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from tests import factories
 from tests.cards.helpers import as_owner, events
 

@@ -12,7 +12,7 @@ from members import services as members
 from merchants import services as merchants
 from merchants.models import Merchant
 from mps.base.core import errors
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from tests import factories
 from tests.cards.helpers import events
 

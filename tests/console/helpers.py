@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from mps.base.audit.models import Event
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from mps.base.ledger.models import Posting
 
 

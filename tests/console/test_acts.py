@@ -16,8 +16,8 @@ from members.backends import MemberBackend
 from members.models import ExternalIdentity, Member
 from merchants import selectors as merchant_selectors
 from merchants.models import Merchant, MerchantUser, Terminal, TerminalKey
+from mps.base.core.db_scope import principal_scope
 from mps.base.core.keys import parse_key
-from mps.base.core.principals import principal_scope
 from mps.product.rpc.models import ServiceKey
 from payments.models import Transaction
 from tests import factories
@@ -713,7 +713,7 @@ def test_many_means_at_most_two_hundred(console: Client, world) -> None:
 
 
 def test_bulk_is_bounded(console: Client, world, monkeypatch) -> None:
-    monkeypatch.setattr("mps.base.console.pages.MAX_BULK", 1)
+    monkeypatch.setattr("mps.base.console.model_admin.MAX_BULK", 1)
 
     answer = console.post(
         list_url(Card),

@@ -13,7 +13,7 @@ from django.urls import reverse
 from cards.errors import CodeExpiredOrInvalidError
 from merchants.models import WebhookDelivery, WebhookEvent
 from mps.base.approvals.models import Approval
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from mps.base.ledger.models import Entry, Posting
 from payments import dashboard
 from payments.models import TopUp, Transaction

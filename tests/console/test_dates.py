@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from members.models import Member
+from mps.base.core.db_scope import principal_scope
 from mps.base.core.models import JobRun
-from mps.base.core.principals import principal_scope
 from mps.base.ledger.models import Entry
 from payments.models import Transaction
 from tests import factories

@@ -20,8 +20,8 @@ from members.models import Member
 from merchants.models import Merchant, TerminalKey
 from mps.base import core
 from mps.base.audit.models import Event
-from mps.base.core import frame
-from mps.base.core.principals import principal_scope
+from mps.base.console import template_loader
+from mps.base.core.db_scope import principal_scope
 from mps.base.ledger.models import Account, Entry, Posting
 from mps.product.rpc.models import ServiceKey
 from payments.models import TopUp, Transaction
@@ -340,11 +340,11 @@ def test_files_come_compressed_to_who_takes_that() -> None:
 
 
 def test_another_frame_of_the_library_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    loader = frame.LighterFrameLoader(Engine.get_default())
+    loader = template_loader.LighterFrameLoader(Engine.get_default())
     sources = loader.get_template_sources("unfold/layouts/skeleton.html")
     origin = next(each for each in sources if Path(each.name).exists())
     assert "mps/console/console.css" in loader.get_contents(origin)
-    monkeypatch.setitem(frame._INSTEAD, "<script src='of another version'>", "")
+    monkeypatch.setitem(template_loader._INSTEAD, "<script src='of another version'>", "")
 
     with pytest.raises(ImproperlyConfigured, match="of another version"):
         loader.get_contents(origin)

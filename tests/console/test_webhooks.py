@@ -8,7 +8,7 @@ from django.test import Client
 
 from merchants import webhooks
 from merchants.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from tests.console.helpers import act, events, fresh, list_url, page_url, texts
 from tests.merchants.receiver import Receiver, receiving
 

@@ -13,8 +13,8 @@ from django.core.management import CommandError
 from django.db import connections
 
 from mps.base.core import commands, context, jobs
+from mps.base.core.db_scope import principal_scope
 from mps.base.core.models import JobRun
-from mps.base.core.principals import principal_scope
 from tests.concurrency.racing import run_together
 from tests.snapshots import execute, fetch
 

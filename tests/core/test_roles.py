@@ -6,7 +6,7 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 
 from cards.models import Card
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from tests import factories
 from tests.snapshots import fetch
 

@@ -5,7 +5,7 @@ import pytest
 from merchants import services as merchants
 from mps.base.audit import services as audit
 from mps.base.core import errors
-from mps.base.core.texts import is_text
+from mps.base.core.text_validation import is_text
 
 
 @pytest.mark.parametrize("text", ["Café", "小鎮　咖啡", "a\u00a0b", "👩‍👩‍👧 shop", "ا ب", "x" * 80])

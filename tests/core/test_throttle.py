@@ -8,8 +8,8 @@ import redis
 from django.core.cache import caches
 
 from mps.base.core import errors, throttle
+from mps.base.core.db_scope import principal_scope
 from mps.base.core.errors import RateLimitedError
-from mps.base.core.principals import principal_scope
 from mps.base.core.throttle import Guess, count_guess, give_back
 from tests.concurrency.racing import run_together
 from tests.snapshots import execute, fetch

@@ -21,13 +21,13 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 import members.tasks
 import mps.base.core.tasks
 import payments.tasks
+from members import retention as members_upkeep
 from members import services as members_services
-from members import upkeep as members_upkeep
-from mps.base.core import invariants, jobs, upkeep
+from mps.base.core import invariants, jobs, retention
 from mps.base.core.scheduling import Scheduler
 from mps.celery import app
+from payments import retention as payments_upkeep
 from payments import services as payment_services
-from payments import upkeep as payments_upkeep
 from tests import factories
 from tests.core import test_partitions
 from tests.core.test_partitions import PARTITIONED, children
@@ -173,7 +173,7 @@ def test_an_archive_that_is_being_read_waits_for_the_next_run(old_payment: Any) 
 def test_job_purge_forgets_sessions_that_ran_out_and_old_runs(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     for seconds in (-1, -5, -9, 3600):
         session = SessionStore()
         session.set_expiry(seconds)
@@ -194,7 +194,7 @@ def test_job_purge_forgets_sessions_that_ran_out_and_old_runs(
 def test_job_purge_tokens_forgets_sign_ins_that_ran_out_long_ago(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     member, _ = factories.make_member()
     for days in (31, 32, 33, 29, -1):
         members_services.issue_token(user_id=member.user_id)
@@ -214,7 +214,7 @@ def test_job_purge_tokens_forgets_sign_ins_that_ran_out_long_ago(
 def test_job_purge_idempotency_forgets_answers_older_than_30_days(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     for days in (29, 31, 31, 31, 400):
         execute(
             "INSERT INTO payments_idempotency (scope_id, key, request_hash, status, body,"

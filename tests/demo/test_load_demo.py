@@ -15,11 +15,11 @@ from cards.models import Binding, Card
 from members import selectors as member_selectors
 from members import services as members
 from members.models import Member
-from merchants import people
+from merchants import merchant_users
 from merchants import selectors as merchants
 from merchants.models import Merchant, WebhookDelivery, WebhookEndpoint
 from mps.base.approvals.models import Approval
-from mps.base.core import keys, principals
+from mps.base.core import db_scope, keys
 from mps.product.rpc import demo
 from payments.models import TopUp, Transaction
 from settlements.models import Line, Settlement
@@ -57,7 +57,7 @@ def test_demo_is_a_plausible_week_and_all_invariants_hold(database: str, data_di
     assert said.startswith("Demonstration data loaded")
     assert said.count("\n") == 1
     assert "Posting a week of history" in progress
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         assert [member.name for member in Member.objects.order_by("number")] == [
             name for name, _phone in demo.PEOPLE
         ]
@@ -128,7 +128,7 @@ def test_days_are_settled_and_two_of_the_staff_pay_them_out(
     # when; the fixture checks the invariants afterwards
     load()
 
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         found = list(Settlement.objects.select_related("merchant").order_by("id"))
         done = Approval.objects.filter(act__endswith=":mark-paid", state="done")
         paid = list(done.select_related("maker", "checker"))
@@ -170,7 +170,9 @@ def test_credentials_work_and_only_their_owner_reads_them(database: str, short: 
     assert user is not None
     assert user.is_superuser
     (shop,) = (line for line in lines if line[0] == "shop")
-    assert people.sign_in(name=shop[1], password=shop[2]).get_username() == demo.MANAGER_NAME
+    assert (
+        merchant_users.sign_in(name=shop[1], password=shop[2]).get_username() == demo.MANAGER_NAME
+    )
     signed_up = [line for line in lines if line[0] == "member"]
     assert len(signed_up) == 3
     for _kind, phone, password, *_rest in signed_up:
@@ -208,7 +210,7 @@ def test_the_family_card_takes_further_members_by_its_password(database: str, sh
 def test_loading_again_does_nothing(database: str, short: Path) -> None:
     load()
     (short / demo.CREDENTIALS_FILE).write_text("mine")
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         before = Transaction.objects.count()
 
     said, progress = load()
@@ -216,7 +218,7 @@ def test_loading_again_does_nothing(database: str, short: Path) -> None:
     assert said == "There are members already: no demonstration data was loaded.\n"
     assert progress == ""
     assert (short / demo.CREDENTIALS_FILE).read_text() == "mine"
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         assert (Transaction.objects.count(), Member.objects.count()) == (before, 3)
 
 
@@ -234,7 +236,7 @@ def test_without_the_switch_it_is_refused_and_nothing_is_made(database: str, set
     with pytest.raises(CommandError, match="MPS_DEMO"):
         load()
 
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         assert not Member.objects.exists()
 
 

@@ -7,7 +7,7 @@ from django.test import Client
 
 from cards import services as cards
 from members.models import Member
-from mps.base.core import principals
+from mps.base.core import db_scope
 from tests import factories
 
 
@@ -44,7 +44,7 @@ def register_and_sign_in(name: str, phone: str) -> tuple[Caller, dict[str, Any]]
 
 def issue_prepaid(member_no: str, balance: str, **fields: Any) -> Any:
     """What staff does for a member."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         owner = Member.objects.get(number=member_no)
     return factories.make_prepaid(owner, balance, **fields)
 

@@ -11,7 +11,7 @@ import pytest
 from django.db import DatabaseError, connections
 
 from mps.base.audit import services as audit
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from mps.base.ledger import services as ledger
 from mps.base.ledger.models import Account, Entry, Posting
 from tests.concurrency.racing import run_together

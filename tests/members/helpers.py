@@ -7,7 +7,7 @@ from django.test import Client
 
 from members import services
 from members.models import Member
-from mps.base.core import principals
+from mps.base.core import db_scope
 
 LOGIN = "/api/v1/auth/login"
 
@@ -59,7 +59,7 @@ def count_events() -> int:
 
 def reload(member: Member) -> Member:
     """Return the member as the database has them now."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         return Member.objects.get(id=member.id)
 
 
@@ -75,7 +75,7 @@ def assert_problem(response: Any, status: int, code: str) -> dict[str, Any]:
 
 def find_member_by_identity(*, provider: str, external_id: str) -> Member | None:
     """Return whom an external identity belongs to."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         return Member.objects.filter(
             identities__provider=provider, identities__external_id=external_id
         ).first()

@@ -6,7 +6,7 @@ import time
 import bcrypt
 import pytest
 
-from members import limits
+from members import rate_limits
 from mps.base.core import throttle
 from mps.base.core.hashers import MpsBCryptSHA256PasswordHasher
 from tests import factories
@@ -76,7 +76,7 @@ def test_registrations_are_counted_before_anything_is_hashed(client, hashed):
 def unlimited(monkeypatch):
     """Sampling is no guessing here."""
     for name in ("password", "one_time_code", "message", "registration"):
-        monkeypatch.setattr(limits, name, lambda *_: [])
+        monkeypatch.setattr(rate_limits, name, lambda *_: [])
     monkeypatch.setattr(throttle, "count_guesses", lambda guesses: None)
     monkeypatch.setattr(throttle, "give_guesses_back", lambda guesses: None)
 

@@ -9,7 +9,7 @@ from django.db import connections
 
 from members import selectors, services
 from members.errors import ExternalIdAlreadyBoundError, MemberSuspendedError
-from mps.base.core import errors, principals
+from mps.base.core import db_scope, errors
 from tests import factories
 from tests.members.helpers import (
     assert_problem,
@@ -304,7 +304,7 @@ def test_bad_identity_is_refused(database, provider, external_id, field):
         services.bind_identity(member_id=member.id, provider=provider, external_id=external_id)
 
     assert list(refused.value.errors) == [field]
-    with principals.principal_scope("member_app", member.id):
+    with db_scope.principal_scope("member_app", member.id):
         assert not selectors.identities_of(member.id).exists()
 
 
@@ -334,7 +334,7 @@ def test_bad_password_registers_nobody(database, password):
         factories.make_member(password=password)
 
     assert list(refused.value.errors) == ["password"]
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         from members.models import Member
 
         assert not Member.objects.exists()

@@ -24,12 +24,12 @@ from merchants import services, tasks, webhooks
 from merchants.models import WebhookEndpoint
 from merchants.selectors import Till
 from mps.base.audit.models import Event
+from mps.base.core.db_scope import principal_scope
 from mps.base.core.errors import InvalidRequestError, NotFoundError, PermissionDeniedError
-from mps.base.core.principals import principal_scope
 from payments import services as payments
 from settlements import services as settlements
 from settlements.api import SettlementOut
-from settlements.documents import settlement_document
+from settlements.representations import settlement_document
 from tests import factories
 from tests.concurrency.racing import run_together
 from tests.conftest import url_for

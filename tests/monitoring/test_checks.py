@@ -11,7 +11,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from mps.base.audit import chain
 from mps.base.core import jobs
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from mps.product.monitoring import checks, selectors
 from tests import factories
 from tests.settlements import helpers

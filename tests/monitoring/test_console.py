@@ -2,7 +2,7 @@
 
 from django.test import Client
 
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from mps.product.monitoring import services
 from mps.product.monitoring.checks import Finding
 from mps.product.monitoring.models import Incident

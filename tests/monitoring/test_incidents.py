@@ -15,8 +15,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from mps.base.core import jobs
+from mps.base.core.db_scope import principal_scope
 from mps.base.core.errors import InvalidRequestError, NotFoundError
-from mps.base.core.principals import principal_scope
 from mps.product.monitoring import alerts, outages, services, tasks
 from mps.product.monitoring.models import Incident
 from tests.concurrency.racing import run_together

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
 
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from mps.product.monitoring import reconciling, services, tasks
 from mps.product.monitoring.models import Incident
 from payments import services as payments

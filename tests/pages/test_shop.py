@@ -9,14 +9,14 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from merchants import people
+from merchants import merchant_users
 from merchants.models import MerchantUser, Terminal, WebhookEndpoint
 from merchants.selectors import Till, find_till_by_key
 from mps.base.audit.models import Event
 from mps.base.core import context
+from mps.base.core.db_scope import principal_scope
 from mps.base.core.errors import NotFoundError
 from mps.base.core.keys import parse_key
-from mps.base.core.principals import principal_scope
 from settlements import services as settlements
 from settlements.models import Settlement
 from tests import factories
@@ -288,12 +288,12 @@ def test_somebody_withdrawn_is_out_at_once(shop: Till) -> None:
     with principal_scope("platform_admin"):
         right = MerchantUser.objects.get(user=user)
 
-    people.withdraw_user(merchant_user_id=right.id, reason="Left.")
+    merchant_users.withdraw_user(merchant_user_id=right.id, reason="Left.")
 
     assert client.get("/shop/").status_code == 302
     assert len(events("MERCHANT_USER_WITHDRAWN")) == 1
     with pytest.raises(NotFoundError):
-        people.withdraw_user(merchant_user_id=right.id)
+        merchant_users.withdraw_user(merchant_user_id=right.id)
 
 
 def test_somebody_of_two_shops_chooses(shop: Till) -> None:

@@ -13,7 +13,7 @@ from django.test import Client
 from cards import services as cards
 from members import pins
 from members import services as members
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from payments import approvals, selectors, services
 from payments.errors import ApprovalExpiredError
 from payments.models import Approval

@@ -11,7 +11,7 @@ from cards import services as cards
 from cards.selectors import balances_of
 from members import services as members
 from merchants import services as merchants
-from payments import charging
+from payments import charge_decision
 from payments import services as payments
 from tests import factories
 from tests.concurrency.racing import run_together, wait_for_a_waiter
@@ -145,11 +145,11 @@ def test_which_card_pays_how(database: str) -> None:
         "VCH": cards.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(1)),
     }
     allowed = {("PPD", "balance"), ("COR", "balance")} | {
-        ("STD", method) for method in charging.OUTSIDE_METHODS
+        ("STD", method) for method in charge_decision.OUTSIDE_METHODS
     }
 
     for card_type, card in made.items():
-        for method in charging.METHODS:
+        for method in charge_decision.METHODS:
             code = factories.make_code(card, member)
 
             def charge(code: str = code, method: str = method) -> Any:
@@ -329,10 +329,10 @@ def test_staff_may_take_the_lowest_tiers_away(database: str) -> None:
 def between_read_and_write(monkeypatch: Any, change: Any) -> list[int]:
     """Let `change(n)` happen between the read and the write of a charge's n-th try, by others."""
     tries: list[int] = []
-    decide = charging.decide
+    decide = charge_decision.decide
     mine = threading.get_ident()
 
-    def decide_then_change(*args: Any, **kwargs: Any) -> charging.Decision:
+    def decide_then_change(*args: Any, **kwargs: Any) -> charge_decision.Decision:
         decision = decide(*args, **kwargs)
         if threading.get_ident() == mine:
             tries.append(len(tries) + 1)
@@ -345,7 +345,7 @@ def between_read_and_write(monkeypatch: Any, change: Any) -> list[int]:
         change(number)
         connections.close_all()
 
-    monkeypatch.setattr(charging, "decide", decide_then_change)
+    monkeypatch.setattr(charge_decision, "decide", decide_then_change)
     return tries
 
 

@@ -9,7 +9,7 @@ from django.db import connections
 from cards import services as cards
 from cards.errors import CardNotEmptyError
 from cards.models import Card
-from mps.base.core import principals
+from mps.base.core import db_scope
 from mps.base.core.errors import MpsError
 from payments import services as payments
 from payments.errors import InsufficientBalanceError
@@ -144,7 +144,7 @@ def test_closing_while_a_refund_or_a_top_up_arrives_never_leaves_money_on_a_clos
             ]
         )
 
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             fresh = Card.objects.select_related("money_account").get(id=card.id)
         assert outcomes[0] == 201
         assert (outcomes[2] == "closed") == (fresh.status == "closed")

@@ -13,7 +13,7 @@ from cards import codes
 from cards import services as cards
 from mps.base.core import throttle
 from mps.product.rpc import services as rpc
-from payments import guessing
+from payments import code_rate_limit
 from tests import factories
 from tests.snapshots import execute, fetch
 
@@ -87,7 +87,7 @@ def test_guesses_are_limited_whatever_they_are_tried_with(store: str) -> None:
 
     answers = [tries[n % 4]() for n in range(24)]
 
-    allowed = guessing.PER_TERMINAL
+    allowed = code_rate_limit.PER_TERMINAL
     assert [each.status_code for each in answers] == [409] * allowed + [429] * (24 - allowed)
     assert answers[-1].json()["code"] == "RATE_LIMITED"
     assert 1 <= int(answers[-1]["Retry-After"]) <= 60
@@ -134,7 +134,7 @@ def test_a_malformed_code_is_looked_up_nowhere_and_no_guess(store: str) -> None:
 
 
 def test_a_shop_s_tills_together_have_a_limit_too(store: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr(guessing, "PER_MERCHANT", 6)
+    monkeypatch.setattr(code_rate_limit, "PER_MERCHANT", 6)
     member, _ = factories.make_member()
     card = factories.make_prepaid(member, "100.00")
     till, first = factories.make_till_and_key()
@@ -181,7 +181,7 @@ def test_a_trusted_backend_is_not_limited(store: str) -> None:
 
 def test_the_rpc_facade_counts_with_the_till(store: str) -> None:
     _till, key = factories.make_till_and_key()
-    assert guess(key, guessing.PER_TERMINAL) == [409] * guessing.PER_TERMINAL
+    assert guess(key, code_rate_limit.PER_TERMINAL) == [409] * code_rate_limit.PER_TERMINAL
 
     answer = Client().post(
         "/rest/v1/rpc/validate_qr_plain",
@@ -208,8 +208,8 @@ def test_many_guesses_at_once_pass_no_more_than_the_limit(store: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(one, range(60)))
 
-    assert answers.count(409) == guessing.PER_TERMINAL - 1
-    assert answers.count(429) == 60 - guessing.PER_TERMINAL + 1
+    assert answers.count(409) == code_rate_limit.PER_TERMINAL - 1
+    assert answers.count(429) == 60 - code_rate_limit.PER_TERMINAL + 1
 
 
 def test_only_a_till_that_guessed_lately_is_counted(database: str, monkeypatch: Any) -> None:
@@ -271,5 +271,5 @@ def test_ten_thousand_wrong_codes_from_one_terminal(database: str) -> None:
         "SELECT ceil(extract(epoch FROM max(happened_at) - min(happened_at)) / 60)"
         " FROM audit_event WHERE action = 'PAYMENT_FAILED'"
     )
-    assert looked_up <= guessing.PER_TERMINAL * int(minutes)
+    assert looked_up <= code_rate_limit.PER_TERMINAL * int(minutes)
     assert fetch("SELECT count(*) FROM audit_event WHERE action = 'PAYMENT_FAILED'") == 10_000

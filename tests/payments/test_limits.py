@@ -14,7 +14,7 @@ from cards import services as cards
 from cards.models import Binding, Card
 from members.models import Member
 from merchants.models import Merchant
-from mps.base.core import principals
+from mps.base.core import db_scope
 from payments import services as payments
 from payments.idempotency import Answer
 from payments.models import Transaction
@@ -189,7 +189,7 @@ def test_a_limited_decline_is_the_stored_answer_of_its_key(database: str) -> Non
 
     assert refused_by_limit(first)
     assert (again.status, again.body, again.replayed) == (402, first.body, True)
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         failed = Transaction.objects.get(status="failed")
     assert failed.failure_code == "LIMIT_EXCEEDED"
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from cards import services as cards
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from payments import history, services
 from tests import factories
 

@@ -22,7 +22,7 @@ from cards.models import Card
 from cards.selectors import balances_of
 from members import services as members
 from mps.base.core import invariants
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from payments import services as payments
 from payments import tasks, topups
 from payments.models import TopUp, Transaction

@@ -13,7 +13,7 @@ from benchmarks import world
 from cards.models import Card
 from members.models import Member
 from merchants.selectors import Till
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from tests import factories
 from tests.conftest import url_for
 

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mps.base.core import principals
+from mps.base.core import db_scope
 from mps.base.core.days import show_time
-from payments import documents, selectors
+from payments import representations, selectors
 from payments import services as payments
 from tests import factories
 from tests.snapshots import fetch
@@ -33,8 +33,8 @@ def test_a_day_is_counted_by_type_and_method_in_the_shops_time_zone(database: st
     today = now.astimezone(ZoneInfo(till.time_zone)).date()
 
     def lines(day: Any) -> list[dict[str, Any]]:
-        with principals.principal_scope("merchant_api", till.merchant_id):
-            found = documents.summary(day, selectors.summarise_day(till, day))
+        with db_scope.principal_scope("merchant_api", till.merchant_id):
+            found = representations.summary(day, selectors.summarise_day(till, day))
         assert (found["date"], found["currency"]) == (day.isoformat(), "TWD")
         return found["lines"]
 
@@ -46,13 +46,13 @@ def test_a_day_is_counted_by_type_and_method_in_the_shops_time_zone(database: st
     ]
     assert lines(today - timedelta(days=1)) == lines(today + timedelta(days=1)) == []
 
-    with principals.principal_scope("merchant_api", till.merchant_id):
+    with db_scope.principal_scope("merchant_api", till.merchant_id):
         found = selectors.shop_transactions(till)
         assert found.count() == 6
         assert selectors.shop_transactions(till, day=today).count() == 6
         assert selectors.shop_transactions(till, kind="payment").count() == 4
         assert selectors.shop_transactions(till, status="failed").count() == 1
-        shown = [documents.shop_line(each) for each in found.order_by("id")]
+        shown = [representations.shop_line(each) for each in found.order_by("id")]
     assert [each["failure_code"] for each in shown] == [
         None,
         None,
@@ -80,9 +80,9 @@ def test_an_order_shows_its_payment_rather_than_its_failures(database: str) -> N
     card = factories.make_prepaid(member, "5.00")
 
     def find() -> Any:
-        with principals.principal_scope("merchant_api", till.merchant_id):
+        with db_scope.principal_scope("merchant_api", till.merchant_id):
             payment = selectors.find_by_order(till, "O-1")
-            return payment and documents.charge_detail(payment, selectors.refunds_of(payment))
+            return payment and representations.charge_detail(payment, selectors.refunds_of(payment))
 
     def charge() -> Any:
         code = factories.make_code(card, member)

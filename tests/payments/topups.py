@@ -9,7 +9,7 @@ from django.test import Client
 
 from cards.models import Card
 from members.models import Member
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from payments import topups
 from payments.idempotency import Answer
 from payments.models import TopUp

@@ -11,7 +11,7 @@ from django.db import connections
 from django.test import Client
 
 from cards import selectors
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from tests import factories
 from tests.rpc.conftest import Reply, Rpc, audited, row, scalar, token_of, world
 from tests.snapshots import fetch

@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError, connection
 
 from cards import services as cards
-from mps.base.core import principals
+from mps.base.core import db_scope
 from tests import factories
 
 
@@ -52,7 +52,7 @@ def test_a_member_takes_no_card_and_no_right(database: str, statement: str, refu
 
     with (
         pytest.raises(DatabaseError, match=refused),
-        principals.principal_scope("member_app", me.id),
+        db_scope.principal_scope("member_app", me.id),
         connection.cursor() as cursor,
     ):
         cursor.execute(statement, which)

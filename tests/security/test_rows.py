@@ -18,7 +18,7 @@ from django.db import DatabaseError, connection, connections
 from cards import services as cards
 from members import pins
 from members import services as members
-from mps.base.core import principals
+from mps.base.core import db_scope
 from payments import services as payments
 from tests import factories
 from tests.payments import topups as top_ups
@@ -158,7 +158,7 @@ def test_rows_of_its_own_are_seen_and_no_others(world: World, role: Any) -> None
 def count(role: Any, principal: UUID | None, table: str) -> int | None:
     """Return how many rows a scope sees; None if it may not look at all."""
     try:
-        with principals.principal_scope(role, principal), connection.cursor() as cursor:
+        with db_scope.principal_scope(role, principal), connection.cursor() as cursor:
             cursor.execute(f"SELECT count(*) FROM {table}")
             return int(cursor.fetchone()[0])
     except Exception as error:
@@ -178,7 +178,7 @@ def test_nothing_of_others_is_changed_or_removed(world: World, role: Any) -> Non
             f"DELETE FROM {table}",
             f"TRUNCATE {table}",
         ):
-            with pytest.raises(Exception) as refused, principals.principal_scope(role, me):
+            with pytest.raises(Exception) as refused, db_scope.principal_scope(role, me):
                 with connection.cursor() as cursor:
                     cursor.execute(sql)
                     raise Undone
@@ -271,7 +271,7 @@ def refuses_anothers_row(world: World, role: Any, table: str) -> bool:
         if may_write[name] or not any(may_write.values())
     }
     try:
-        with principals.principal_scope(role, me), connection.cursor() as cursor:
+        with db_scope.principal_scope(role, me), connection.cursor() as cursor:
             cursor.execute(
                 psycopg.sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
                     psycopg.sql.Identifier(table),
@@ -307,7 +307,7 @@ def test_append_only_tables_are_changed_by_nobody(world: World, role: Any) -> No
             f"TRUNCATE {table}",
         ):
             with pytest.raises(Exception, match="permission denied"):
-                with principals.principal_scope(role, me), connection.cursor() as cursor:
+                with db_scope.principal_scope(role, me), connection.cursor() as cursor:
                     cursor.execute(sql)
 
 
@@ -319,10 +319,10 @@ def test_a_member_has_their_own_user_only_and_is_never_made_staff(database: str)
     )
     before = fetch(users)
 
-    with principals.principal_scope("member_app", me.id), connection.cursor() as cursor:
+    with db_scope.principal_scope("member_app", me.id), connection.cursor() as cursor:
         cursor.execute("SELECT username FROM auth_user")
         assert cursor.fetchall() == [(me.id.hex,)]
-    with principals.principal_scope("member_app", uuid4()), connection.cursor() as cursor:
+    with db_scope.principal_scope("member_app", uuid4()), connection.cursor() as cursor:
         cursor.execute("UPDATE auth_user SET password = 'mine' RETURNING id")
         assert cursor.fetchall() == []
     for sql, refusal in (
@@ -342,7 +342,7 @@ def test_a_member_has_their_own_user_only_and_is_never_made_staff(database: str)
     ):
         with (
             pytest.raises(psycopg.Error, match=refusal),
-            principals.principal_scope("member_app", me.id),
+            db_scope.principal_scope("member_app", me.id),
             connection.connection.cursor() as cursor,
         ):
             cursor.execute(sql, [me.id] if "%s" in sql else None)

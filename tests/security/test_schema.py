@@ -6,7 +6,7 @@ import pytest
 from django.apps import apps
 from django.db import connection, connections
 
-from mps.base.core import principals
+from mps.base.core import db_scope
 from tests.security.test_rows import FRAMEWORKS, ROLES, our_tables
 
 
@@ -62,7 +62,7 @@ def test_partitions_are_no_way_round(database: str) -> None:
     for role in (*ROLES, "platform_admin"):
         for name in partitions[:5]:
             with pytest.raises(Exception, match="permission denied"):
-                with principals.principal_scope(role, uuid4()), connection.cursor() as cursor:  # type: ignore[arg-type]
+                with db_scope.principal_scope(role, uuid4()), connection.cursor() as cursor:  # type: ignore[arg-type]
                     cursor.execute(f"SELECT count(*) FROM {name}")
 
 

@@ -10,7 +10,7 @@ from django.db import connections
 from cards.models import Card
 from members.models import Member
 from merchants.selectors import Till
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from payments import services as payments
 from payments.idempotency import Answer
 from settlements import services

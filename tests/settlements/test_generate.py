@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.db import DatabaseError, connection
 
+from mps.base.core.db_scope import principal_scope
 from mps.base.core.errors import InvalidRequestError, MpsError, NotFoundError
-from mps.base.core.principals import principal_scope
 from payments import services as payments
 from settlements.errors import NoTransactionsInPeriodError
 from tests import factories

@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 from django.test import Client
 
-from mps.base.core.principals import principal_scope
+from mps.base.core.db_scope import principal_scope
 from settlements import selectors, services, statements
 from tests import factories
 from tests.settlements import helpers

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from members import upkeep
+from members import retention
 from mps.base.core import commands
 
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
         commands.purge(
             self,
             "members.purge_tokens",
-            upkeep.purge_tokens,
-            count=upkeep.count_old_tokens,
+            retention.purge_tokens,
+            count=retention.count_old_tokens,
             dry_run=options["dry_run"],
         )

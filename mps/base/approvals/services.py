@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from mps.base.approvals.models import Approval
 from mps.base.audit import services as audit
-from mps.base.core import errors, principals, problems
+from mps.base.core import db_scope, errors, problems
 from mps.base.core.database import DatabaseNow
 
 State = Approval.State
@@ -53,7 +53,7 @@ def request_approval(
     :param act: `app.model:act`, as the console names it.
     :param payload: JSON: all that is needed to carry it out.
     """
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         approval = Approval.objects.create(
             act=act,
             subject=subject[:200],
@@ -87,7 +87,7 @@ def approve(
     """
     with (
         audit.refusals("APPROVAL_REFUSED", object_type="approval", object_id=approval_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         approval = _take(approval_id)
         if approval.maker_id == checker.pk:
@@ -111,7 +111,7 @@ def reject(*, approval_id: UUID, reason: str, checker: User) -> None:
     """
     with (
         audit.refusals("APPROVAL_REJECT_REFUSED", object_type="approval", object_id=approval_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         approval = _take(approval_id)
         if not (checker.is_staff and checker.has_perm(_permission(approval))):
@@ -167,14 +167,14 @@ def _carry_out(approval: Approval, execute: Callable[[Approval], Outcome]) -> Ou
 
 
 def _finish(approval: Approval, outcome: Outcome) -> None:
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         approval.state = State.FAILED if outcome.refused else State.DONE
         approval.result = outcome.text[:_MAX_RESULT]
         approval.save(update_fields=["state", "result"])
 
 
 def _expire_batch() -> int:
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         late = list(
             Approval.objects.select_for_update(of=("self",), skip_locked=True)
             .select_related("maker")

@@ -18,7 +18,7 @@ from django.db import connection
 from django.db.models import Sum
 
 from mps.base.audit.models import Seal
-from mps.base.core import principals
+from mps.base.core import db_scope
 from mps.base.core.errors import InvalidRequestError
 
 BATCH_EVENTS = 10_000
@@ -113,7 +113,7 @@ def verify(
     flaw = None if head is None else _check_head(_read_head(head))
     if flaw is not None:
         return flaw
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         counts = list(
             Seal.objects.filter(number__gte=from_number)
             .order_by("number")
@@ -139,7 +139,7 @@ def export_head() -> dict[str, Any]:
     :raises InvalidRequestError: there is no key to sign with.
     """
     key = _key()
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         last = Seal.objects.defer("event_ids", "event_hashes").order_by("-number").first()
         events = Seal.objects.aggregate(events=Sum("count"))["events"] or 0
         now = _row("SELECT core_now()")[0]
@@ -157,7 +157,7 @@ def export_head() -> dict[str, Any]:
 
 
 def _seal_batch() -> int:
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         return int(_row("SELECT audit_seal_events(%s)", [BATCH_EVENTS])[0])
 
 
@@ -175,7 +175,7 @@ def _groups(counts: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
 
 
 def _check_seals(first: int, last: int) -> Flaw | None:
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         row = _row(
             "SELECT seal, event_id, wrong FROM audit_check_seals(%s, %s) LIMIT 1", [first, last]
         )
@@ -184,7 +184,7 @@ def _check_seals(first: int, last: int) -> Flaw | None:
 
 def _check_unsealed(first_id: UUID) -> Flaw | None:
     """Look at all events at once: one set against another, as long as it takes."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         _row("SELECT set_config('statement_timeout', '0', true)")
         row = _row("SELECT event_id, wrong FROM audit_check_unsealed(%s) LIMIT 1", [first_id])
     return Flaw(event_id=row[0], wrong=row[1]) if row else None
@@ -194,7 +194,7 @@ def _check_head(head: Head) -> Flaw | None:
     """Find the head in the chain: it is not there if the chain was made anew, or cut off."""
     if head.number == 0:
         return None
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         seal = Seal.objects.filter(number=head.number).only("digest").first()
     if seal is None:
         return Flaw(seal=head.number, wrong="the head's seal is missing: the chain was cut off")

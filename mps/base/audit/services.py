@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from mps.base.core import context, errors, passkeys, principals, problems, staff
-from mps.base.core.texts import CONTROL, is_text
+from mps.base.core import context, db_scope, errors, passkeys, problems, staff
+from mps.base.core.text_validation import CONTROL, is_text
 
 MAX_REASON = 200
 MAX_PASSKEYS = 10
@@ -88,7 +88,7 @@ def reset_second_factor(*, username: str) -> int:
     """
     with (
         refusals("SECOND_FACTOR_RESET_REFUSED", object_type="user", object_id=username),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         user = User.objects.filter(username=username, is_staff=True).first()
         if user is None:
@@ -112,7 +112,7 @@ def add_passkey(*, user: User, name: str, credential: Mapping[str, Any]) -> None
     """
     with (
         refusals("PASSKEY_ADD_REFUSED", object_type="user", object_id=user.get_username()),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         User.objects.select_for_update().get(pk=user.pk)
         if passkeys.of_user(user).count() >= MAX_PASSKEYS:
@@ -137,7 +137,7 @@ def remove_passkey(*, user: User, passkey_id: int) -> None:
     """
     with (
         refusals("PASSKEY_REMOVE_REFUSED", object_type="user", object_id=user.get_username()),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         User.objects.select_for_update().get(pk=user.pk)
         passkey = passkeys.of_user(user).filter(pk=passkey_id).first()

@@ -37,7 +37,7 @@ from mps.base.console.forms import (
     ReasonForm,
 )
 from mps.base.console.lists import DayByIdFilter, DayFilter, smallest_id
-from mps.base.console.pages import ROWS_SHOWN, ConsoleAdmin, LogAdmin
+from mps.base.console.model_admin import ROWS_SHOWN, ConsoleAdmin, LogAdmin
 from mps.base.console.sections import Figure, Section, add_figure, add_sections, figures_for
 from mps.base.console.site import (
     ConsoleSite,

@@ -11,7 +11,7 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.utils import parse_date_str
 
-from mps.base.core.calendars import Bar, Period, make_bar, midnight
+from mps.base.console.calendars import Bar, Period, make_bar, midnight
 
 _ChangeList: Any = ChangeList
 _SKEW = timedelta(minutes=1)

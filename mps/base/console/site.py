@@ -21,7 +21,7 @@ from django.views.decorators.gzip import gzip_page
 from unfold.sites import UnfoldAdminSite
 
 from mps.base.console.acts import Act
-from mps.base.core import context, errors, principals, problems, staff
+from mps.base.core import context, db_scope, errors, problems, staff
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def banner(request: HttpRequest) -> list[Any] | None:
 
 def platform() -> Any:
     """Return the scope the console reads in."""
-    return principals.principal_scope("platform_admin")
+    return db_scope.principal_scope("platform_admin")
 
 
 def rendered(response: HttpResponseBase) -> HttpResponseBase:

@@ -16,14 +16,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from mps.base.core import errors, principals, problems
+from mps.base.core import db_scope, errors, problems
 from mps.base.core.parsing import FastJSONRenderer, StrictJSONParser
 
 
 class Principal(Protocol):
     """Who an authentication class recognised: its database role and whose rows it sees."""
 
-    role: principals.Role
+    role: db_scope.Role
     principal_id: UUID | None
     is_authenticated: bool
 
@@ -62,7 +62,7 @@ class ApiView(APIView):
         if request.method in {"GET", "HEAD"} and request.user:
             principal: Principal = request.user  # type: ignore[assignment]
             self.scope.enter_context(
-                principals.principal_scope(principal.role, principal.principal_id)
+                db_scope.principal_scope(principal.role, principal.principal_id)
             )
 
     def finalize_response(

@@ -12,7 +12,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from mps.base.core import days, errors, money, texts
+from mps.base.core import days, errors, money, text_validation
 
 _ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 MAX_TAG_BYTES = 4096
@@ -31,7 +31,7 @@ class Text(serializers.CharField):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         """Refuse control characters before a text made of nothing else passes as blank."""
-        if type(data) is str and texts.CONTROL.search(data):
+        if type(data) is str and text_validation.CONTROL.search(data):
             self.fail("control")
         return super().run_validation(data)
 

@@ -26,7 +26,7 @@ from celery import shared_task
 from django.db import DatabaseError, connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from mps.base.core import context, principals
+from mps.base.core import context, db_scope
 from mps.base.core.database import DatabaseNow
 from mps.base.core.models import JobRun
 
@@ -160,6 +160,6 @@ def _renewed(run_id: UUID, name: str) -> Iterator[None]:
 
 def _call(sql: str, *parameters: str | int | UUID) -> Any:
     """Return the one value of a statement, in a database transaction of the platform's."""
-    with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchone()[0]

@@ -6,8 +6,8 @@
 
 Count before anything is hashed or looked up, outside any scope, so that no rollback forgets it;
 give back what proved right, so that only wrong guesses stay counted. (Payment codes are the
-exception: of them only those count that nobody ever had, see `payments/guessing.py`.) Whoever is
-not to be limited (service keys) is not counted: that is the caller's business.
+exception: of them only those count that nobody ever had, see `payments/code_rate_limit.py`.)
+Whoever is not to be limited (service keys) is not counted: that is the caller's business.
 
 The window slides: of `limit` guesses each is forgotten `window_seconds` after it was made, and the
 refusal says when the first of them will be. Counting is atomic, however many ask at once: a script

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mps.base.core import principals
+from mps.base.core import db_scope
 from mps.product.monitoring import selectors
 
 logger = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ def _read_database(up: GaugeMetricFamily) -> list[Metric]:
     families: list[Metric] = []
     left = list(OF_DATABASE)
     try:
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             with connection.cursor() as cursor:
                 cursor.execute(
                     "SELECT set_config('statement_timeout', %s, true)", [_STATEMENT_TIMEOUT]

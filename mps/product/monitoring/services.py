@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, connection
 
 from mps.base.audit import services as audit
-from mps.base.core import errors, invariants, jobs, principals
+from mps.base.core import db_scope, errors, invariants, jobs
 from mps.base.core.database import DatabaseNow
 from mps.product.monitoring import alerts, checks, outages, reconciling
 from mps.product.monitoring.checks import Finding, Kind
@@ -74,7 +74,7 @@ def check_health() -> list[Finding]:
     broken = []
     for kind, check in checks.OF_DATABASE.items():
         try:
-            with principals.principal_scope("platform_admin"):
+            with db_scope.principal_scope("platform_admin"):
                 _allow(_CHECK_TIMEOUT)
                 findings[kind] = check()
         except Exception as error:
@@ -97,7 +97,7 @@ def close_incident(*, incident_id: UUID, reason: str) -> None:
     audit.require_reason(reason)
     with (
         audit.refusals("INCIDENT_CLOSE_REFUSED", object_type="incident", object_id=incident_id),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         incident = Incident.objects.filter(id=incident_id).first()
         if incident is None:
@@ -167,7 +167,7 @@ def _difference(kind: str, differences: dict[str, list[str]]) -> Finding | None:
 
 def _in_scope(work: Callable[[], Any]) -> Any:
     """Do one long look of its own; reconciling everything takes longer than a request may."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         _allow(_RECONCILE_TIMEOUT)
         return work()
 
@@ -177,7 +177,7 @@ def _in_scope(work: Callable[[], Any]) -> Any:
 
 def _note(findings: Mapping[str, Finding | None]) -> None:
     """Open or refresh an incident of each kind that was found; close those of the others."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         # By name, as everybody: two who note the same wait for each other in one order.
         for kind, finding in sorted(findings.items()):
             if finding is None:
@@ -202,7 +202,7 @@ def _close(incidents: IncidentQuerySet) -> int:
 
 def tell_all() -> None:
     """Tell of every incident, and every end of one, that somebody still has to be told of."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         untold = list(_untold().order_by("opened_at").values_list("id", flat=True))
     for incident_id in untold:
         incident = _claim(incident_id)
@@ -219,7 +219,7 @@ def _tell(incident: Incident) -> None:
             incident.id, incident.kind, phase, incident.details, incident.opened_at
         )
         told |= alerts.tell(alert, told=told)
-    with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         cursor.execute(
             "UPDATE watch_incident SET told = %s, claimed_until = NULL,"
             " notified_at = coalesce(notified_at, CASE WHEN %s THEN core_now() END),"
@@ -236,7 +236,7 @@ def _tell(incident: Incident) -> None:
 
 def _claim(incident_id: UUID) -> Incident | None:
     """Take the lease on an incident of which somebody still has to be told; None: another has."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         free = _untold().unclaimed().filter(id=incident_id)
         if not free.update(claimed_until=NOW + _CLAIM):
             return None
@@ -280,7 +280,7 @@ def _end_outage() -> None:
     outage = outages.current()
     if outage is None:
         return
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         Incident.objects.bulk_create([_incident_of(outage)], ignore_conflicts=True)
     outages.forget()
 
@@ -301,7 +301,7 @@ def _incident_of(outage: outages.Outage) -> Incident:
 
 def _count() -> None:
     """Add what happened to the counters of /metrics."""
-    with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         _allow(_CHECK_TIMEOUT)
         cursor.execute("SELECT watch_advance()")
 

@@ -20,14 +20,14 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from merchants import people, webhooks
+from merchants import merchant_users, webhooks
+from merchants.merchant_users import Person
 from merchants.models import WebhookEvent
-from merchants.people import Person
-from mps.base.core import days, principals
+from mps.base.core import days, db_scope
 from mps.base.core.errors import InvalidRequestError, MpsError, NotFoundError, titles
 from mps.product.pages.views import POLICY
 from payments import selectors as payments
-from payments.charging import name_method
+from payments.charge_decision import name_method
 from payments.models import Transaction
 from settlements import selectors as settlements
 from settlements import statements
@@ -59,7 +59,7 @@ def for_people(view: View) -> View:
         person = _find_person(request)
         if person is None:
             return _turn_away(request)
-        people.act_as(person)
+        merchant_users.act_as(person)
         try:
             return view(request, person, **parts)
         except MpsError as error:
@@ -76,7 +76,7 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
     going_on = request.GET.get("next", "")
     if request.method == "POST":
         try:
-            user = people.sign_in(
+            user = merchant_users.sign_in(
                 name=request.POST.get("name", ""), password=request.POST.get("password", "")
             )
         except MpsError as refusal:
@@ -185,9 +185,9 @@ def statement(
 def terminals(request: HttpRequest, person: Person) -> HttpResponseBase:
     """List the shop's tills; open one."""
     if request.method == "POST":
-        opened, key = people.open_terminal(person=person, name=request.POST.get("name", ""))
+        opened, key = merchant_users.open_terminal(person=person, name=request.POST.get("name", ""))
         return _show(request, person, "secret", secret=key, about=opened.name, back="terminals")
-    found = people.list_terminals(person=person)
+    found = merchant_users.list_terminals(person=person)
     with _scope(person):
         rows = list(found)
     return _show(request, person, "terminals", rows=rows)
@@ -197,7 +197,7 @@ def terminals(request: HttpRequest, person: Person) -> HttpResponseBase:
 @for_people
 def rotate_terminal(request: HttpRequest, person: Person, terminal_id: UUID) -> HttpResponseBase:
     """Show a till's new key, this once."""
-    key = people.rotate_terminal_key(person=person, terminal_id=terminal_id)
+    key = merchant_users.rotate_terminal_key(person=person, terminal_id=terminal_id)
     return _show(request, person, "secret", secret=key, about="", back="terminals")
 
 
@@ -205,7 +205,7 @@ def rotate_terminal(request: HttpRequest, person: Person, terminal_id: UUID) -> 
 @for_people
 def revoke_terminal(request: HttpRequest, person: Person, terminal_id: UUID) -> HttpResponseBase:
     """Shut a till out."""
-    people.revoke_terminal(person=person, terminal_id=terminal_id)
+    merchant_users.revoke_terminal(person=person, terminal_id=terminal_id)
     return redirect("shop-terminals")
 
 
@@ -288,7 +288,7 @@ def _find_person(request: HttpRequest) -> Person | None:
     """Return who is signed in by our door, at the shop they chose."""
     if _DOOR not in request.session or not request.user.is_authenticated:
         return None
-    found = people.find_people(request.user)
+    found = merchant_users.find_people(request.user)
     chosen = [each for each in found if each.till.merchant_code == request.session[_DOOR]]
     return next(iter(chosen or found), None)
 
@@ -298,7 +298,7 @@ def _show(
 ) -> HttpResponse:
     user = request.user
     assert user.is_authenticated
-    shops = [each.till.merchant_code for each in people.find_people(user)]
+    shops = [each.till.merchant_code for each in merchant_users.find_people(user)]
     page = {
         **about,
         "person": person,
@@ -325,7 +325,7 @@ def _refuse(request: HttpRequest, person: Person, error: MpsError) -> HttpRespon
 
 
 def _scope(person: Person) -> Any:
-    return principals.principal_scope(person.till.role, person.till.principal_id)
+    return db_scope.principal_scope(person.till.role, person.till.principal_id)
 
 
 def _day(request: HttpRequest) -> date | None:

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from payments.charging import METHODS
+from payments.charge_decision import METHODS
 
 # No inline script or style, no foreign host, nothing evaluated.
 POLICY: dict[str, list[str]] = {

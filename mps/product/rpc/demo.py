@@ -24,7 +24,7 @@ from django.db.models import Model
 from cards import services as cards
 from cards.models import Card, CardType
 from members.models import Member
-from merchants import people, webhooks
+from merchants import merchant_users, webhooks
 from merchants import selectors as merchant_selectors
 from merchants import services as merchants
 from merchants.models import Merchant, MerchantUser
@@ -34,7 +34,7 @@ from mps.base.approvals import console as four_eyes
 from mps.base.approvals import services as approvals
 from mps.base.approvals.models import Approval
 from mps.base.audit import services as audit
-from mps.base.core import context, principals
+from mps.base.core import context, db_scope
 from mps.base.core.keys import parse_key
 from mps.launcher import state
 from mps.product.rpc import services as rpc
@@ -172,7 +172,7 @@ def load(progress: Callable[[str], None]) -> str:
     :param progress: is told what is being done.
     :return: one sentence about what was done.
     """
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         if Member.objects.exists():
             return "There are members already: no demonstration data was loaded."
     now = datetime.now(UTC)
@@ -266,7 +266,7 @@ def _open_shop(shop: Shop) -> tuple[Till, str]:
 
 def _let_manager_in(till: Till) -> None:
     user = get_user_model().objects.create_user(MANAGER_NAME, password=MANAGER_PASSWORD)
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         right = MerchantUser.objects.create(
             merchant_id=till.merchant_id, user=user, role=MerchantUser.Role.MANAGER
         )
@@ -494,7 +494,7 @@ class _Office:
 
     def leave(self) -> None:
         """Leave something to do: two requests that wait for somebody else to agree."""
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             approved = (
                 Settlement.objects.filter(status=Settlement.Status.SETTLED, net__gte=0)
                 .select_related("merchant")
@@ -533,7 +533,7 @@ class _Office:
 
     def _pay_out(self, at: datetime) -> None:
         """Approve what the night before last was settled; pay what was approved before."""
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             waiting = list(
                 Settlement.objects.filter(
                     status__in=(Settlement.Status.PENDING, Settlement.Status.SETTLED),
@@ -579,7 +579,7 @@ class _Office:
         if not settings.MPS_WEBHOOK_ALLOW_PRIVATE:
             return
         user = get_user_model().objects.get(username=MANAGER_NAME)
-        (person,) = people.find_people(user)
+        (person,) = merchant_users.find_people(user)
         with context.acting("merchant_user", MANAGER_NAME):
             endpoint, _secret = webhooks.create_endpoint(
                 till=person.till,

@@ -39,7 +39,7 @@ from mps.product.rpc.arguments import (
     text,
 )
 from mps.product.rpc.selectors import Caller, Row, ServiceCaller, Window
-from payments import charging, idempotency
+from payments import charge_decision, idempotency
 from payments import services as payments
 from settlements import services as settlements
 
@@ -543,7 +543,7 @@ def validate_qr_plain(call: Call, *, qr_plain: str) -> Answer:
     idempotency_key=_idempotency_key(),
     tag=fields.Tag(required=False),
     external_order_id=fields.OrderId(required=False),
-    payment_method=fields.Choice(choices=[*charging.METHODS], required=False),
+    payment_method=fields.Choice(choices=[*charge_decision.METHODS], required=False),
     voucher_qr_plain=fields.Text(max_length=64, required=False),
     example={
         "merchant_code": "SHOP001",

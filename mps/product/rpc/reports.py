@@ -28,7 +28,7 @@ from mps.base.core.days import MAX_DAYS, Days, read_days, read_today
 from mps.base.core.errors import InvalidRequestError
 from mps.product.rpc.authentication import ServiceAuthentication
 from payments import reports as payments
-from payments.charging import name_method
+from payments.charge_decision import name_method
 
 Line = payments.DailyLine | payments.FailureLine | cards.UsageLine
 

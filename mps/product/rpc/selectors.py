@@ -19,7 +19,7 @@ from members.selectors import MemberPrincipal
 from merchants import selectors as merchants
 from merchants.models import Merchant
 from merchants.selectors import Till
-from mps.base.core import principals
+from mps.base.core import db_scope
 from mps.base.core.errors import NotFoundError
 from mps.base.core.keys import PresentedKey
 from mps.base.core.money import show_rate
@@ -37,7 +37,7 @@ class ServiceCaller:
     service_key_id: UUID
     name: str
 
-    role: principals.Role = "platform_admin"
+    role: db_scope.Role = "platform_admin"
     principal_id: UUID | None = None
     is_authenticated: bool = True
 
@@ -84,7 +84,7 @@ def ids_of_merchants(codes: list[str]) -> list[UUID]:
 
     :raises NotFoundError: there is no shop with one of the codes.
     """
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         found = dict(Merchant.objects.filter(code__in=codes).values_list("code", "id"))
     if len(found) < len(set(codes)):
         raise NotFoundError("There is no merchant with one of these codes.")
@@ -114,7 +114,7 @@ def owner_of(card_id: UUID) -> UUID:
 
     :raises CardNotFoundError: there is no such card.
     """
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         return _owner_of(card_id)
 
 
@@ -123,7 +123,7 @@ def cards_of_member(caller: Caller, member_id: UUID) -> list[Row]:
 
     :raises NotFoundError: there is no such member.
     """
-    with principals.principal_scope(caller.role, caller.principal_id):
+    with db_scope.principal_scope(caller.role, caller.principal_id):
         members.get_member(member_id)
         return [_card_row(each) for each in cards.own_cards(member_id).order_by("created_at", "id")]
 
@@ -135,7 +135,7 @@ def card_detail(caller: Caller, card_id: UUID) -> list[Row]:
 
     :raises CardNotFoundError: there is no such card, or the member has no part in it.
     """
-    with principals.principal_scope(caller.role, caller.principal_id):
+    with db_scope.principal_scope(caller.role, caller.principal_id):
         member_id = caller.principal_id or _owner_of(card_id)
         binding = cards.own_cards(member_id).filter(card_id=card_id).first()
     if binding is None:
@@ -175,7 +175,7 @@ def transaction_of(principal: Caller, tx_no: str) -> Transaction:
 
     :raises NotFoundError: there is none, or it is somebody else's.
     """
-    with principals.principal_scope(principal.role, principal.principal_id):
+    with db_scope.principal_scope(principal.role, principal.principal_id):
         found = payments.transactions().filter(tx_no=tx_no)
         if isinstance(principal, Till):
             found = found.filter(merchant_id=principal.merchant_id)
@@ -223,7 +223,7 @@ def _merchant_code(caller: Caller, merchant_id: UUID | None) -> str | None:
     """Return what everybody may know of a shop, also who does not see it."""
     if merchant_id is None:
         return None
-    with principals.principal_scope(caller.role, caller.principal_id):
+    with db_scope.principal_scope(caller.role, caller.principal_id):
         return merchants.name_of(merchant_id)[0]
 
 
@@ -232,7 +232,7 @@ def transactions_of_member(caller: Caller, member_id: UUID, window: Window) -> l
 
     :raises NotFoundError: there is no such member.
     """
-    with principals.principal_scope(caller.role, caller.principal_id):
+    with db_scope.principal_scope(caller.role, caller.principal_id):
         members.get_member(member_id)
         found = Transaction.objects.filter(_of_member(member_id))
         return _page(window.of(found, settings.MPS_TIME_ZONE), window)
@@ -243,7 +243,7 @@ def transactions_of_merchant(caller: Caller, merchant_id: UUID, window: Window) 
 
     :raises NotFoundError: there is no such shop.
     """
-    with principals.principal_scope(caller.role, caller.principal_id):
+    with db_scope.principal_scope(caller.role, caller.principal_id):
         merchant = Merchant.objects.filter(id=merchant_id).first()
         if merchant is None:
             raise NotFoundError("There is no such merchant.")
@@ -294,7 +294,7 @@ def settlements_of_merchant(
 
     :raises NotFoundError: there is no such shop.
     """
-    with principals.principal_scope(caller.role, caller.principal_id):
+    with db_scope.principal_scope(caller.role, caller.principal_id):
         settlements.get_merchant(merchant_id=merchant_id)
         found = settlements.list_settlements(merchant_id=merchant_id)[offset : offset + limit]
         return [

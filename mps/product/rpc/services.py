@@ -7,10 +7,10 @@ from django.db.models.functions import Now
 
 from cards import codes
 from mps.base.audit import services as audit
-from mps.base.core import errors, keys, principals
-from mps.base.core.texts import is_text
+from mps.base.core import db_scope, errors, keys
+from mps.base.core.text_validation import is_text
 from mps.product.rpc.models import ServiceKey
-from payments import charging
+from payments import charge_decision
 from payments import selectors as payments
 
 
@@ -25,7 +25,7 @@ def create_service_key(*, name: str) -> tuple[ServiceKey, str]:
         raise errors.InvalidRequestError(errors={"name": ["1 to 80 printable characters."]})
     key_id = uuid.uuid4()
     text, secret_hash = keys.make_key("s", key_id)
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         key = ServiceKey.objects.create(id=key_id, name=name, secret_hash=secret_hash)
         audit.record(
             "SERVICE_KEY_CREATED",
@@ -45,7 +45,7 @@ def revoke_service_key(*, service_key_id: UUID, reason: str = "") -> None:
         audit.refusals(
             "SERVICE_KEY_REVOKE_REFUSED", object_type="service_key", object_id=service_key_id
         ),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         live = ServiceKey.objects.filter(id=service_key_id, revoked_at=None)
         if not live.update(revoked_at=Now()):
@@ -67,6 +67,6 @@ def find_card_of_code(*, code: str) -> UUID:
     hashes = codes.look_up_hashes(codes.require_code(code))
     with (
         audit.refusals("CODE_CHECK_REFUSED", object_type="payment_code", object_id=""),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
-        return charging.require_live(payments.read_code(hashes)).card_id
+        return charge_decision.require_live(payments.read_code(hashes)).card_id

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from mps.base.core import commands
-from payments import upkeep
+from payments import retention
 
 
 class Command(BaseCommand):
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it; name each month."""
         if options["dry_run"]:
-            months = list(upkeep.find_archivable())
+            months = list(retention.find_archivable())
             for month in months:
                 self.stdout.write(f"{month} would be moved")
             if not months:
@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
         def archive() -> int:
             moved = 0
-            for month in upkeep.archive_transactions():
+            for month in retention.archive_transactions():
                 moved += 1
                 self.stdout.write(f"{month} moved")
             return moved

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from mps.base.core import commands
-from payments import upkeep
+from payments import retention
 
 
 class Command(BaseCommand):
@@ -23,7 +23,7 @@ class Command(BaseCommand):
         commands.purge(
             self,
             "payments.purge_idempotency",
-            upkeep.purge_idempotency,
-            count=upkeep.count_old_idempotency,
+            retention.purge_idempotency,
+            count=retention.count_old_idempotency,
             dry_run=options["dry_run"],
         )

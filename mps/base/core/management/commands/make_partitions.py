@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from mps.base.core import commands, upkeep
+from mps.base.core import commands, retention
 
 
 class Command(BaseCommand):
@@ -14,5 +14,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it."""
-        made = commands.run_job("core.make_partitions", upkeep.make_partitions)
+        made = commands.run_job("core.make_partitions", retention.make_partitions)
         self.stdout.write(f"{made} partitions made.")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from mps.base.core import commands, upkeep
+from mps.base.core import commands, retention
 
 
 class Command(BaseCommand):
@@ -20,5 +20,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it; a bar says how far it is."""
         commands.purge(
-            self, "core.purge", upkeep.purge, count=upkeep.count_old, dry_run=options["dry_run"]
+            self,
+            "core.purge",
+            retention.purge,
+            count=retention.count_old,
+            dry_run=options["dry_run"],
         )

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django.utils.translation import override
 from drf_spectacular.generators import SchemaGenerator
 
-from mps.base.core.documents import WriteDocument
+from mps.base.core.generated_docs import WriteDocument
 from mps.base.core.refusals import REFUSALS
 
 FILE = "docs/api-reference.md"

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import override
 
-from mps.base.core.documents import WriteDocument
 from mps.base.core.errors import every_error
+from mps.base.core.generated_docs import WriteDocument
 
 FILE = "docs/errors.md"
 _INTRODUCTION = """\

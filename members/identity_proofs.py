@@ -8,7 +8,7 @@ from allauth.socialaccount.models import SocialApp
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from members import limits
+from members import rate_limits
 from members.errors import InvalidCredentialsError
 from mps.base.core import errors, throttle
 
@@ -50,7 +50,7 @@ def prove_identity(*, request: HttpRequest, provider: str, proof: Mapping[str, s
         raise errors.InvalidRequestError(
             errors={"provider": [f"Exactly one of: {', '.join(kinds)}."]}
         )
-    guesses = limits.provider_token()
+    guesses = rate_limits.provider_token()
     throttle.count_guesses(guesses)
     try:
         login = at_allauth.verify_token(request, given)

@@ -7,13 +7,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cards import rights as cards
+from cards import privacy as cards
 from cards.api import CardOut
 from members import api as members
 from members import services as member_services
 from mps.base.core import fields
 from mps.base.core.api import read_body
-from payments import rights
+from payments import privacy
 from payments.member_api import PointsOut, TransactionOut
 
 
@@ -61,7 +61,7 @@ class EventOut(serializers.Serializer[Any]):
 class ExportView(members.MemberView):
     """All that is kept about the member."""
 
-    class Output(serializers.Serializer[rights.Export]):
+    class Output(serializers.Serializer[privacy.Export]):
         member = members.MemberOut()
         identities = members.IdentityOut(many=True)
         cards = CardOut(many=True)
@@ -104,7 +104,7 @@ class ExportView(members.MemberView):
     )
     def get(self, request: Request) -> Response:
         """Hand out all that is kept about me, in one document."""
-        export = rights.export_member(member_id=self.member.member_id)
+        export = privacy.export_member(member_id=self.member.member_id)
         return Response(
             self.Output(export).data,
             headers={

@@ -15,7 +15,7 @@ from merchants import selectors as merchants
 from mps.base.core import problems
 from mps.base.core.days import show_time
 from mps.base.core.money import show_money, show_rate
-from payments.charging import BALANCE, ChargeRequest
+from payments.charge_decision import BALANCE, ChargeRequest
 from payments.errors import AwaitingMemberError, OrderReversedError
 from payments.models import Approval, Order, Transaction
 from payments.selectors import mask_card_number

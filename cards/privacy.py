@@ -3,10 +3,10 @@
 from django.db import connection
 
 from cards.errors import CannotRemoveLastOwnerError, CardNotEmptyError
-from members import rights
+from members import privacy
 from members.selectors import MemberPrincipal
 from mps.base.audit import services as audit
-from mps.base.core import principals
+from mps.base.core import db_scope
 
 
 def erase_member(*, member: MemberPrincipal, password: str) -> None:
@@ -23,8 +23,8 @@ def erase_member(*, member: MemberPrincipal, password: str) -> None:
     with audit.refusals(
         "MEMBER_ERASE_REFUSED", object_type="member", object_id=member.member_number
     ):
-        rights.require_password(member_id=member.member_id, password=password)
-        with principals.principal_scope("member_app", member.member_id):
+        privacy.require_password(member_id=member.member_id, password=password)
+        with db_scope.principal_scope("member_app", member.member_id):
             with connection.cursor() as cursor:
                 cursor.execute("SELECT cards_erase_member()")
                 against = cursor.fetchone()[0]
@@ -32,5 +32,5 @@ def erase_member(*, member: MemberPrincipal, password: str) -> None:
                 raise CardNotEmptyError
             if against == "owner":
                 raise CannotRemoveLastOwnerError
-            rights.forget_person()
+            privacy.forget_person()
             audit.record("MEMBER_ERASED", object_type="member", object_id=member.member_number)

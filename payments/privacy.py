@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from cards import selectors as cards
-from members import rights
+from members import privacy
 from members import selectors as members
 from members.models import ExternalIdentity, Member, MemberToken
 from payments import history
@@ -23,7 +23,7 @@ class Export:
     transactions: list[history.HistoryLine]
     points: list[history.PointsLine]
     sessions: list[MemberToken]
-    events: list[rights.OwnEvent]
+    events: list[privacy.OwnEvent]
 
 
 def export_member(*, member_id: UUID) -> Export:
@@ -35,7 +35,7 @@ def export_member(*, member_id: UUID) -> Export:
         transactions=_all(history.transactions_of_member, member_id),
         points=_all(history.points_of_member, member_id),
         sessions=list(members.sessions_of(member_id)),
-        events=rights.own_events(),
+        events=privacy.own_events(),
     )
 
 

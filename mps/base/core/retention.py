@@ -6,7 +6,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.db.models import QuerySet
 
-from mps.base.core import jobs, principals
+from mps.base.core import db_scope, jobs
 from mps.base.core.database import DatabaseNow
 
 # What one statement deletes.
@@ -18,7 +18,7 @@ def make_partitions() -> int:
 
     As the owner of the tables, by a function that does just that.
     """
-    with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         cursor.execute("SELECT core_make_partitions()")
         return int(cursor.fetchone()[0])
 
@@ -30,7 +30,7 @@ def purge() -> Iterator[int]:
     """
     done = 0
     while True:
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             old = list(_old_sessions().values_list("pk", flat=True)[:BATCH])
             gone, _by_model = Session.objects.filter(pk__in=old).delete()
         done += gone
@@ -42,7 +42,7 @@ def purge() -> Iterator[int]:
 
 def count_old() -> int:
     """Return how many sessions and runs `purge` would forget now."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         return _old_sessions().count() + jobs.old_runs().count()
 
 
@@ -55,7 +55,7 @@ def delete_in_batches(function: str) -> Iterator[int]:
     """
     done = 0
     while True:
-        with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+        with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
             cursor.execute(f"SELECT {function}(%s)", [BATCH])
             gone = int(cursor.fetchone()[0])
         done += gone
@@ -66,7 +66,7 @@ def delete_in_batches(function: str) -> Iterator[int]:
 
 def count_by(function: str) -> int:
     """Return what a function counts, in the platform's scope."""
-    with principals.principal_scope("platform_admin"), connection.cursor() as cursor:
+    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         cursor.execute(f"SELECT {function}()")
         return int(cursor.fetchone()[0])
 

@@ -14,7 +14,7 @@ from django.db import connection
 
 from cards.errors import CodeExpiredOrInvalidError
 from merchants.selectors import Till
-from mps.base.core import principals, throttle
+from mps.base.core import db_scope, throttle
 from mps.base.core.throttle import Guess
 
 _MINUTE = 60
@@ -56,7 +56,7 @@ def counting(till: Till, *codes: Sequence[bytes]) -> Iterator[None]:
 def _note_guess(till: Till, codes: Sequence[Sequence[bytes]]) -> bool:
     """Return whether one of the codes was never issued, and remember it if so."""
     with (
-        principals.principal_scope("merchant_api", till.merchant_id),
+        db_scope.principal_scope("merchant_api", till.merchant_id),
         connection.cursor() as cursor,
     ):
         for hashes in codes:

@@ -18,7 +18,7 @@ from merchants import services
 from merchants.models import MerchantUser, Terminal
 from merchants.selectors import Till
 from mps.base.audit import services as audit
-from mps.base.core import context, errors, principals, throttle
+from mps.base.core import context, db_scope, errors, throttle
 from mps.base.core.throttle import Guess
 
 
@@ -63,7 +63,7 @@ def find_people(user: User) -> list[Person]:
     """
     if not user.is_active or user.is_staff:
         return []
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         found = MerchantUser.objects.filter(user_id=user.pk).select_related("merchant")
         return [_person(each, user.get_username()) for each in found.order_by("merchant__code")]
 
@@ -124,7 +124,7 @@ def withdraw_user(*, merchant_user_id: UUID, reason: str = "") -> None:
             object_type="merchant_user",
             object_id=merchant_user_id,
         ),
-        principals.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin"),
     ):
         found = MerchantUser.objects.select_related("user", "merchant")
         right = found.filter(id=merchant_user_id).first()
@@ -174,7 +174,7 @@ def _managing(person: Person, act: str, object_id: object = "") -> Iterator[None
 
 def _require_own(person: Person, terminal_id: UUID) -> None:
     """Refuse another shop's till. A till never changes its shop, so it stays true."""
-    with principals.principal_scope(person.till.role, person.till.principal_id):
+    with db_scope.principal_scope(person.till.role, person.till.principal_id):
         own = Terminal.objects.filter(id=terminal_id, merchant_id=person.till.merchant_id)
         if not own.exists():
             raise errors.NotFoundError(gettext("There is no such terminal."))

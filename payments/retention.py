@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from django.db import connection
 
 from mps.base.audit import services as audit
-from mps.base.core import principals, upkeep
+from mps.base.core import db_scope, retention
 
 
 def purge_idempotency() -> Iterator[int]:
@@ -13,12 +13,12 @@ def purge_idempotency() -> Iterator[int]:
 
     An order stays unique all the same: its registry keeps it for ever.
     """
-    return upkeep.delete_in_batches("payments_purge_idempotency")
+    return retention.delete_in_batches("payments_purge_idempotency")
 
 
 def count_old_idempotency() -> int:
     """Return how many `purge_idempotency` would forget now."""
-    return upkeep.count_by("payments_count_old_idempotency")
+    return retention.count_by("payments_count_old_idempotency")
 
 
 def archive_transactions() -> Iterator[str]:
@@ -30,7 +30,7 @@ def archive_transactions() -> Iterator[str]:
     :raises UnavailableError: a month is being read; those before it are moved, try again.
     """
     while True:
-        with principals.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin"):
             moved = _archive(most=1, dry_run=False)
             if moved:
                 audit.record(
@@ -45,7 +45,7 @@ def archive_transactions() -> Iterator[str]:
 
 def find_archivable() -> list[str]:
     """Return the partitions that `archive_transactions` would move now, oldest first."""
-    with principals.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin"):
         return _archive(most=1000, dry_run=True)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from members import limits
+from members import rate_limits
 from members.errors import InvalidCredentialsError
 from mps.base.core import throttle
 
@@ -38,7 +38,7 @@ def require_password(*, member_id: UUID, password: str) -> None:
     :raises InvalidCredentialsError: it is wrong.
     :raises RateLimitedError: it was wrong too often, here or at sign-in.
     """
-    guesses = limits.password(f"member:{member_id}")
+    guesses = rate_limits.password(f"member:{member_id}")
     throttle.count_guesses(guesses)
     user = get_user_model().objects.get(username=member_id.hex)
     if not user.check_password(password):
