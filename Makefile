@@ -45,7 +45,7 @@ lint: $(DEV_STAMP) ## Check style, types, layers and migrations
 audit: $(DEV_STAMP) ## Ask the advisory database about the pinned packages
 	$(PY) -m pip_audit --strict --require-hashes --disable-pip --requirement requirements.txt
 
-bench: $(DEV_STAMP) ## Measure the budgets of the design: a table, and JSON
+bench: $(DEV_STAMP) ## Measure the performance budgets: a table, and JSON
 	@exec $(PY) -m benchmarks $(ARGS)
 
 screenshots: $(DEV_STAMP) ## Take the README's pictures of a running system

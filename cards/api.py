@@ -1,4 +1,4 @@
-"""What members do with their cards over HTTP (DESIGN 5.3)."""
+"""What members do with their cards over HTTP."""
 
 import re
 from abc import abstractmethod

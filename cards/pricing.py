@@ -44,8 +44,7 @@ def price(
     corporate_rate: Decimal | None,
     voucher: VoucherTerms | None = None,
 ) -> Price:
-    """Price a payment: the best single discount of the card, then the voucher, rounded half up once
-    (DESIGN 4.5).
+    """Price a payment: the card's best single discount, then the voucher, rounded half up once.
 
     :param fixed_discount: of the card itself (prepaid, corporate); replaces the tier.
     :param tier_rate: by the points before this payment.
@@ -68,9 +67,7 @@ def card_rate(
     tier_rate: Decimal | None,
     corporate_rate: Decimal | None,
 ) -> Decimal:
-    """Return the best single discount a card brings (DESIGN 4.1), as the factor the amount is
-    multiplied by.
-    """
+    """Return the best single discount a card brings, as the factor the amount is multiplied by."""
     by_tier = tier_rate if tier_rate is not None else NO_DISCOUNT
     match card_type:
         case CardType.STANDARD:
@@ -83,7 +80,7 @@ def card_rate(
 
 
 def points_earned(*, price: Price, card_type: str, basis: str) -> int:
-    """Return the points a payment adds: whole units of the list or the paid amount (DESIGN 4.3)."""
+    """Return the points a payment adds: whole units of the list or the paid amount."""
     if card_type not in {CardType.STANDARD, CardType.PREPAID}:
         return 0
     return int(price.amount if basis == "list" else price.final_amount)
@@ -96,8 +93,7 @@ def share_of_refund(
     one would.
 
     Cumulative: `floor(total × refunded_after / paid)` to `unit`, less what earlier refunds gave;
-    all of it at the
-    full refund (DESIGN 4.3, 4.6).
+    all of it at the full refund.
 
     :param refunded_after: refunded money including this refund.
     :param unit: 1 for points, 0.01 for money.

@@ -1,4 +1,4 @@
-"""What members read of their payments over HTTP (DESIGN 5.3)."""
+"""What members read of their payments over HTTP."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Members' own top-ups over HTTP (DESIGN 5.3), and where providers call back."""
+"""Members' own top-ups over HTTP, and where providers call back."""
 
 from typing import Any
 from uuid import UUID

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-# DESIGN 4.3; staff edit them in the console.
+# What an installation begins with; staff edit them in the console.
 TIERS = [
     ("ordinary", "Ordinary", 0, 0, "1.00"),
     ("silver", "Silver", 1, 1000, "0.95"),

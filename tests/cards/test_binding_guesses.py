@@ -1,4 +1,4 @@
-"""Guessing the password of a shared card: few wrong ones, by whatever door (DESIGN 8)."""
+"""Guessing the password of a shared card: few wrong ones, by whatever door."""
 
 import bcrypt
 import pytest

@@ -1,4 +1,4 @@
-"""What each type of card can do, feature by feature, and each rule of a status (DESIGN 4.1).
+"""What each type of card can do, feature by feature, and each rule of a status.
 
 More of vouchers and of the discount a corporate card lends: `tests/payments/test_vouchers.py` and
 `test_corporate.py`. Members' locks: `test_members_api.py`.

@@ -1,4 +1,4 @@
-"""Roles on a shared card (DESIGN 4.2): each cell of the table, then the rules below it."""
+"""Roles on a shared card: each cell of the table, then the rules below it."""
 
 import json
 import threading

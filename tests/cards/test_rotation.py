@@ -1,4 +1,4 @@
-"""Rotation of shared cards' codes (DESIGN 4.4), and what is let go of."""
+"""Rotation of shared cards' codes, and what is let go of."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Limits that staff set: what is refused, and that nothing changed then (DESIGN 4.9)."""
+"""Limits that staff set: what is refused, and that nothing changed then."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""The check that everything adds up finds what does not (DESIGN 12)."""
+"""The check that everything adds up finds what does not."""
 
 from decimal import Decimal
 from io import StringIO

@@ -1,4 +1,4 @@
-"""How an amount is read, rounded and shown (DESIGN 5, 7)."""
+"""How an amount is read, rounded and shown."""
 
 from decimal import Decimal
 from typing import Any

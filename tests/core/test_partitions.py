@@ -1,4 +1,4 @@
-"""Append-only tables in month partitions, and the names that stay unique across them (DESIGN 7)."""
+"""Append-only tables in month partitions, and the names that stay unique across them."""
 
 import uuid
 from datetime import UTC, datetime, timedelta

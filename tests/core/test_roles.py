@@ -1,4 +1,4 @@
-"""Who the processes are in the database (DESIGN 8)."""
+"""Who the processes are in the database."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Guesses are counted one by one, wherever they are counted (DESIGN 8)."""
+"""Guesses are counted one by one, wherever they are counted."""
 
 import secrets
 import time

@@ -28,7 +28,7 @@ from tests import factories
 from tests.hostile.operations import Operation
 
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id"}
-# What DESIGN 6 names, and the two that are HTTP's own.
+# The public error codes, and the two that are HTTP's own.
 CODES = {
     "INVALID_REQUEST",
     "INVALID_AMOUNT",

@@ -1,4 +1,4 @@
-"""The ledger's one writer, and nobody else (DESIGN 7)."""
+"""The ledger's one writer, and nobody else."""
 
 import itertools
 import uuid

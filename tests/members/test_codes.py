@@ -1,4 +1,4 @@
-"""One-time codes: in by phone, what is verified, and another password (DESIGN 8)."""
+"""One-time codes: in by phone, what is verified, and another password."""
 
 import json
 import logging

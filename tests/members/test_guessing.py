@@ -1,4 +1,4 @@
-"""Guessing does not pay, and asking tells nothing (DESIGN 8)."""
+"""Guessing does not pay, and asking tells nothing."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""Who somebody is elsewhere, proved by the provider's own token (DESIGN 5.3, 8)."""
+"""Who somebody is elsewhere, proved by the provider's own token."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Where a member is signed in, and their own password (DESIGN 5.3)."""
+"""Where a member is signed in, and their own password."""
 
 import json
 import uuid

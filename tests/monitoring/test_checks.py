@@ -1,4 +1,4 @@
-"""Each check finds what it is for, and nothing where all is well (DESIGN 9)."""
+"""Each check finds what it is for, and nothing where all is well."""
 
 import socket
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Once per incident, and once at its end, whoever fires and whoever dies (DESIGN 9)."""
+"""Once per incident, and once at its end, whoever fires and whoever dies."""
 
 import os
 import signal

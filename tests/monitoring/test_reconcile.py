@@ -1,4 +1,4 @@
-"""The hourly comparison finds what does not add up, tells of it, and repairs nothing (DESIGN 9)."""
+"""The hourly comparison finds what does not add up, tells of it, and repairs nothing."""
 
 from decimal import Decimal
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Taking a payment (DESIGN 4.1, 4.3, 4.5)."""
+"""Taking a payment."""
 
 import threading
 from decimal import Decimal

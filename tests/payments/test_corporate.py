@@ -1,4 +1,4 @@
-"""Corporate cards: a company's money, and the discount it lends (DESIGN 4.1)."""
+"""Corporate cards: a company's money, and the discount it lends."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""A till cannot try codes until it finds one (DESIGN 8)."""
+"""A till cannot try codes until it finds one."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""The same request gets the first answer, whatever has happened since (DESIGN 5.1)."""
+"""The same request gets the first answer, whatever has happened since."""
 
 from decimal import Decimal
 from typing import Any

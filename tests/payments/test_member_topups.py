@@ -1,4 +1,4 @@
-"""Members' own top-ups (DESIGN 4.7): who may, and credited once, whatever the provider sends."""
+"""Members' own top-ups: who may, and credited once, whatever the provider sends."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""One payment an order (DESIGN 4.5)."""
+"""One payment an order."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Points on somebody's word (DESIGN 4.3)."""
+"""Points on somebody's word."""
 
 import uuid
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Giving back (DESIGN 4.3, 4.6)."""
+"""Giving back."""
 
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any

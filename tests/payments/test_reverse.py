@@ -1,4 +1,4 @@
-"""Undoing what the till does not know the outcome of (DESIGN 4.6)."""
+"""Undoing what the till does not know the outcome of."""
 
 from decimal import Decimal
 from typing import Any

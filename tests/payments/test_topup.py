@@ -1,4 +1,4 @@
-"""Putting money on cards (DESIGN 4.7)."""
+"""Putting money on cards."""
 
 import uuid
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Vouchers: one promotion, one use (DESIGN 4.1, 4.5, 4.6)."""
+"""Vouchers: one promotion, one use."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""The table of functions in the design: who may call each, with what, and what it answers."""
+"""The table of RPC functions: who may call each, with what, and what it answers."""
 
 from dataclasses import dataclass
 
@@ -79,7 +79,7 @@ _TABLE = {
 
 @dataclass(frozen=True)
 class Listed:
-    """A function as the design lists it; `required` tells of each argument whether it must be."""
+    """A function as it is published; `required` tells of each argument whether it must be."""
 
     callers: str
     required: dict[str, bool]

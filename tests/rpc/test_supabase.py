@@ -102,7 +102,7 @@ def open_shop(backend: Backend) -> str:
 
 
 def pay_and_refund(backend: Backend, family: Family) -> str:
-    """The worked example of the design; answers the payment's number."""
+    """The worked example; answers the payment's number."""
     card = {"card_id": family.card_id}
     top_up = backend.rpc(
         "user_recharge_card",

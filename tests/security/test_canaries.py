@@ -1,4 +1,4 @@
-"""A secret sent by any field of any operation turns up nowhere it does not belong (DESIGN 8)."""
+"""A secret sent by any field of any operation turns up nowhere it does not belong."""
 
 import logging
 import re

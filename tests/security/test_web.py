@@ -1,4 +1,4 @@
-"""What the web shows to browsers, and what production will not start without (DESIGN 8)."""
+"""What the web shows to browsers, and what production will not start without."""
 
 import base64
 import os
