@@ -1,4 +1,4 @@
-"""The facade offers the published functions, no less and no more, and each function has its test."""
+"""The facade offers what is published, no less and no more, and each function has its test."""
 
 import uuid
 
