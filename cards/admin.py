@@ -230,22 +230,6 @@ class BindingPasswordForm(console.ActForm):
     )
 
 
-class RegisterForm(console.ActForm):
-    """A new member."""
-
-    name = forms.CharField(label=_("Name"), max_length=80)
-    phone = forms.CharField(label=_("Phone"), max_length=30, required=False)
-    email = forms.CharField(label=_("E-mail"), max_length=254, required=False)
-    password = forms.CharField(
-        label=_("Password"),
-        max_length=512,
-        required=False,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("Empty: the member cannot sign in by password yet."),
-    )
-
-
 def _bind(card: Card, values: dict[str, Any], staff: Any) -> Done:
     services.bind_member(card_id=card.id, member_id=values["member"].id, role=values["role"])
     return Done(
@@ -291,19 +275,6 @@ def _issue_voucher(member: Member, values: dict[str, Any], staff: Any) -> Done:
         merchant_ids=values["merchants"],
     )
     return Done(text=_("%(card)s is issued.") % {"card": card}, show=card)
-
-
-def _register(nothing: None, values: dict[str, Any], staff: Any) -> Done:
-    member, card = services.register_member(
-        name=values["name"],
-        phone=values["phone"],
-        email=values["email"],
-        password=values["password"],
-    )
-    return Done(
-        text=_("%(member)s is registered with card %(card)s.") % {"member": member, "card": card},
-        show=member,
-    )
 
 
 def _is_shared(card: Card) -> bool:
@@ -424,16 +395,6 @@ console.add_acts(
 )
 console.add_acts(
     Member,
-    Act(
-        name="register",
-        label=_("Register a member"),
-        explanation=_("Takes in a member together with their standard card."),
-        run=_register,
-        form=RegisterForm,
-        on_object=False,
-        icon="person_add",
-        variant=ActionVariant.PRIMARY,
-    ),
     Act(
         name="issue-prepaid",
         label=_("Issue a prepaid card"),

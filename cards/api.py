@@ -16,13 +16,12 @@ from rest_framework.response import Response
 
 from cards import codes, pictures, selectors, services
 from cards.models import Binding, CardType, Voucher
-from members import services as members
-from members.api import MemberView, ProofInput
+from members.api import MemberView
 from mps.base.core import api, fields
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _POSITION = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?\+00:00", re.ASCII)
-_CARD_EXAMPLE = {
+CARD_EXAMPLE = {
     "card_no": "PPD00000001",
     "card_type": "PPD",
     "name": "Family",
@@ -71,21 +70,6 @@ _BINDING_EXAMPLE = {
     "role": "member",
     "limit_per_payment": None,
     "limit_per_day": "200.00",
-}
-_MEMBER_EXAMPLE = {
-    "number": "M00000001",
-    "name": "Chen",
-    "phone": "0912345678",
-    "email": None,
-    "card": {
-        **_CARD_EXAMPLE,
-        "card_no": "STD00000001",
-        "card_type": "STD",
-        "name": "",
-        "balance": None,
-        "points": 0,
-        "discount_rate": "1.00",
-    },
 }
 
 
@@ -196,65 +180,6 @@ class CardView(MemberView):
         return Response(CardOut(card).data)
 
 
-class Members(api.ApiView):
-    """Whoever wants to become a member."""
-
-    authentication_classes = []
-    permission_classes = []
-
-    class Input(serializers.Serializer[Any]):
-        """Who registers; the member number signs in as phone and e-mail do."""
-
-        name = fields.Text(max_length=80)
-        phone = fields.Text(max_length=32, required=False, allow_blank=True, default="")
-        email = fields.Text(max_length=254, required=False, allow_blank=True, default="")
-        password = fields.Secret(max_length=members.MAX_PASSWORD_LENGTH)
-        identity = ProofInput(required=False)
-
-    class Output(serializers.Serializer[Any]):
-        """The new member with their standard card."""
-
-        number = serializers.CharField()
-        name = serializers.CharField()
-        phone = serializers.CharField(allow_null=True)
-        email = serializers.CharField(allow_null=True)
-        card = CardOut()
-
-    @extend_schema(
-        operation_id="register",
-        tags=["Members"],
-        auth=[],
-        request=Input,
-        responses={201: Output, 401: None},
-        examples=[
-            OpenApiExample(
-                "By phone",
-                {"name": "Chen", "phone": "0912345678", "password": "correct horse 7"},
-                request_only=True,
-            ),
-            OpenApiExample("Registered", _MEMBER_EXAMPLE, response_only=True, status_codes=["201"]),
-        ],
-    )
-    def post(self, request: Request) -> Response:
-        """Register, with a standard card; with an identity, by its provider's token.
-
-        Where contacts are verified, phone and e-mail are sent codes and are the member's once
-        `POST /me/verifications/confirm` has seen them.
-        """
-        member, card = services.sign_up(request=request._request, **read(self.Input, request))
-        shown = selectors.show_own_card(card_no=card.number, member_id=member.id)
-        return Response(
-            {
-                "number": member.number,
-                "name": member.name,
-                "phone": member.phone,
-                "email": member.email,
-                "card": CardOut(shown).data,
-            },
-            status=201,
-        )
-
-
 class Cards(CardView):
     """A member's cards."""
 
@@ -265,7 +190,7 @@ class Cards(CardView):
         operation_id="list_my_cards",
         tags=["Members"],
         responses=CardOut(many=True),
-        examples=[OpenApiExample("A prepaid card", _CARD_EXAMPLE, response_only=True)],
+        examples=[OpenApiExample("A prepaid card", CARD_EXAMPLE, response_only=True)],
     )
     def get(self, request: Request) -> Response:
         """List my cards, the standard card first."""
@@ -283,7 +208,7 @@ class OneCard(CardView):
         tags=["Members"],
         responses=CardOut,
         examples=[
-            OpenApiExample("A prepaid card", _CARD_EXAMPLE, response_only=True),
+            OpenApiExample("A prepaid card", CARD_EXAMPLE, response_only=True),
             OpenApiExample("A voucher", _VOUCHER_EXAMPLE, response_only=True),
         ],
     )
@@ -302,7 +227,7 @@ class Lock(CardView):
         request=None,
         responses=CardOut,
         examples=[
-            OpenApiExample("Locked", {**_CARD_EXAMPLE, "status": "frozen"}, response_only=True)
+            OpenApiExample("Locked", {**CARD_EXAMPLE, "status": "frozen"}, response_only=True)
         ],
     )
     def post(self, request: Request, card_no: str) -> Response:
@@ -320,7 +245,7 @@ class Unlock(CardView):
         tags=["Members"],
         request=None,
         responses=CardOut,
-        examples=[OpenApiExample("Unlocked", _CARD_EXAMPLE, response_only=True)],
+        examples=[OpenApiExample("Unlocked", CARD_EXAMPLE, response_only=True)],
     )
     def post(self, request: Request, card_no: str) -> Response:
         """Unlock a card I locked; one that staff froze stays frozen."""

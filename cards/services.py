@@ -11,7 +11,6 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import connection
-from django.http import HttpRequest
 from django.utils.translation import gettext
 
 from cards import codes, selectors
@@ -25,11 +24,7 @@ from cards.errors import (
     InvalidBindingPasswordError,
 )
 from cards.models import Binding, Card, CardType, FormerBinding, PaymentCode, Voucher
-from members import identity_proofs
-from members import rate_limits as member_limits
-from members import services as members
 from members.errors import MemberSuspendedError
-from members.identity_proofs import Claim
 from members.models import Member
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, errors, spending_limits, throttle
@@ -61,84 +56,9 @@ class BindingChanges(TypedDict, total=False):
 # --- issue ---------------------------------------------------------------------------------------
 
 
-def register_member(
-    *,
-    name: str,
-    phone: str = "",
-    email: str = "",
-    password: str = "",
-    provider: str = "",
-    external_id: str = "",
-    vouched: bool = True,
-) -> tuple[Member, Card]:
-    """Take in a member together with their standard card, in one database transaction.
-
-    :param provider: with `external_id`: an identity that was proved, or that a service key vouches
-        for.
-    :param vouched: whether the caller vouches for phone and e-mail.
-    :raises InvalidRequestError: a field is not as it must be.
-    :raises AlreadyExistsError: phone or e-mail belongs to a member.
-    :raises ExternalIdAlreadyBoundError: the external identity does.
-    """
-    with audit.refusals("REGISTRATION_REFUSED", object_type="member", object_id=""):
-        new = members.check_registration(
-            name=name,
-            phone=phone,
-            email=email,
-            password=password,
-            provider=provider,
-            external_id=external_id,
-            vouched=vouched,
-        )
-        # The new member acts on their own behalf: the id is made first and sees only itself.
-        with db_scope.principal_scope("member_app", new.id):
-            member = members.add_member(new)
-            card = _issue(CardType.STANDARD, member.id)
-            audit.record(
-                "MEMBER_REGISTERED",
-                object_type="member",
-                object_id=member.number,
-                details={"card": card.number, "provider": provider},
-            )
-    members.send_first_codes(new)
-    return member, card
-
-
-def sign_up(
-    *,
-    request: HttpRequest,
-    name: str,
-    phone: str = "",
-    email: str = "",
-    password: str,
-    identity: Claim | None = None,
-) -> tuple[Member, Card]:
-    """Register whoever comes and vouches for nothing: a provider's token proves an identity.
-
-    Counted before anything is hashed; a registration that succeeds is not.
-
-    :raises InvalidCredentialsError: the provider does not confirm the identity.
-    :raises RateLimitedError: too many registrations from this address failed.
-    """
-    with audit.refusals("REGISTRATION_REFUSED", object_type="member", object_id=""):
-        guesses = member_limits.registration()
-        throttle.count_guesses(guesses)
-        external_id = (
-            identity_proofs.prove_identity(request=request, **identity)
-            if identity is not None
-            else ""
-        )
-    member_and_card = register_member(
-        name=name,
-        phone=phone,
-        email=email,
-        password=password,
-        provider=identity["provider"] if identity is not None else "",
-        external_id=external_id,
-        vouched=False,
-    )
-    throttle.give_guesses_back(guesses)
-    return member_and_card
+def issue_standard_card(*, owner_id: UUID) -> Card:
+    """Issue the card that comes with a membership. Inside the new member's scope."""
+    return _issue(CardType.STANDARD, owner_id)
 
 
 def issue_shared_card(

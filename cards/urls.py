@@ -7,7 +7,6 @@ from cards import api
 _CARD = "me/cards/<str:card_no>"
 
 urlpatterns = [
-    path("members", api.Members.as_view(), name="members"),
     path("me/cards", api.Cards.as_view(), name="cards"),
     path(_CARD, api.OneCard.as_view(), name="card"),
     path(f"{_CARD}/code", api.Code.as_view(), name="card-code"),

@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from members import identity_proofs, onetime, privacy, selectors, services
+from members import identity_proofs, onetime, passwords, selectors, services
 from members.errors import InvalidCredentialsError
 from members.models import ExternalIdentity, Member, MemberToken
 from members.selectors import MemberPrincipal
@@ -177,7 +177,7 @@ def change_password(
         "PASSWORD_CHANGE_REFUSED", object_type="member", object_id=member.member_number
     ):
         if identity is None:
-            privacy.require_password(member_id=member.member_id, password=current_password)
+            passwords.require_password(member_id=member.member_id, password=current_password)
         else:
             _require_own_identity(request, member, identity)
         encoded = services.encode_password(new_password, field="new_password")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.contrib.auth.hashers import check_password, make_password
 
-from members import privacy
+from members import passwords
 from members.errors import InvalidCredentialsError
 from members.models import Pin
 from mps.base.audit import services as audit
@@ -28,7 +28,7 @@ def set_pin(*, member_id: UUID, password: str, pin: str) -> None:
     if not _FORM.fullmatch(pin):
         raise InvalidRequestError(errors={"pin": ["Four to eight digits."]})
     with audit.refusals("PIN_CHANGE_REFUSED", object_type="member", object_id=member_id):
-        privacy.require_password(member_id=member_id, password=password)
+        passwords.require_password(member_id=member_id, password=password)
         with db_scope.principal_scope("member_app", member_id):
             Pin.objects.update_or_create(
                 member_id=member_id,

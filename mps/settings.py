@@ -87,6 +87,7 @@ INSTALLED_APPS = [
     "cards",
     "payments",
     "settlements",
+    "mps.product.accounts",
     "mps.product.rpc",
     "mps.product.pages",
     "mps.product.monitoring",

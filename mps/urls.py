@@ -28,6 +28,7 @@ urlpatterns = [
     path("api/v1/", include("members.urls")),
     path("api/v1/", include("merchants.urls")),
     path("api/v1/", include("settlements.urls")),
+    path("api/v1/", include("mps.product.accounts.urls")),
     path("", landing),
     path(
         "api/schema/",

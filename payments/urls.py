@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments import api, approval_api, member_api, privacy_api, topup_api
+from payments import api, approval_api, member_api, topup_api
 
 urlpatterns = [
     path("pos/charges", api.ChargesView.as_view()),
@@ -14,8 +14,6 @@ urlpatterns = [
     path("pos/topups/<str:tx_no>/reverse", api.TopUpReverseView.as_view()),
     path("pos/transactions", api.TransactionsView.as_view()),
     path("pos/summary", api.SummaryView.as_view()),
-    path("me/erasure", privacy_api.ErasureView.as_view()),
-    path("me/export", privacy_api.ExportView.as_view()),
     path("me/transactions", member_api.MyTransactions.as_view()),
     path("me/pin", approval_api.PinView.as_view()),
     path("me/approvals", approval_api.ApprovalsView.as_view()),

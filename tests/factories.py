@@ -16,6 +16,7 @@ from merchants import selectors as merchant_selectors
 from merchants import services as merchants
 from merchants.selectors import Till
 from mps.base.core.keys import parse_key
+from mps.product.accounts import services as accounts
 from payments import services as payments
 from payments.idempotency import Answer
 
@@ -31,7 +32,7 @@ def new_key() -> str:
 def make_member(**fields: Any) -> tuple[Member, Card]:
     """Register a member who signs in with PASSWORD; return them with their standard card."""
     number = next(_numbers)
-    return cards.register_member(
+    return accounts.register_member(
         **{"name": f"Member {number}", "phone": f"0912{number:06d}", "password": PASSWORD, **fields}
     )
 

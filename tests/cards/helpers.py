@@ -9,6 +9,23 @@ from django.test import Client
 from mps.base.audit.models import Event
 from mps.base.core.db_scope import principal_scope
 
+CARD_FIELDS = [
+    "card_no",
+    "card_type",
+    "name",
+    "status",
+    "role",
+    "balance",
+    "points",
+    "tier",
+    "level",
+    "next_tier",
+    "next_tier_points",
+    "discount_rate",
+    "expires_at",
+    "voucher",
+]
+
 
 def post(client: Client, url: str, body: object = None) -> Any:
     """Send JSON: text and bytes as they are."""

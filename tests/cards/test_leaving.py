@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from cards import privacy
 from cards import services as cards
 from cards.models import Binding, Card
 from members.models import Member
@@ -17,6 +16,7 @@ from members.selectors import MemberPrincipal
 from mps.base.core import invariants
 from mps.base.core.db_scope import principal_scope
 from mps.base.core.errors import MpsError
+from mps.product.accounts import services as accounts
 from tests import factories
 from tests.concurrency.racing import run_together, wait_for_a_waiter
 from tests.snapshots import assert_refused, fetch
@@ -65,7 +65,7 @@ def owners_of(card: Card) -> tuple[Any, set[Any]]:
 def erase(member: Member) -> None:
     assert member.user_id is not None
     principal = MemberPrincipal(uuid4(), member.id, member.number, member.status, member.user_id)
-    privacy.erase_member(member=principal, password=factories.PASSWORD)
+    accounts.erase_member(member=principal, password=factories.PASSWORD)
 
 
 def test_two_owners_who_leave_at_once_leave_the_card_to_the_third(
@@ -133,7 +133,7 @@ def test_nobody_is_bound_who_is_being_erased(database: str, monkeypatch: Any) ->
     guest, _ = factories.make_member()
     card = factories.make_prepaid(factories.make_member()[0])
     begun = threading.Event()
-    forget = privacy.rights.forget_person
+    forget = accounts._forget_person
 
     def linger() -> None:
         begun.set()
@@ -144,7 +144,7 @@ def test_nobody_is_bound_who_is_being_erased(database: str, monkeypatch: Any) ->
         assert begun.wait(30)
         return cards.bind_member(card_id=card.id, member_id=guest.id)
 
-    monkeypatch.setattr(privacy.rights, "forget_person", linger)
+    monkeypatch.setattr(accounts, "_forget_person", linger)
 
     _erased, refused = run_together([lambda: erase(guest), bind])
 

@@ -37,6 +37,7 @@ from mps.base.audit import services as audit
 from mps.base.core import context, db_scope
 from mps.base.core.keys import parse_key
 from mps.launcher import state
+from mps.product.accounts import services as accounts
 from mps.product.rpc import services as rpc
 from payments import services as payments
 from payments import topups
@@ -238,7 +239,7 @@ def _make_world() -> World:
             world.tills[shop.code], world.till_keys[shop.code] = _open_shop(shop)
         _let_manager_in(world.tills[SHOPS[0].code])
         for nickname, (name, phone) in zip(("mei", "ming", "wen"), PEOPLE, strict=True):
-            member, standard = cards.register_member(
+            member, standard = accounts.register_member(
                 name=name, phone=phone, password=MEMBER_PASSWORD
             )
             world.members.append(member)

@@ -27,6 +27,7 @@ from mps.base.audit import services as audit
 from mps.base.core import fields
 from mps.base.core.errors import InvalidRequestError, PermissionDeniedError
 from mps.base.core.money import show_rate
+from mps.product.accounts import services as accounts
 from mps.product.rpc import selectors, services
 from mps.product.rpc.arguments import (
     FeeRate,
@@ -272,7 +273,7 @@ def create_member_profile(
     binding_org_id: str = "",
 ) -> Answer:
     """Register a member with their standard card; answers the member's id."""
-    member, _card = cards.register_member(
+    member, _card = accounts.register_member(
         name=name,
         phone=phone,
         email=email,

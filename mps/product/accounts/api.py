@@ -1,4 +1,4 @@
-"""What members ask of what is kept about them, over HTTP."""
+"""Become a member, take all that is kept about oneself along, and be forgotten, over HTTP."""
 
 from typing import Any
 
@@ -7,14 +7,89 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cards import privacy as cards
-from cards.api import CardOut
+from cards import selectors as cards
+from cards.api import CARD_EXAMPLE, CardOut
 from members import api as members
 from members import services as member_services
 from mps.base.core import fields
-from mps.base.core.api import read_body
-from payments import privacy
+from mps.base.core.api import ApiView, read_body
+from mps.product.accounts import selectors, services
 from payments.member_api import PointsOut, TransactionOut
+
+_MEMBER_EXAMPLE = {
+    "number": "M00000001",
+    "name": "Chen",
+    "phone": "0912345678",
+    "email": None,
+    "card": {
+        **CARD_EXAMPLE,
+        "card_no": "STD00000001",
+        "card_type": "STD",
+        "name": "",
+        "balance": None,
+        "points": 0,
+        "discount_rate": "1.00",
+    },
+}
+
+
+class Members(ApiView):
+    """Whoever wants to become a member."""
+
+    authentication_classes = []
+    permission_classes = []
+
+    class Input(serializers.Serializer[Any]):
+        """Who registers; the member number signs in as phone and e-mail do."""
+
+        name = fields.Text(max_length=80)
+        phone = fields.Text(max_length=32, required=False, allow_blank=True, default="")
+        email = fields.Text(max_length=254, required=False, allow_blank=True, default="")
+        password = fields.Secret(max_length=member_services.MAX_PASSWORD_LENGTH)
+        identity = members.ProofInput(required=False)
+
+    class Output(serializers.Serializer[Any]):
+        """The new member with their standard card."""
+
+        number = serializers.CharField()
+        name = serializers.CharField()
+        phone = serializers.CharField(allow_null=True)
+        email = serializers.CharField(allow_null=True)
+        card = CardOut()
+
+    @extend_schema(
+        operation_id="register",
+        tags=["Members"],
+        auth=[],
+        request=Input,
+        responses={201: Output, 401: None},
+        examples=[
+            OpenApiExample(
+                "By phone",
+                {"name": "Chen", "phone": "0912345678", "password": "correct horse 7"},
+                request_only=True,
+            ),
+            OpenApiExample("Registered", _MEMBER_EXAMPLE, response_only=True, status_codes=["201"]),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Register, with a standard card; with an identity, by its provider's token.
+
+        Where contacts are verified, phone and e-mail are sent codes and are the member's once
+        `POST /me/verifications/confirm` has seen them.
+        """
+        member, card = services.sign_up(request=request._request, **read_body(self.Input, request))
+        shown = cards.show_own_card(card_no=card.number, member_id=member.id)
+        return Response(
+            {
+                "number": member.number,
+                "name": member.name,
+                "phone": member.phone,
+                "email": member.email,
+                "card": CardOut(shown).data,
+            },
+            status=201,
+        )
 
 
 class ErasureView(members.MemberView):
@@ -38,7 +113,7 @@ class ErasureView(members.MemberView):
         Cards are closed; payments and the member number stay, without the person. Refused while a
         card holds money (`CARD_NOT_EMPTY`) or others use one that nobody else owns.
         """
-        cards.erase_member(member=self.member, **read_body(self.Input, request))
+        services.erase_member(member=self.member, **read_body(self.Input, request))
         return Response(status=204)
 
 
@@ -61,7 +136,7 @@ class EventOut(serializers.Serializer[Any]):
 class ExportView(members.MemberView):
     """All that is kept about the member."""
 
-    class Output(serializers.Serializer[privacy.Export]):
+    class Output(serializers.Serializer[selectors.Export]):
         member = members.MemberOut()
         identities = members.IdentityOut(many=True)
         cards = CardOut(many=True)
@@ -104,7 +179,7 @@ class ExportView(members.MemberView):
     )
     def get(self, request: Request) -> Response:
         """Hand out all that is kept about me, in one document."""
-        export = privacy.export_member(member_id=self.member.member_id)
+        export = selectors.export_member(member_id=self.member.member_id)
         return Response(
             self.Output(export).data,
             headers={

@@ -1,16 +1,28 @@
 """All that is kept about a member, gathered for them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
+
 from cards import selectors as cards
-from members import privacy
 from members import selectors as members
 from members.models import ExternalIdentity, Member, MemberToken
 from payments import history
 
 PAGE = 1000
+MOST_EVENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEvent:
+    """Something the audit log holds about a member, as they see it."""
+
+    happened_at: datetime
+    action: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +35,7 @@ class Export:
     transactions: list[history.HistoryLine]
     points: list[history.PointsLine]
     sessions: list[MemberToken]
-    events: list[privacy.OwnEvent]
+    events: list[OwnEvent]
 
 
 def export_member(*, member_id: UUID) -> Export:
@@ -35,8 +47,17 @@ def export_member(*, member_id: UUID) -> Export:
         transactions=_all(history.transactions_of_member, member_id),
         points=_all(history.points_of_member, member_id),
         sessions=list(members.sessions_of(member_id)),
-        events=privacy.own_events(),
+        events=_own_events(),
     )
+
+
+def _own_events() -> list[OwnEvent]:
+    """Return what the audit log holds about the member of the scope, newest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT happened_at, action, address FROM members_own_events(%s)", [MOST_EVENTS]
+        )
+        return [OwnEvent(*row) for row in cursor.fetchall()]
 
 
 def _all(read: Any, member_id: UUID) -> list[Any]:

@@ -1,0 +1,23 @@
+"""A member's password, asked for again before something that only they may do."""
+
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+
+from members import rate_limits
+from members.errors import InvalidCredentialsError
+from mps.base.core import throttle
+
+
+def require_password(*, member_id: UUID, password: str) -> None:
+    """Let only somebody go on who knows the member's password. Slow by purpose; outside any scope.
+
+    :raises InvalidCredentialsError: it is wrong.
+    :raises RateLimitedError: it was wrong too often, here or at sign-in.
+    """
+    guesses = rate_limits.password(f"member:{member_id}")
+    throttle.count_guesses(guesses)
+    user = get_user_model().objects.get(username=member_id.hex)
+    if not user.check_password(password):
+        raise InvalidCredentialsError("The password is wrong.")
+    throttle.give_guesses_back(guesses)
