@@ -31,8 +31,8 @@ _RIGHTS = {
         " merchants.merchant approvals.approval",
     ),
     "risk": (
-        f"{_MEMBERS} {_CARDS} {_MONEY} {_SHOPS} audit.event watch.incident approvals.approval",
-        "members.member cards.card merchants.terminal watch.incident approvals.approval",
+        f"{_MEMBERS} {_CARDS} {_MONEY} {_SHOPS} audit.event monitoring.incident approvals.approval",
+        "members.member cards.card merchants.terminal monitoring.incident approvals.approval",
     ),
 }
 _ALL_RIGHTS = "administrator"

@@ -201,8 +201,8 @@ def gettext_noop(text: str) -> str:
 # and hours are UTC.
 CELERY_BEAT_SCHEDULE = {
     gettext_noop("seal the audit chain"): {"task": "audit.seal", "schedule": 60.0},
-    gettext_noop("check health"): {"task": "watch.check_health", "schedule": 300.0},
-    gettext_noop("reconcile"): {"task": "watch.reconcile", "schedule": 3600.0},
+    gettext_noop("check health"): {"task": "monitoring.check_health", "schedule": 300.0},
+    gettext_noop("reconcile"): {"task": "monitoring.reconcile", "schedule": 3600.0},
     gettext_noop("close expired requests for approval"): {
         "task": "approvals.expire",
         "schedule": 300.0,
@@ -694,7 +694,7 @@ UNFOLD: dict[str, Any] = {
                 "title": _("System"),
                 "separator": True,
                 "items": [
-                    _page(_("Incidents"), "warning", "watch.incident"),
+                    _page(_("Incidents"), "warning", "monitoring.incident"),
                     _page(_("Service keys"), "key", "rpc.servicekey"),
                     _page(_("Jobs"), "schedule", "django_celery_beat.periodictask"),
                     _page(_("Job runs"), "checklist", "core.jobrun"),

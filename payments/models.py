@@ -111,7 +111,7 @@ class Transaction(models.Model):
         return self.tx_no
 
 
-class Approval(models.Model):
+class Consent(models.Model):
     """A payment that waits for its member's word, or did."""
 
     class State(models.TextChoices):

@@ -17,7 +17,7 @@ from mps.base.core.days import show_time
 from mps.base.core.money import show_money, show_rate
 from payments.charge_decision import BALANCE, ChargeRequest
 from payments.errors import AwaitingMemberError, OrderReversedError
-from payments.models import Approval, Order, Transaction
+from payments.models import Consent, Order, Transaction
 from payments.selectors import mask_card_number
 
 # The order in which a charge's fields are shown, first time and replayed alike.
@@ -89,7 +89,7 @@ def is_over(waiting: Mapping[str, Any], now: datetime) -> bool:
     return datetime.fromisoformat(waiting["expires_at"]) <= now
 
 
-def approval_document(approval: Approval) -> dict[str, Any]:
+def approval_document(approval: Consent) -> dict[str, Any]:
     """Return a payment that waits as its member is asked about it. Inside a scope."""
     merchant_code, merchant_name = merchants.name_of(approval.merchant_id)
     return {
@@ -158,12 +158,12 @@ def charge_detail(payment: Transaction, refunds: Iterable[Transaction]) -> dict[
     }
 
 
-def unpaid_order(known: Approval | Order) -> dict[str, Any]:
+def unpaid_order(known: Consent | Order) -> dict[str, Any]:
     """Return an order without a payment, in a payment's fields:
 
     It waits for its member, or was reversed before anything came.
     """
-    waiting = isinstance(known, Approval)
+    waiting = isinstance(known, Consent)
     document: dict[str, Any] = dict.fromkeys(CHARGE_FIELDS) | {
         "status": Transaction.Status.PENDING.value
         if waiting
@@ -176,7 +176,7 @@ def unpaid_order(known: Approval | Order) -> dict[str, Any]:
         "refunds": [],
     }
     del document["balance_after"]
-    if isinstance(known, Approval):
+    if isinstance(known, Consent):
         return document | {
             "amount": show_money(known.amount),
             "discount_amount": show_money(known.amount - known.final_amount),

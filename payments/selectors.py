@@ -13,7 +13,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from merchants.selectors import Till
 from mps.base.core.database import DatabaseNow, as_array
-from payments.models import Approval, Order, Transaction
+from payments.models import Consent, Order, Transaction
 
 MASKED_DIGITS = 4
 
@@ -161,7 +161,7 @@ def find_payment(till: Till, tx_no: str) -> Transaction | None:
     )
 
 
-def find_by_order(till: Till, external_order_id: str) -> Transaction | Approval | Order | None:
+def find_by_order(till: Till, external_order_id: str) -> Transaction | Consent | Order | None:
     """Return what became of an order of this shop:
 
     The payment that did not fail, else its reversal, else the one that waits for its member, else
@@ -187,19 +187,19 @@ def find_order(till: Till, external_order_id: str) -> Order | None:
     ).first()
 
 
-def find_waiting(till: Till, external_order_id: str, *, key: str = "") -> Approval | None:
+def find_waiting(till: Till, external_order_id: str, *, key: str = "") -> Consent | None:
     """Return the payment of this shop that waits for its member, by its order or its key."""
-    return Approval.objects.filter(
+    return Consent.objects.filter(
         Q(external_order_id=external_order_id) & ~Q(external_order_id="") | Q(key=key),
         merchant_id=till.merchant_id,
-        state=Approval.State.AWAITING,
+        state=Consent.State.AWAITING,
     ).first()
 
 
-def awaiting_approvals(member_id: UUID) -> QuerySet[Approval]:
+def awaiting_approvals(member_id: UUID) -> QuerySet[Consent]:
     """Return the payments that wait for a member's word, oldest first. Inside their scope."""
-    return Approval.objects.filter(
-        member_id=member_id, state=Approval.State.AWAITING, expires_at__gt=DatabaseNow()
+    return Consent.objects.filter(
+        member_id=member_id, state=Consent.State.AWAITING, expires_at__gt=DatabaseNow()
     ).order_by("created_at")
 
 

@@ -56,7 +56,7 @@ from payments.errors import (
     RefundExceedsRemainingError,
 )
 from payments.idempotency import Answer
-from payments.models import Approval, Order, ProviderOrder, Transaction
+from payments.models import Consent, Order, ProviderOrder, Transaction
 
 Result = TypeVar("Result")
 
@@ -130,7 +130,7 @@ def charge_card(
         return _retry_races(till, lambda: _charge(till, key, request))
 
 
-def charge_approved(*, till: Till, approval: Approval, code: str, voucher_code: str) -> Answer:
+def charge_approved(*, till: Till, approval: Consent, code: str, voucher_code: str) -> Answer:
     """Take a payment its member has approved, and answer its key with the outcome.
 
     Priced anew: what changed meanwhile counts, like in any charge.
@@ -161,7 +161,7 @@ def charge_approved(*, till: Till, approval: Approval, code: str, voucher_code: 
 
 
 def _charge(
-    till: Till, key: str, request: ChargeRequest, approval: Approval | None = None
+    till: Till, key: str, request: ChargeRequest, approval: Consent | None = None
 ) -> Answer:
     """Read, decide, write. Inside the shop's scope.
 
@@ -323,7 +323,7 @@ def _expire(till: Till, key: str, order: str) -> bool:
     return waiting is not None and close_approval(waiting, ApprovalExpiredError())
 
 
-def close_approval(approval: Approval, refusal: MpsError) -> bool:
+def close_approval(approval: Consent, refusal: MpsError) -> bool:
     """End a payment's waiting with a refusal, its key's answer. Inside the shop's scope.
 
     Return False if it had ended.
@@ -331,7 +331,7 @@ def close_approval(approval: Approval, refusal: MpsError) -> bool:
     now = context.current()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT payments_close_approval(%s, %s, %s::smallint, %s::jsonb, %s, %s, %s, %s)",
+            "SELECT payments_close_consent(%s, %s, %s::smallint, %s::jsonb, %s, %s, %s, %s)",
             [
                 approval.id,
                 refusal.code,
@@ -355,7 +355,7 @@ def _write_charge(
     decision: Decision,
     hashes: list[bytes],
     voucher_hashes: list[bytes],
-    approval: Approval | None,
+    approval: Consent | None,
 ) -> Answer | None:
     """Write a decided charge in one statement.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from mps.base.core.jobs import job
 from mps.base.core.retention import last_of
-from payments import approvals, retention, topups
+from payments import consents, retention, topups
 
 
 @job("payments.purge_idempotency")
@@ -16,7 +16,7 @@ def purge_idempotency() -> int:
 @job("payments.close_expired_approvals")
 def close_expired_approvals() -> int:
     """Close the payments whose members kept silent; meant for every minute."""
-    return approvals.close_expired()
+    return consents.close_expired()
 
 
 @job("payments.expire_top_ups")

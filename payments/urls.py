@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payments import api, approval_api, member_api, topup_api
+from payments import api, consent_api, member_api, topup_api
 
 urlpatterns = [
     path("pos/charges", api.ChargesView.as_view()),
@@ -15,10 +15,10 @@ urlpatterns = [
     path("pos/transactions", api.TransactionsView.as_view()),
     path("pos/summary", api.SummaryView.as_view()),
     path("me/transactions", member_api.MyTransactions.as_view()),
-    path("me/pin", approval_api.PinView.as_view()),
-    path("me/approvals", approval_api.ApprovalsView.as_view()),
-    path("me/approvals/<uuid:approval_id>/approve", approval_api.ApproveView.as_view()),
-    path("me/approvals/<uuid:approval_id>/decline", approval_api.DeclineView.as_view()),
+    path("me/pin", consent_api.PinView.as_view()),
+    path("me/approvals", consent_api.ApprovalsView.as_view()),
+    path("me/approvals/<uuid:approval_id>/approve", consent_api.ApproveView.as_view()),
+    path("me/approvals/<uuid:approval_id>/decline", consent_api.DeclineView.as_view()),
     path("me/points", member_api.MyPoints.as_view()),
     path("me/topup-providers", topup_api.TopUpProviders.as_view()),
     path("me/cards/<str:card_no>/topups", topup_api.MyTopUps.as_view()),

@@ -37,7 +37,7 @@ ALL_FIGURES = (
     "ledger.view_account",
     "cards.view_codehistory",
     "settlements.view_settlement",
-    "watch.view_incident",
+    "monitoring.view_incident",
     "approvals.view_approval",
 )
 
@@ -167,7 +167,7 @@ def test_last_week_is_read_up_to_the_same_hour(world) -> None:
 
 
 def test_first_page_shows_what_somebody_may_see(world) -> None:
-    assert list(figures(staff_client("watch.view_incident"))) == ["Open alerts"]
+    assert list(figures(staff_client("monitoring.view_incident"))) == ["Open alerts"]
 
 
 def test_member_page_tells_all(console: Client, world) -> None:

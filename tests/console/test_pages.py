@@ -35,7 +35,8 @@ MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 OURS = [
     model
     for model in MODELS
-    if model._meta.app_label not in {"auth", "core", "django_celery_beat", "settlements", "watch"}
+    if model._meta.app_label
+    not in {"auth", "core", "django_celery_beat", "settlements", "monitoring"}
 ]
 ADDABLE = {
     "auth.User",

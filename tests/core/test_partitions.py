@@ -216,7 +216,7 @@ def test_migrations_run_back_to_nothing_and_forth_again(unchecked_database: str)
     before = (fetch(tables), fetch(functions))
 
     for app in (
-        "watch",
+        "monitoring",
         "settlements",
         "rpc",
         "payments",
@@ -232,7 +232,7 @@ def test_migrations_run_back_to_nothing_and_forth_again(unchecked_database: str)
     assert (
         fetch(
             "SELECT count(*) FROM pg_class WHERE relname ~"
-            " '^(watch|settlements|rpc|payments|cards|merchants|members|ledger|audit|core)_'"
+            " '^(monitoring|settlements|rpc|payments|cards|merchants|members|ledger|audit|core)_'"
         )
         == 0
     )

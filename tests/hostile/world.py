@@ -274,7 +274,7 @@ def _awaiting(till: Till, card: Card, owner: Member) -> str:
         answer = factories.charge(till, factories.make_code(card, owner), "20.00")
     assert answer.status == 202
     with connections["owner"].cursor() as cursor:
-        cursor.execute("SELECT id FROM payments_approval WHERE member_id = %s", [owner.id])
+        cursor.execute("SELECT id FROM payments_consent WHERE member_id = %s", [owner.id])
         return str(cursor.fetchone()[0])
 
 

@@ -102,13 +102,13 @@ def test_a_receiver_that_fails_is_told_again_and_the_others_are_not(
     receiver.status = 500
     for _ in range(2):
         note(FAILED)
-    assert fetch("SELECT notified_at IS NULL FROM watch_incident")
+    assert fetch("SELECT notified_at IS NULL FROM monitoring_incident")
 
     receiver.status = 200
     for _ in range(2):
         note(FAILED)
 
-    assert fetch("SELECT notified_at IS NOT NULL FROM watch_incident")
+    assert fetch("SELECT notified_at IS NOT NULL FROM monitoring_incident")
     assert len(mail.outbox) == 1
     assert len(receiver.requests) == 3
     # The same thing told again has the same id.
@@ -131,7 +131,7 @@ def test_a_mail_server_that_is_away_keeps_nobody_from_hearing(
     note(FAILED)
 
     assert receiver.events == [("incident.opened", "failed_payments")]
-    assert fetch("SELECT told::text FROM watch_incident") == "{opened:log,opened:webhook}"
+    assert fetch("SELECT told::text FROM monitoring_incident") == "{opened:log,opened:webhook}"
 
 
 def test_what_is_over_before_anybody_was_told_is_told_in_order(
@@ -151,7 +151,7 @@ def test_nobody_is_told_of_what_is_long_over(database: str, receiver: Receiver) 
     note(FAILED)
     note(None)
     seen = len(receiver.requests)
-    execute("UPDATE watch_incident SET last_seen_at = now() - interval '25 hours'")
+    execute("UPDATE monitoring_incident SET last_seen_at = now() - interval '25 hours'")
     services.tell_all()
 
     assert len(receiver.requests) == seen

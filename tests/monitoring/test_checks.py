@@ -169,7 +169,7 @@ def test_shops_that_should_have_been_settled_are_found(
     unchecked_database: str, settings: Any
 ) -> None:
     settings.MPS_HEALTH_MAX_SETTLEMENT_LAG_SECONDS = 0
-    execute("UPDATE watch_progress SET began_at = 'epoch'")
+    execute("UPDATE monitoring_progress SET began_at = 'epoch'")
     member, _ = factories.make_member()
     card = factories.make_prepaid(member, "100.00")
     # By mode, how long what was paid 33 days ago should have been settled, at least.
@@ -186,9 +186,9 @@ def test_shops_that_should_have_been_settled_are_found(
         assert found.details["shops"] == 1
         assert found.details["overdue_seconds"] >= days * 86400
         # What came with the installation is due since then.
-        execute("UPDATE watch_progress SET began_at = now() + interval '1 hour'")
+        execute("UPDATE monitoring_progress SET began_at = now() + interval '1 hour'")
         assert look(checks.settlement_late) is None
-        execute("UPDATE watch_progress SET began_at = 'epoch'")
+        execute("UPDATE monitoring_progress SET began_at = 'epoch'")
         helpers.settle(till)
         assert look(checks.settlement_late) is None
 

@@ -38,7 +38,7 @@ def test_list_page_and_close(console: Client) -> None:  # noqa: F811
 
 def test_who_may_only_look_closes_nothing(database: str) -> None:
     incident = open_incident()
-    clerk = staff_client("watch.view_incident")
+    clerk = staff_client("monitoring.view_incident")
 
     assert clerk.get(page_url(incident)).status_code == 200
     assert clerk.post(act_url(Incident, "close", incident), {"reason": "x"}).status_code == 403

@@ -131,7 +131,7 @@ def alerts_sent(alert: alerts.Alert) -> set[str]:
 def test_without_the_unique_index_it_is_opened_many_times(
     partitions_run_out: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execute("DROP INDEX watch_incident_one_open_of_a_kind")
+    execute("DROP INDEX monitoring_incident_one_open_of_a_kind")
 
     def open_blindly(finding: Any) -> None:
         Incident.objects.create(kind=finding.kind, details={})
@@ -167,7 +167,7 @@ def test_killed_between_opening_and_telling_the_next_tells(
     # Somebody may still be telling, until the lease has run out.
     services.check_health()
     assert receiver.events == []
-    execute("UPDATE watch_incident SET claimed_until = now()")
+    execute("UPDATE monitoring_incident SET claimed_until = now()")
     services.check_health()
 
     assert receiver.events == [("incident.opened", "partitions")]
@@ -298,7 +298,7 @@ def test_the_command_leaves_a_running_job_alone(database: str) -> None:
             call_command("check_health")
         return 0
 
-    assert jobs.run("watch.check_health", again).started
+    assert jobs.run("monitoring.check_health", again).started
 
 
 def test_staff_close_an_incident_with_a_reason(

@@ -81,7 +81,7 @@ def test_counters_go_on_where_they_were_counted_to(shop: SimpleNamespace) -> Non
     )
     for _ in range(2):
         services._count()
-    assert fetch("SELECT total FROM watch_counter WHERE metric = 'charges'") == 1
+    assert fetch("SELECT total FROM monitoring_counter WHERE metric = 'charges'") == 1
     assert of(scrape(), "mps_charges_total", outcome="completed") == 1
 
 

@@ -14,9 +14,9 @@ from cards import services as cards
 from members import pins
 from members import services as members
 from mps.base.core.db_scope import principal_scope
-from payments import approvals, selectors, services
+from payments import consents, selectors, services
 from payments.errors import ApprovalExpiredError
-from payments.models import Approval
+from payments.models import Consent
 from tests import factories
 from tests.concurrency.racing import run_together
 from tests.payments.test_charge import between_read_and_write
@@ -88,7 +88,7 @@ def balance(shop: Shop) -> Decimal:
 
 
 def pass_time() -> None:
-    execute("UPDATE payments_approval SET expires_at = now() - interval '1 second'")
+    execute("UPDATE payments_consent SET expires_at = now() - interval '1 second'")
     execute(
         "UPDATE payments_idempotency SET body = body || jsonb_build_object('expires_at',"
         " '2020-01-01T00:00:00.000000Z') WHERE status = 202"
@@ -161,7 +161,7 @@ def test_the_member_declines(shop: Shop) -> None:
 def test_one_that_cannot_be_closed_holds_up_no_other(
     shop: Shop, database: str, superuser: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(approvals, "_BATCH", 1)
+    monkeypatch.setattr(consents, "_BATCH", 1)
     for key in ("K-1", "K-2", "K-3"):
         assert shop.post_charge(shop.code(), key=key).status_code == 202
     pass_time()
@@ -171,11 +171,11 @@ def test_one_that_cannot_be_closed_holds_up_no_other(
     with connections["owner"].cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.execute("SELECT payments_lock_name(%s, 'key:K-2')", [shop.till.merchant_id])
-        assert approvals.close_expired() == 2
+        assert consents.close_expired() == 2
         cursor.execute("ROLLBACK")
 
-    assert fetch("SELECT key FROM payments_approval WHERE state = 'awaiting'") == "K-2"
-    assert approvals.close_expired() == 1
+    assert fetch("SELECT key FROM payments_consent WHERE state = 'awaiting'") == "K-2"
+    assert consents.close_expired() == 1
 
 
 @pytest.mark.parametrize("first", ["till", "job"])
@@ -185,11 +185,11 @@ def test_it_closes_by_itself(shop: Shop, first: str) -> None:
     pass_time()
 
     if first == "job":
-        assert (approvals.close_expired(dry_run=True), approvals.close_expired()) == (1, 1)
+        assert (consents.close_expired(dry_run=True), consents.close_expired()) == (1, 1)
     refused = shop.post_charge(code)
 
     assert (refused.status_code, refused.json()["code"]) == (409, "APPROVAL_EXPIRED")
-    assert approvals.close_expired() == 0
+    assert consents.close_expired() == 0
     assert shop.post_charge(code).json() == refused.json()
     assert shop.waiting() == []
 
@@ -214,7 +214,7 @@ def test_time_that_runs_out_while_approving_is_too_late(shop: Shop) -> None:
     code = shop.code()
     shop.post_charge(code)
     with principal_scope("merchant_api", shop.till.merchant_id):
-        approval = Approval.objects.get()
+        approval = Consent.objects.get()
     pass_time()
 
     with pytest.raises(ApprovalExpiredError):
@@ -233,7 +233,7 @@ def test_questions_that_meet_as_it_closes_get_one_answer(
     shop.post_charge(code)
     pass_time()
     with connections["owner"].cursor() as cursor:
-        cursor.execute("BEGIN; SELECT id FROM payments_approval FOR UPDATE")
+        cursor.execute("BEGIN; SELECT id FROM payments_consent FOR UPDATE")
         with ThreadPoolExecutor(2) as pool:
             asked = [pool.submit(ask_and_hang_up, shop, code) for _ in range(2)]
             wait_for_locks(superuser, database, 2)
@@ -294,7 +294,7 @@ def test_a_member_asked_while_the_order_is_being_reversed_is_asked_no_longer(
     code = shop.code()
     find = selectors.find_waiting
 
-    def ask_after_the_first_look(*args: Any, **which: Any) -> Approval | None:
+    def ask_after_the_first_look(*args: Any, **which: Any) -> Consent | None:
         monkeypatch.setattr(selectors, "find_waiting", find)
         with ThreadPoolExecutor(1) as till:
             asked = till.submit(ask_and_hang_up, shop, code, external_order_id="O-9").result()
@@ -371,7 +371,7 @@ def test_of_many_requests_for_an_order_at_once_one_waits(shop: Shop) -> None:
 
     assert [answer.status_code for answer in answers] == [202] * len(shown)
     assert len(shop.waiting()) == 1
-    assert fetch("SELECT count(*) FROM payments_approval") == 1
+    assert fetch("SELECT count(*) FROM payments_consent") == 1
 
 
 def test_the_database_lets_one_payment_of_an_order_wait(shop: Shop) -> None:
@@ -381,10 +381,10 @@ def test_the_database_lets_one_payment_of_an_order_wait(shop: Shop) -> None:
         "request_hash, card_id, card_no, member_id, external_order_id, payment_method, currency,"
         " amount, final_amount, tag, created_at, expires_at"
     )
-    with pytest.raises(IntegrityError, match="payments_approval_one_per_order"):
+    with pytest.raises(IntegrityError, match="payments_consent_one_per_order"):
         execute(
-            f"INSERT INTO payments_approval (merchant_id, key, {columns})"
-            f" SELECT merchant_id, 'K-2', {columns} FROM payments_approval"
+            f"INSERT INTO payments_consent (merchant_id, key, {columns})"
+            f" SELECT merchant_id, 'K-2', {columns} FROM payments_consent"
         )
 
 
@@ -485,7 +485,7 @@ def test_50_twins_ask_once_and_5_approvals_pay_once(shop: Shop) -> None:
 
     run_together(
         [
-            lambda: approvals.approve_payment(
+            lambda: consents.approve_payment(
                 member_id=shop.member.id, approval_id=approval_id, pin=PIN
             )
         ]
@@ -494,7 +494,7 @@ def test_50_twins_ask_once_and_5_approvals_pay_once(shop: Shop) -> None:
 
     assert balance(shop) == Decimal("300.00")
     assert factories.charge(shop.till, code, "200.00", idempotency_key="K-1").status == 201
-    assert fetch("SELECT count(*) FROM payments_approval WHERE state = 'approved'") == 1
+    assert fetch("SELECT count(*) FROM payments_consent WHERE state = 'approved'") == 1
 
 
 def test_a_voucher_waits_with_its_card(shop: Shop) -> None:
@@ -580,10 +580,10 @@ def test_the_shop_is_told_of_what_was_not_approved(shop: Shop) -> None:
     )
     shop.post_charge(shop.code())
     (waits,) = shop.waiting()
-    approvals.decline_payment(member_id=shop.member.id, approval_id=waits["id"])
+    consents.decline_payment(member_id=shop.member.id, approval_id=waits["id"])
     shop.post_charge(shop.code(), key="K-2")
     pass_time()
-    approvals.close_expired()
+    consents.close_expired()
 
     with connections["owner"].cursor() as cursor:
         cursor.execute(

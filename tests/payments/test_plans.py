@@ -43,7 +43,7 @@ def filled(database: str) -> Any:
             " FROM merchants_merchant, generate_series(1, 2) n"
         )
         connection.execute(
-            "INSERT INTO payments_approval (merchant_id, key, request_hash, card_id, card_no,"
+            "INSERT INTO payments_consent (merchant_id, key, request_hash, card_id, card_no,"
             " member_id, external_order_id, payment_method, currency, amount, final_amount, tag,"
             " created_at, expires_at) SELECT %s, 'K' || n, ''::bytea, c.id, c.number, c.owner_id,"
             " 'W' || n, 'balance', 'TWD', 1, 1, '{}', now(), now() + interval '1 hour'"

@@ -59,7 +59,7 @@ OWN = {
         "payments_transaction": "merchant_id = %(me)s",
         "payments_idempotency": "scope_id = %(me)s",
         "payments_order": "merchant_id = %(me)s",
-        "payments_approval": "merchant_id = %(me)s",
+        "payments_consent": "merchant_id = %(me)s",
         "settlements_settlement": "merchant_id = %(me)s",
         "settlements_line": "settlement_id IN"
         " (SELECT id FROM settlements_settlement WHERE merchant_id = %(me)s)",
@@ -80,7 +80,7 @@ OWN = {
         "cards_paymentcode": "member_id = %(me)s",
         "payments_transaction": f"member_id = %(me)s OR card_id IN {MY_CARDS}",
         "payments_idempotency": "scope_id = %(me)s",
-        "payments_approval": "member_id = %(me)s",
+        "payments_consent": "member_id = %(me)s",
         "payments_topup": f"card_id IN {MY_CARDS}",
         "cards_tier": "true",
     },

@@ -6,3 +6,4 @@ class ApprovalsConfig(AppConfig):
     name = "mps.base.approvals"
     label = "approvals"
     verbose_name = _("Approvals")
+    sql_files = ("approvals", "policies")

@@ -6,3 +6,4 @@ class AuditConfig(AppConfig):
     name = "mps.base.audit"
     label = "audit"
     verbose_name = _("Audit")
+    sql_files = ("events", "seals", "policies")

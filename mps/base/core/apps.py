@@ -6,6 +6,7 @@ class CoreConfig(AppConfig):
     name = "mps.base.core"
     label = "core"
     verbose_name = _("Platform")
+    sql_files = ("clock", "scope", "access", "facts", "partitions", "policies", "jobs", "guesses")
 
     def ready(self) -> None:
         """Make our Celery app the current one, know the checks of settings, and hear of finished

@@ -1,4 +1,4 @@
-"""What speaking to PostgreSQL takes beside the models: files of SQL, functions, arrays."""
+"""PostgreSQL beyond the models: SQL files of migrations, functions as defaults, arrays."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -12,10 +12,14 @@ from django.db.models import DateTimeField, Func, UUIDField
 
 
 class RunSQLFile(RunSQL):
-    """Run `<app>/sql/<name>_forward.sql`; its `_reverse.sql` takes it back.
+    """Run a file of SQL that belongs to a migration: `<app>/migrations/<name>.sql`.
 
-    :param app_label: whose `sql` folder.
-    :param name: number or name of the pair of files.
+    It makes or changes tables, and is never edited once it is published. Functions, triggers,
+    policies, views and grants are not made here: see `sql_files`. It cannot be reversed.
+
+    :param app_label: whose migration it is.
+    :param name: the file's name without its ending.
+    :param state_operations: what of it Django's models know.
     """
 
     def __init__(
@@ -23,19 +27,15 @@ class RunSQLFile(RunSQL):
     ) -> None:
         self.app_label = app_label
         self.name = name
+        folder = Path(apps.get_app_config(app_label).path) / "migrations"
         super().__init__(
-            sql=self._read("forward"),
-            reverse_sql=self._read("reverse"),
+            sql=(folder / f"{name}.sql").read_text(encoding="utf-8"),
             state_operations=state_operations,
         )
 
     def deconstruct(self) -> tuple[str, list[object], dict[str, object]]:
         """Return what a migration writer would need to write this operation again."""
         return self.__class__.__qualname__, [self.app_label, self.name], {}
-
-    def _read(self, direction: str) -> str:
-        folder = Path(apps.get_app_config(self.app_label).path) / "sql"
-        return (folder / f"{self.name}_{direction}.sql").read_text(encoding="utf-8")
 
 
 def as_array(values: Iterable[UUID | Decimal | bytes]) -> str:

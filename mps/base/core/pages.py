@@ -8,7 +8,6 @@ import redis
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -20,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
-from mps.base.core import errors, middleware, problems
+from mps.base.core import errors, middleware, problems, releases
 
 MIN_PARTITION_MONTHS = 3
 
@@ -76,10 +75,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 def _check_database() -> str:
     try:
-        if MigrationExecutor(connection).migration_plan(
-            MigrationExecutor(connection).loader.graph.leaf_nodes()
-        ):
-            return "migrations are missing: run manage.py migrate"
+        if fault := releases.find_fault(connection):
+            return fault
         with connection.cursor() as cursor:
             cursor.execute("SELECT partition_months_ahead()")
             if (cursor.fetchone()[0] or 0) < MIN_PARTITION_MONTHS:

@@ -6,3 +6,4 @@ class LedgerConfig(AppConfig):
     name = "mps.base.ledger"
     label = "ledger"
     verbose_name = _("Ledger")
+    sql_files = ("ledger", "policies")

@@ -56,7 +56,7 @@ def _open() -> console.Figure:
     )
 
 
-console.add_figure("watch.view_incident", _open)
+console.add_figure("monitoring.view_incident", _open)
 
 
 def _close(incident: Incident, values: dict[str, Any], staff: Any) -> Done:

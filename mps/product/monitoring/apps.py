@@ -7,8 +7,9 @@ from django.utils.translation import gettext_lazy as _
 
 class WatchConfig(AppConfig):
     name = "mps.product.monitoring"
-    label = "watch"
+    label = "monitoring"
     verbose_name = _("Watching")
+    sql_files = ("monitoring", "policies")
 
     def ready(self) -> None:
         # Where web processes that share a port keep their figures; they are written from here on.

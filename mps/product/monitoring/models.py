@@ -71,7 +71,7 @@ class Incident(models.Model):
             models.UniqueConstraint(
                 fields=["kind"],
                 condition=models.Q(closed_at=None),
-                name="watch_incident_one_open_of_a_kind",
+                name="monitoring_incident_one_open_of_a_kind",
             ),
         ]
         indexes = [
@@ -79,7 +79,7 @@ class Incident(models.Model):
             models.Index(
                 fields=["opened_at"],
                 condition=_UNTOLD,
-                name="watch_incident_untold",
+                name="monitoring_incident_untold",
             ),
         ]
 

@@ -83,7 +83,7 @@ def forget() -> None:
 
 def _key() -> str:
     # Several installations may share a Redis.
-    return f"mps:watch:{connection.settings_dict['NAME']}:database-away"
+    return f"mps:monitoring:{connection.settings_dict['NAME']}:database-away"
 
 
 def _lease_key() -> str:

@@ -62,7 +62,7 @@ def begin() -> Span:
             """SELECT reconciled_to, core_now(), next_slice,
                       (SELECT coalesce(sum(pg_relation_size(inhrelid)), 0) FROM pg_inherits
                        WHERE inhparent = 'ledger_entry'::regclass) <= %s
-               FROM watch_progress""",
+               FROM monitoring_progress""",
             [SMALL_BYTES],
         )
         since, now, part, small = cursor.fetchone()
@@ -76,7 +76,7 @@ def finish(span: Span) -> None:
     """Let the next run begin where a clean one ended."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """UPDATE watch_progress
+            """UPDATE monitoring_progress
                SET reconciled_to = greatest(reconciled_to, %s - make_interval(secs => %s)),
                    next_slice = (%s + 1) %% %s""",
             [span.until, OVERLAP_SECONDS, span.part, SLICES],

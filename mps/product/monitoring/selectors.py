@@ -80,7 +80,7 @@ def recent_codes(window: timedelta) -> Codes:
     """Return what became of the payment codes that ended in the latest `window`."""
     found = dict(
         _rows(
-            "SELECT metric, sum(total)::bigint FROM watch_count(core_now() - %s, core_now())"
+            "SELECT metric, sum(total)::bigint FROM monitoring_count(core_now() - %s, core_now())"
             " GROUP BY metric",
             [window],
         )
@@ -91,7 +91,8 @@ def recent_codes(window: timedelta) -> Codes:
 def totals() -> list[tuple[str, str, int]]:
     """Return the counters as (metric, label, total)."""
     return [
-        (metric, label, total) for metric, label, total in _rows("SELECT * FROM watch_totals()")
+        (metric, label, total)
+        for metric, label, total in _rows("SELECT * FROM monitoring_totals()")
     ]
 
 
@@ -109,7 +110,7 @@ def is_audit_silent(window: timedelta) -> bool:
 
 def late_settlements() -> Backlog:
     """Return the shops that should have been settled by now."""
-    return _backlog("SELECT shops, core_now() - due_since FROM watch_settlement_due()")
+    return _backlog("SELECT shops, core_now() - due_since FROM monitoring_settlement_due()")
 
 
 def late_webhooks() -> Backlog:
@@ -131,7 +132,7 @@ def unsealed_events() -> Backlog:
     """
     return _backlog(
         """SELECT count(*), core_now() - min(greatest(
-               uuid_extract_timestamp(event_id), (SELECT began_at FROM watch_progress)))
+               uuid_extract_timestamp(event_id), (SELECT began_at FROM monitoring_progress)))
            FROM audit_unsealed"""
     )
 
@@ -182,7 +183,7 @@ def open_incidents() -> dict[str, int]:
     return {
         kind: int(seconds)
         for kind, seconds in _rows(
-            "SELECT kind, extract(epoch FROM core_now() - opened_at) FROM watch_incident"
+            "SELECT kind, extract(epoch FROM core_now() - opened_at) FROM monitoring_incident"
             " WHERE closed_at IS NULL"
         )
     }

@@ -25,8 +25,8 @@ from mps.product.monitoring.models import Incident, IncidentQuerySet
 
 logger = logging.getLogger(__name__)
 
-HEALTH_JOB = "watch.check_health"
-RECONCILE_JOB = "watch.reconcile"
+HEALTH_JOB = "monitoring.check_health"
+RECONCILE_JOB = "monitoring.reconcile"
 
 _AWAY = (OperationalError, InterfaceError)
 _CHECK_TIMEOUT = "20s"
@@ -189,7 +189,7 @@ def _note(findings: Mapping[str, Finding | None]) -> None:
 def _open(finding: Finding) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO watch_incident (kind, details, told) VALUES (%s, %s::jsonb, '{}')"
+            "INSERT INTO monitoring_incident (kind, details, told) VALUES (%s, %s::jsonb, '{}')"
             " ON CONFLICT (kind) WHERE closed_at IS NULL"
             " DO UPDATE SET last_seen_at = core_now(), details = excluded.details",
             [str(finding.kind), json.dumps(finding.details, default=str)],
@@ -221,7 +221,7 @@ def _tell(incident: Incident) -> None:
         told |= alerts.tell(alert, told=told)
     with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE watch_incident SET told = %s, claimed_until = NULL,"
+            "UPDATE monitoring_incident SET told = %s, claimed_until = NULL,"
             " notified_at = coalesce(notified_at, CASE WHEN %s THEN core_now() END),"
             " resolution_notified_at = coalesce(resolution_notified_at,"
             " CASE WHEN %s THEN core_now() END) WHERE id = %s",
@@ -303,7 +303,7 @@ def _count() -> None:
     """Add what happened to the counters of /metrics."""
     with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         _allow(_CHECK_TIMEOUT)
-        cursor.execute("SELECT watch_advance()")
+        cursor.execute("SELECT monitoring_advance()")
 
 
 def _allow(timeout: str) -> None:

@@ -6,3 +6,4 @@ class RpcConfig(AppConfig):
     name = "mps.product.rpc"
     label = "rpc"
     verbose_name = _("RPC")
+    sql_files = ("service_keys", "policies")

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from payments import approvals
+from payments import consents
 
 
 class Command(BaseCommand):
@@ -18,5 +18,5 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Close them, or count them."""
-        count = approvals.close_expired(dry_run=options["dry_run"])
+        count = consents.close_expired(dry_run=options["dry_run"])
         self.stdout.write(f"{count} {'would be closed' if options['dry_run'] else 'closed'}.")

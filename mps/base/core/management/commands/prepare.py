@@ -8,8 +8,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
-from django.db.migrations.executor import MigrationExecutor
 
+from mps.base.core import releases
 from mps.base.core.management.commands.ensure_partitions import ensure_partitions
 
 
@@ -34,9 +34,10 @@ class Command(BaseCommand):
                 "DATABASE_OWNER_URL is not set: beside DATABASE_URL it must be, for mps_owner makes"
                 " the tables."
             )
-        executor = MigrationExecutor(connections["owner"])
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            self.stdout.write("Creating or changing tables ...")
+        if misfit := releases.find_misfit(connections["owner"]):
+            raise CommandError(misfit)
+        if releases.find_missing(connections["owner"]):
+            self.stdout.write("Creating or changing tables and functions ...")
             call_command("migrate", verbosity=0, interactive=False)
         ensure_partitions()
         call_command("make_groups", verbosity=0)

@@ -1,8 +1,0 @@
-from django.db import migrations
-
-from mps.base.core.database import RunSQLFile
-
-
-class Migration(migrations.Migration):
-    dependencies = [("members", "0001_initial"), ("core", "0001_initial")]
-    operations = [RunSQLFile("members", "0002")]

@@ -1,2 +1,0 @@
-DROP TABLE approvals_approval;
-DROP FUNCTION approvals_guard();

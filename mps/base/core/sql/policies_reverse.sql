@@ -1,1 +1,0 @@
-SELECT core_unprotect(t) FROM unnest(ARRAY['core_jobrun', 'core_guess']::regclass[]) AS t;

@@ -1,0 +1,3 @@
+-- Incidents are the console's.
+
+SELECT core_protect(t) FROM unnest(ARRAY['monitoring_incident', 'monitoring_progress', 'monitoring_counter']::regclass[]) AS t;

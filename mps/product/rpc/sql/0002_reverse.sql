@@ -1,1 +1,0 @@
-DROP FUNCTION rpc_authenticate_service(uuid, bytea);

@@ -1,1 +1,0 @@
-SELECT core_unprotect('rpc_servicekey');

@@ -1,0 +1,145 @@
+"""What members call to approve payments above the threshold, and to set their PIN."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from members import pins
+from members import services as members
+from members.api import MemberView
+from mps.base.core import fields
+from mps.base.core.api import WholeList, read_body
+from payments import consents, representations, selectors
+from payments.api import CHARGE_EXAMPLE, ChargeOut, respond
+
+_ID = "0198c5a4-7f4e-7c3a-9d2f-0a1b2c3d4e5f"
+
+
+class PinView(MemberView):
+    """The PIN that approves payments."""
+
+    class Input(serializers.Serializer[Any]):
+        password = fields.Secret(max_length=members.MAX_PASSWORD_LENGTH)
+        pin = fields.Secret(max_length=16)
+
+    @extend_schema(
+        operation_id="set_pin",
+        tags=["Members"],
+        request=Input,
+        responses={204: None},
+        examples=[
+            OpenApiExample(
+                "A PIN", {"password": "demo-password-1", "pin": "4711"}, request_only=True
+            )
+        ],
+    )
+    def put(self, request: Request) -> Response:
+        """Set my PIN, or another one; my password says it is me."""
+        pins.set_pin(member_id=self.member.member_id, **read_body(self.Input, request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ApprovalsView(MemberView):
+    """Payments that wait for me."""
+
+    class Output(WholeList):
+        class Waiting(serializers.Serializer[Any]):
+            id = serializers.UUIDField()
+            merchant_code = serializers.CharField()
+            merchant_name = serializers.CharField()
+            card_no = serializers.CharField()
+            amount = fields.Money()
+            final_amount = fields.Money()
+            currency = serializers.CharField()
+            payment_method = serializers.CharField()
+            external_order_id = serializers.CharField(allow_null=True)
+            expires_at = serializers.DateTimeField()
+
+        results = Waiting(many=True)
+
+    @extend_schema(
+        operation_id="list_approvals",
+        tags=["Members"],
+        responses={200: Output},
+        examples=[
+            OpenApiExample(
+                "One waits",
+                {
+                    "next": None,
+                    "previous": None,
+                    "results": [
+                        {
+                            "id": _ID,
+                            "merchant_code": "SHOP001",
+                            "merchant_name": "Corner shop",
+                            "card_no": "PPD00000001",
+                            "amount": "5000.00",
+                            "final_amount": "4750.00",
+                            "currency": "TWD",
+                            "payment_method": "balance",
+                            "external_order_id": None,
+                            "expires_at": "2025-09-29T04:00:45.000000Z",
+                        }
+                    ],
+                },
+                response_only=True,
+            )
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """List the payments that wait for my word."""
+        found = selectors.awaiting_approvals(self.member.member_id)
+        waiting = [representations.approval_document(each) for each in found]
+        return Response({"next": None, "previous": None, "results": waiting})
+
+
+class ApproveView(MemberView):
+    """My word: yes."""
+
+    class Input(serializers.Serializer[Any]):
+        pin = fields.Secret(max_length=16)
+
+    @extend_schema(
+        operation_id="approve_payment",
+        tags=["Members"],
+        request=Input,
+        responses={201: ChargeOut, 402: None},
+        examples=[
+            OpenApiExample("With the PIN", {"pin": "4711"}, request_only=True),
+            OpenApiExample("Paid", CHARGE_EXAMPLE, response_only=True, status_codes=["201"]),
+        ],
+    )
+    def post(self, request: Request, approval_id: UUID) -> Response:
+        """Approve a payment with my PIN; the answer is what the till gets."""
+        return respond(
+            request,
+            consents.approve_payment(
+                member_id=self.member.member_id,
+                approval_id=approval_id,
+                **read_body(self.Input, request),
+            ),
+        )
+
+
+class DeclineView(MemberView):
+    """My word: no."""
+
+    class Input(serializers.Serializer[Any]):
+        pass
+
+    @extend_schema(
+        operation_id="decline_payment",
+        tags=["Members"],
+        request=Input,
+        responses={204: None},
+        examples=[OpenApiExample("Declined", {}, request_only=True)],
+    )
+    def post(self, request: Request, approval_id: UUID) -> Response:
+        """Decline a payment that waits for me."""
+        read_body(self.Input, request)
+        consents.decline_payment(member_id=self.member.member_id, approval_id=approval_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
