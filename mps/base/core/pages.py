@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
-from mps.base.core import errors, middleware, problems, releases
+from mps.base.core import errors, middleware, problems, releases, schema
 
 MIN_PARTITION_MONTHS = 3
 
@@ -75,12 +75,18 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 def _check_database() -> str:
     try:
-        if fault := releases.find_fault(connection):
-            return fault
+        if misfit := releases.find_misfit(connection):
+            return misfit
+        if missing := releases.find_missing(connection):
+            return f"{missing}: run manage.py migrate"
         with connection.cursor() as cursor:
             cursor.execute("SELECT partition_months_ahead()")
             if (cursor.fetchone()[0] or 0) < MIN_PARTITION_MONTHS:
                 return "partitions run out: run manage.py ensure_partitions"
+        # What somebody added for themselves, an index say, keeps nobody from paying.
+        if differences := schema.find_differences(connection, additions=False):
+            more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
+            return f"{differences[0]}{more}: run manage.py check_schema"
     except DatabaseError:
         return "not reachable"
     return "ok"

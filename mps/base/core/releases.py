@@ -5,7 +5,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
-from mps.base.core import schema, sql_files
+from mps.base.core import sql_files
 
 TOO_OLD = (
     "This database was made by a version of MPS before 1.0.0, which cannot be upgraded. "
@@ -45,19 +45,7 @@ def find_missing(connection: BaseDatabaseWrapper) -> str:
     """
     executor = MigrationExecutor(connection)
     for migration, _backwards in executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        return f"migration {migration} is missing"
+        return f"migrations are missing ({migration})"
     for file in sql_files.list_pending(connection):
         return f"{file} has not been applied"
-    return ""
-
-
-def find_fault(connection: BaseDatabaseWrapper) -> str:
-    """Return the first reason why the database does not fit this release, or nothing."""
-    if misfit := find_misfit(connection):
-        return misfit
-    if missing := find_missing(connection):
-        return f"{missing}: run manage.py migrate"
-    if differences := schema.find_differences(connection):
-        more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
-        return f"{differences[0]}{more}: run manage.py check_schema"
     return ""

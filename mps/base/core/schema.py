@@ -103,8 +103,10 @@ def render(objects: Mapping[str, str], *, major_version: int) -> str:
     return "\n".join([f"{_VERSION}{major_version}", *lines]) + "\n"
 
 
-def find_differences(connection: BaseDatabaseWrapper) -> list[str]:
+def find_differences(connection: BaseDatabaseWrapper, *, additions: bool = True) -> list[str]:
     """Return how the database differs from what this release expects, one sentence each.
+
+    :param additions: also name what is there and not expected, such as an operator's own index.
 
     How definitions are written differs between major versions of PostgreSQL; on another one than
     `schema.txt` was written with, only names are compared.
@@ -112,7 +114,10 @@ def find_differences(connection: BaseDatabaseWrapper) -> list[str]:
     version, *lines = FILE.read_text(encoding="utf-8").splitlines()
     expected = dict(_parse(line) for line in lines)
     same_version = version == f"{_VERSION}{read_major_version(connection)}"
-    return list(_compare(expected, read_schema(connection), definitions=same_version))
+    found = read_schema(connection)
+    if not additions:
+        found = {name: found[name] for name in expected.keys() & found.keys()}
+    return list(_compare(expected, found, definitions=same_version))
 
 
 def _parse(line: str) -> tuple[str, str]:
