@@ -1,6 +1,7 @@
 """What the documents say is so: commands that are shown work, tables are complete, links lead."""
 
 import ast
+import functools
 import json
 import os
 import re
@@ -25,8 +26,9 @@ from mps.product.rpc import demo
 from tests.conftest import url_for
 from tests.servers import ROOT
 from tests.servers_http import serve
+from tests.sources import own_files
 
-DOCUMENTS = sorted([*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def test_quick_start_works_as_pasted(database: str, settings, tmp_path: Path, monkeypatch) -> None:
@@ -247,8 +249,54 @@ def test_links_lead_somewhere(document: Path) -> None:
         file = (document.parent / name) if name else document
         assert file.exists(), target
         if anchor:
-            headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-            assert anchor in {heading.lower().replace(" ", "-") for heading in headings}, target
+            assert anchor in anchors_of(file), target
+
+
+@functools.cache
+def anchors_of(document: Path) -> set[str]:
+    """Return what may stand behind the `#` of a link to a document."""
+    text = document.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    slugs = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+    return slugs | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+def test_what_is_referred_to_is_here() -> None:
+    """Documents by their path, sections by their anchor, decisions by their number."""
+    wrong = []
+    for file in own_files():
+        text = file.read_text(encoding="utf-8")
+        for name, anchor in re.findall(r"(?<![\w/.-])([\w./-]*\w\.md)(?:#([\w-]+))?", text):
+            found = find_document(file, name)
+            if found is None or (anchor and anchor not in anchors_of(found)):
+                wrong.append((file, name, anchor))
+        named = re.findall(r"(?<![\w/.-])docs/[\w./-]*\w", text)
+        named += [f"docs/adr/{int(number):04}-" for number in re.findall(r"\bADR (\d+)", text)]
+        wrong += [(file, name, "") for name in named if not list(ROOT.glob(f"{name}*"))]
+    assert wrong == []
+
+
+def find_document(file: Path, name: str) -> Path | None:
+    """Return the document a file means: beside it, or by its path from the root or from docs."""
+    places = (file.parent, ROOT, ROOT / "docs", ROOT / "docs" / "adr")
+    return next((each / name for each in places if (each / name).is_file()), None)
+
+
+def test_nothing_refers_to_a_text_that_is_not_here() -> None:
+    # Sections by their sign are always of some other text: ours are named by anchors.
+    elsewhere = re.compile(r"D(?:ES)IGN|\u00a7")
+
+    assert [each for each in own_files() if elsewhere.search(each.read_text("utf-8"))] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_files_that_are_named_exist(document: Path) -> None:
+    named = re.findall(
+        r"`((?:mps|cards|members|merchants|payments|settlements|tests|benchmarks|docs)/[\w./-]+)`",
+        document.read_text(encoding="utf-8"),
+    )
+    # The label of a signature looks like a path.
+    assert {each for each in named if not (ROOT / each).exists()} <= {"mps/terminal-signature"}
 
 
 def test_every_decision_is_listed() -> None:
