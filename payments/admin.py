@@ -30,7 +30,7 @@ from mps.base.console import Act, Done, Figure, Section
 from mps.base.core import errors, problems
 from mps.base.core.money import show_rate
 from mps.base.ledger.models import Account, Entry
-from payments import charge_decision, dashboard, services, topups
+from payments import cash_outs, charge_decision, dashboard, member_topups, points, refunds, topups
 from payments.models import Order, TopUp, Transaction
 
 _STAFF_KEYS = uuid.UUID("3d0f5a52-6c0e-4a55-9a39-5f7c1b2f8f10")
@@ -457,7 +457,7 @@ class RefundForm(console.ActForm):
 
 
 def _refund(payment: Transaction, values: dict[str, Any], staff: Any) -> Done:
-    answer = services.refund_for_shop(
+    answer = refunds.refund_for_shop(
         tx_no=payment.tx_no,
         merchant_id=payment.merchant_id,
         amount=values["amount"],
@@ -630,7 +630,7 @@ class TopUpAdmin(console.Exported, console.LogAdmin):
 
 
 def _confirm(top_up: TopUp, values: dict[str, Any], staff: Any) -> Done:
-    done = topups.confirm_with_provider(top_up_id=top_up.id)
+    done = member_topups.confirm_with_provider(top_up_id=top_up.id)
     return Done(
         text=_("%(top_up)s: %(status)s.") % {"top_up": done, "status": done.get_status_display()},
         refused=done.status == TopUp.Status.FAILED,
@@ -690,7 +690,7 @@ class PointsForm(console.ActForm):
 
 
 def _top_up(card: Card, values: dict[str, Any], staff: Any) -> Done:
-    answer = services.recharge_card(
+    answer = topups.recharge_card(
         card_id=card.id,
         amount=values["amount"],
         scope_id=uuid.uuid5(_STAFF_KEYS, f"staff:{staff.pk}"),
@@ -709,7 +709,7 @@ def _top_up(card: Card, values: dict[str, Any], staff: Any) -> Done:
 
 
 def _cash_out(card: Card, values: dict[str, Any], staff: Any) -> Done:
-    answer = services.cash_out_card(
+    answer = cash_outs.cash_out_card(
         card_id=card.id,
         amount=values["amount"],
         scope_id=uuid.uuid5(_STAFF_KEYS, f"staff:{staff.pk}"),
@@ -723,7 +723,7 @@ def _cash_out(card: Card, values: dict[str, Any], staff: Any) -> Done:
 
 
 def _adjust_points(card: Card, values: dict[str, Any], staff: Any) -> Done:
-    done = services.adjust_points(
+    done = points.adjust_points(
         card_id=card.id, delta=values["delta_points"], reason=values["reason"]
     )
     return Done(

@@ -16,7 +16,8 @@ from mps.base.core import days, fields, money, problems
 from mps.base.core.api import NewestFirst, read_body
 from mps.base.core.days import show_time
 from mps.base.core.errors import InvalidRequestError, NotFoundError
-from payments import charge_decision, representations, selectors, services
+from payments import charge_decision, charges, representations, selectors, topups
+from payments import refunds as payment_refunds
 from payments.errors import IdempotencyKeyRequiredError
 from payments.idempotency import Answer
 from payments.models import Transaction
@@ -196,7 +197,7 @@ class ChargesView(PosView):
         """Charge the card behind a payment code."""
         key = idempotency_key(request)
         body = read_body(self.Input, request)
-        return respond(request, services.charge_card(till=self.till, idempotency_key=key, **body))
+        return respond(request, charges.charge_card(till=self.till, idempotency_key=key, **body))
 
     @extend_schema(
         operation_id="find_charge_by_order",
@@ -341,7 +342,9 @@ class RefundsView(PosView):
         body = read_body(self.Input, request)
         return respond(
             request,
-            services.refund_payment(till=self.till, tx_no=tx_no, idempotency_key=key, **body),
+            payment_refunds.refund_payment(
+                till=self.till, tx_no=tx_no, idempotency_key=key, **body
+            ),
         )
 
 
@@ -381,7 +384,7 @@ class ReverseView(PosView):
             order = fields.OrderId().run_validation(external_order_id)
         except serializers.ValidationError as error:
             raise InvalidRequestError(errors={"external_order_id": error.detail}) from None  # type: ignore[dict-item]
-        return Response(services.reverse_order(till=self.till, external_order_id=order))
+        return Response(payment_refunds.reverse_order(till=self.till, external_order_id=order))
 
 
 class ValidateView(PosView):
@@ -438,7 +441,7 @@ class ValidateView(PosView):
     def post(self, request: Request) -> Response:
         """Say what a live code is good for, without burning it."""
         body = read_body(self.Input, request)
-        card = services.validate_code(till=self.till, code=body["code"])
+        card = charges.validate_code(till=self.till, code=body["code"])
         rate = pricing.card_rate(
             card.card_type, card.fixed_discount, card.tier_rate, card.corporate_rate
         )
@@ -498,9 +501,7 @@ class TopUpsView(PosView):
         """Put cash taken at this till on a card."""
         key = idempotency_key(request)
         body = read_body(self.Input, request)
-        return respond(
-            request, services.top_up_at_till(till=self.till, idempotency_key=key, **body)
-        )
+        return respond(request, topups.top_up_at_till(till=self.till, idempotency_key=key, **body))
 
 
 class TopUpReverseView(PosView):
@@ -522,7 +523,7 @@ class TopUpReverseView(PosView):
     def post(self, request: Request, tx_no: str) -> Response:
         """Reverse a top-up of this terminal, the same day and while the balance is there."""
         _ = request.data
-        return Response(services.reverse_top_up(till=self.till, tx_no=tx_no))
+        return Response(topups.reverse_top_up(till=self.till, tx_no=tx_no))
 
 
 class TransactionsView(PosView):

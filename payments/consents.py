@@ -15,7 +15,7 @@ from mps.base.audit import services as audit
 from mps.base.core import db_scope, problems
 from mps.base.core.database import DatabaseNow
 from mps.base.core.errors import MpsError, NotFoundError, UnavailableError
-from payments import services
+from payments import charges, pending_consents
 from payments.errors import ApprovalDeclinedError, ApprovalExpiredError
 from payments.idempotency import Answer
 from payments.models import Consent
@@ -45,7 +45,7 @@ def approve_payment(*, member_id: UUID, approval_id: UUID, pin: str) -> Answer:
         voucher_code = ""
         if approval.voucher_card_id and approval.voucher_member_id:
             voucher_code = _new_code(approval.voucher_card_id, approval.voucher_member_id)
-        return services.charge_approved(
+        return charges.charge_approved(
             till=till, approval=approval, code=code, voucher_code=voucher_code
         )
     except UnavailableError:
@@ -125,4 +125,4 @@ def _new_code(card_id: UUID, member_id: UUID) -> str:
 
 def _close(approval: Consent, till: Till, refusal: MpsError) -> bool:
     with db_scope.principal_scope("merchant_api", till.merchant_id):
-        return services.close_approval(approval, refusal)
+        return pending_consents.close_approval(approval, refusal)

@@ -4,7 +4,7 @@ from typing import Any
 
 from mps.base.core.jobs import job
 from mps.base.core.retention import last_of
-from payments import consents, retention, topups
+from payments import consents, member_topups, retention
 
 
 @job("payments.purge_idempotency")
@@ -22,13 +22,13 @@ def close_expired_approvals() -> int:
 @job("payments.expire_top_ups")
 def expire_top_ups() -> int:
     """Close top-ups nobody paid in time; meant for every minute."""
-    return topups.expire_top_ups()
+    return member_topups.expire_top_ups()
 
 
 @job("payments.compare_top_ups")
 def compare_top_ups() -> dict[str, Any]:
     """Compare the last days' top-ups with what the providers say; meant for every day."""
-    found = topups.compare_top_ups()
+    found = member_topups.compare_top_ups()
     return {
         "compared": found.compared,
         "differences": len(found.differences),

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from cards.api import CardView
 from mps.base.core import api, fields
-from payments import providers, topups
+from payments import member_topups, providers
 from payments.api import IDEMPOTENCY_KEY, idempotency_key, respond
 from payments.models import TopUp
 
@@ -113,7 +113,7 @@ class MyTopUps(CardView):
         body = api.read_body(self.Input, request)
         return respond(
             request,
-            topups.start_top_up(
+            member_topups.start_top_up(
                 member_id=self.member.member_id,
                 card_no=card_no,
                 idempotency_key=key,
@@ -130,10 +130,10 @@ class MyTopUps(CardView):
     )
     def get(self, request: Request, card_no: str) -> Response:
         """List my card's top-ups through providers, newest first."""
-        found = topups.list_top_ups(card_no=card_no, member_id=self.member.member_id)
+        found = member_topups.list_top_ups(card_no=card_no, member_id=self.member.member_id)
         pages = api.NewestFirst()
         page = pages.paginate_queryset(found, request, view=self) or []
-        lines = topups.show_top_ups(list(page), member_id=self.member.member_id)
+        lines = member_topups.show_top_ups(list(page), member_id=self.member.member_id)
         return pages.get_paginated_response(lines)
 
 
@@ -148,10 +148,10 @@ class OneTopUp(CardView):
     )
     def get(self, request: Request, card_no: str, topup_id: UUID) -> Response:
         """Return a top-up: what to ask until it is credited."""
-        top_up = topups.get_top_up(
+        top_up = member_topups.get_top_up(
             card_no=card_no, member_id=self.member.member_id, top_up_id=topup_id
         )
-        return Response(topups.show_top_ups([top_up], member_id=self.member.member_id)[0])
+        return Response(member_topups.show_top_ups([top_up], member_id=self.member.member_id)[0])
 
 
 class TopUpCallback(api.ApiView):
@@ -167,5 +167,7 @@ class TopUpCallback(api.ApiView):
     @extend_schema(exclude=True)
     def post(self, request: Request, provider: str) -> Response:
         """Take a provider's word, if it is signed."""
-        topups.receive_callback(provider=provider, body=request.body, headers=request.headers)
+        member_topups.receive_callback(
+            provider=provider, body=request.body, headers=request.headers
+        )
         return Response({"received": True})

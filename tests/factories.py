@@ -17,7 +17,7 @@ from merchants import services as merchants
 from merchants.selectors import Till
 from mps.base.core.keys import parse_key
 from mps.product.accounts import services as accounts
-from payments import services as payments
+from payments import charges, topups
 from payments.idempotency import Answer
 
 _numbers = itertools.count(1)
@@ -82,7 +82,7 @@ def make_corporate(owner: Member, balance: str = "0", **fields: Any) -> Card:
 
 def top_up(card: Card, amount: str) -> Answer:
     """Put money on a card as a trusted backend does."""
-    return payments.recharge_card(
+    return topups.recharge_card(
         card_id=card.id, amount=Decimal(amount), scope_id=uuid.uuid4(), idempotency_key=new_key()
     )
 
@@ -94,7 +94,7 @@ def make_code(card: Card, member: Member, ttl_seconds: int | None = None) -> str
 
 def charge(till: Till, code: str, amount: str, **fields: Any) -> Answer:
     """Charge a code."""
-    return payments.charge_card(
+    return charges.charge_card(
         till=till,
         code=code,
         amount=Decimal(amount),

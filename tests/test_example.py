@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from cards.selectors import balances_of
-from payments import services as payments
+from payments import refunds
 from tests import factories
 
 
@@ -18,7 +18,7 @@ def test_worked_example(database: str) -> None:
     assert answer.body["final_amount"] == "284.05"
     assert answer.body["balance_after"] == "715.95"
     assert answer.body["points_earned"] == 299
-    refund = payments.refund_payment(
+    refund = refunds.refund_payment(
         till=till, tx_no=answer.body["tx_no"], amount=Decimal("50.00"), idempotency_key="refund-1"
     )
     # floor(299 x 50.00 / 284.05) = 52

@@ -1,7 +1,7 @@
 """What a payment provider is to us: it takes an order, and says what became of it.
 
 An adapter translates, and decides nothing: whether money is credited is the business of
-`payments.topups`. It calls the provider outside any database transaction.
+`payments.member_topups`. It calls the provider outside any database transaction.
 """
 
 import re

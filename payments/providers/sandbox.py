@@ -56,7 +56,7 @@ class ShownOrder:
 
 
 class Sandbox:
-    """The adapter: what `payments.topups` sees of it."""
+    """The adapter: what `payments.member_topups` sees of it."""
 
     name = "sandbox"
 

@@ -17,7 +17,7 @@ from cards.selectors import balances_of
 from members.models import Member
 from mps.base.core import errors
 from mps.base.core.db_scope import principal_scope
-from payments import services as payments
+from payments import points as payment_points
 from tests import factories
 from tests.cards.helpers import as_owner, events, post
 from tests.snapshots import assert_declined, outcome
@@ -164,7 +164,7 @@ def test_a_voucher_does_not_pay_alone_and_only_once(database: str) -> None:
 def test_discount(database: str, card_type: str, fixed: str | None, points: int, rate: str) -> None:
     member, card = issue(card_type, **({"fixed_discount": fixed} if fixed else {}))
     if points:
-        payments.adjust_points(card_id=card.id, delta=points)
+        payment_points.adjust_points(card_id=card.id, delta=points)
 
     assert pay(card, member).body["discount_rate"] == rate
 

@@ -9,7 +9,7 @@ from cards import services as cards
 from cards.selectors import balances_of
 from mps.base.core import invariants
 from mps.base.core.errors import MpsError
-from payments import services as payments
+from payments import refunds, topups
 from payments.idempotency import Answer
 from tests import factories
 from tests.concurrency.racing import run_together
@@ -155,7 +155,7 @@ def test_50_full_refunds_are_one(database: str) -> None:
 
     results = run_together(
         [
-            lambda: payments.refund_payment(
+            lambda: refunds.refund_payment(
                 till=till,
                 tx_no=paid.body["tx_no"],
                 amount=Decimal("100.00"),
@@ -177,7 +177,7 @@ def test_30_refunds_of_4_on_100_are_25(database: str) -> None:
 
     results = run_together(
         [
-            lambda: payments.refund_payment(
+            lambda: refunds.refund_payment(
                 till=till,
                 tx_no=paid.body["tx_no"],
                 amount=Decimal("4.00"),
@@ -205,7 +205,7 @@ def test_control_without_the_payment_lock_refunds_exceed(
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self.all())
     results = run_together(
         [
-            lambda: payments.refund_payment(
+            lambda: refunds.refund_payment(
                 till=till,
                 tx_no=paid.body["tx_no"],
                 amount=Decimal("100.00"),
@@ -287,11 +287,11 @@ def test_reverse_and_charge_at_once_end_without_money_moved(database: str) -> No
                 lambda code=code, order=order: factories.charge(
                     till, code, "10.00", external_order_id=order
                 ),
-                lambda order=order: payments.reverse_order(till=till, external_order_id=order),
+                lambda order=order: refunds.reverse_order(till=till, external_order_id=order),
             ]
         )
 
-        assert results[1] == payments.reverse_order(till=till, external_order_id=order)
+        assert results[1] == refunds.reverse_order(till=till, external_order_id=order)
         assert results[1]["status"] == "cancelled"
     assert balances_of(card) == (Decimal("1000.00"), 0)
 
@@ -318,7 +318,7 @@ def test_12_who_say_that_one_order_was_paid_credit_it_once(database: str) -> Non
     card = factories.make_prepaid(owner, "0")
 
     def credit() -> Answer:
-        return payments.recharge_card(
+        return topups.recharge_card(
             card_id=card.id,
             amount=Decimal("5.00"),
             scope_id=card.id,
@@ -340,27 +340,27 @@ def test_twins_of_what_gives_or_takes_money_are_one_each(database: str) -> None:
     card = factories.make_prepaid(owner, "100.00")
     paid = factories.charge(till, factories.make_code(card, owner), "50.00")
     cash = {"card_no": card.number, "amount": Decimal("3.00")}
-    taken = payments.top_up_at_till(till=till, **cash, idempotency_key="taken")
+    taken = topups.top_up_at_till(till=till, **cash, idempotency_key="taken")
 
     def refund() -> Answer:
-        return payments.refund_payment(
+        return refunds.refund_payment(
             till=till, tx_no=paid.body["tx_no"], amount=Decimal("5.00"), idempotency_key="refund"
         )
 
     def credit() -> Answer:
-        return payments.recharge_card(
+        return topups.recharge_card(
             card_id=card.id, amount=Decimal("7.00"), scope_id=card.id, idempotency_key="credit"
         )
 
     def take() -> Answer:
-        return payments.top_up_at_till(till=till, **cash, idempotency_key="take")
+        return topups.top_up_at_till(till=till, **cash, idempotency_key="take")
 
     for work in (refund, credit, take):
         results = run_together([work] * 8)
         assert outcomes(results) == {"ok": 8}
         assert len({result.body["tx_no"] for result in results}) == 1
     results = run_together(
-        [lambda: payments.reverse_top_up(till=till, tx_no=taken.body["tx_no"])] * 8
+        [lambda: topups.reverse_top_up(till=till, tx_no=taken.body["tx_no"])] * 8
     )
 
     assert all(result == results[0] for result in results)

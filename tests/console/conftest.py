@@ -13,8 +13,7 @@ from cards import services as cards
 from merchants import webhooks
 from mps.base.core import staff
 from mps.product.rpc import services as rpc
-from payments import services as payments
-from payments import topups
+from payments import member_topups, refunds
 from tests import factories
 
 PASSWORD = "a-long-password-1"
@@ -74,11 +73,11 @@ def make_world() -> SimpleNamespace:
     voucher = cards.issue_voucher_card(owner_id=member.id, kind="percent", value=Decimal(20))
     code = factories.make_code(prepaid, member)
     paid = factories.charge(till, code, "100.00", external_order_id="ORDER-1")
-    refund = payments.refund_payment(
+    refund = refunds.refund_payment(
         till=till, tx_no=paid.body["tx_no"], amount=Decimal("10.00"), idempotency_key="refund-1"
     )
     factories.make_code(prepaid, member)
-    topups.start_top_up(
+    member_topups.start_top_up(
         member_id=member.id,
         card_no=prepaid.number,
         amount=Decimal("5.00"),

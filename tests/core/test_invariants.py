@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 
 from mps.base.core import invariants
-from payments import services as payments
+from payments import points, refunds
 from tests import factories
 from tests.snapshots import execute, fetch
 
@@ -121,11 +121,11 @@ def world(unchecked_database: str, superuser: psycopg.Connection) -> Any:
     paid = factories.charge(
         till, factories.make_code(card, member), "50.00", external_order_id="O-1"
     )
-    payments.refund_payment(
+    refunds.refund_payment(
         till=till, tx_no=paid.body["tx_no"], amount=Decimal("20.00"), idempotency_key="R"
     )
     factories.charge(till, factories.make_code(card, member), "500.00", external_order_id="O-2")
-    payments.adjust_points(card_id=card.id, delta=5)
+    points.adjust_points(card_id=card.id, delta=5)
     with psycopg.connect(
         superuser.info.dsn, dbname=unchecked_database, password=superuser.info.password
     ) as connection:

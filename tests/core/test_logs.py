@@ -56,7 +56,7 @@ def test_text_that_is_no_utf_8_is_logged_escaped(log: Any) -> None:
 
 def test_what_we_add_is_written_and_what_libraries_add_is_not(log: Any) -> None:
     log.warning("theirs", extra={"args_of_task": "a secret"})
-    log.name = "payments.topups"
+    log.name = "payments.member_topups"
     log.warning("ours", extra={"order": "T-1"})
     theirs, ours = log.lines()
     assert "args_of_task" not in theirs

@@ -26,8 +26,8 @@ from members import services as members_services
 from mps.base.core import invariants, jobs, retention
 from mps.base.core.scheduling import Scheduler
 from mps.celery import app
+from payments import refunds
 from payments import retention as payments_upkeep
-from payments import services as payment_services
 from tests import factories
 from tests.core import test_partitions
 from tests.core.test_partitions import PARTITIONED, children
@@ -138,7 +138,7 @@ def test_job_archive_transactions_moves_whole_old_months_that_stay_in_sight(
     assert run("archive_transactions") == "0 moved.\n"
     assert run("archive_transactions", "--dry-run") == "Nothing is old enough.\n"
     # A late refund finds its payment, and is one of today.
-    refunded = payment_services.refund_payment(
+    refunded = refunds.refund_payment(
         till=till, tx_no=tx_no, amount=Decimal("30.00"), idempotency_key=factories.new_key()
     )
     assert (refunded.status, refunded.body["remaining"]) == (201, "70.00")

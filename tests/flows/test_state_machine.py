@@ -24,7 +24,8 @@ from cards import services as cards
 from cards.selectors import balances_of
 from mps.base.core import invariants
 from mps.base.core.errors import MpsError
-from payments import services as payments
+from payments import points as payment_points
+from payments import refunds
 from tests import factories
 
 CENT = Decimal("0.01")
@@ -115,7 +116,7 @@ class Shop(RuleBasedStateMachine):
             ModelCard(standard, True, None, points=4990),
         ]
         for card in self.cards[1:]:
-            payments.adjust_points(card_id=card.real.id, delta=card.points)
+            payment_points.adjust_points(card_id=card.real.id, delta=card.points)
         self.payments: list[ModelPayment] = []
         self.current_code: dict[int, str] = {}
         self.shop_total = Decimal(0)
@@ -248,7 +249,7 @@ class Shop(RuleBasedStateMachine):
     def _refund(self, payment: ModelPayment, amount: Decimal) -> None:
         key = factories.new_key()
         answers = [
-            payments.refund_payment(
+            refunds.refund_payment(
                 till=self.till, tx_no=payment.tx_no, amount=amount, idempotency_key=key
             )
             for _ in range(2)
@@ -275,8 +276,8 @@ class Shop(RuleBasedStateMachine):
     @rule(data=st.data())
     def reverse_an_order(self, data: st.DataObject) -> None:
         payment = data.draw(st.sampled_from([each for each in self.payments if each.order]))
-        first = payments.reverse_order(till=self.till, external_order_id=payment.order)
-        again = payments.reverse_order(till=self.till, external_order_id=payment.order)
+        first = refunds.reverse_order(till=self.till, external_order_id=payment.order)
+        again = refunds.reverse_order(till=self.till, external_order_id=payment.order)
         assert first == again
         assert first["status"] == "cancelled"
         if payment.status == "completed":
@@ -288,7 +289,7 @@ class Shop(RuleBasedStateMachine):
     @rule()
     def reverse_an_order_nobody_has_seen(self) -> None:
         order = f"O-{factories.new_key()[:20]}"
-        answer = payments.reverse_order(till=self.till, external_order_id=order)
+        answer = refunds.reverse_order(till=self.till, external_order_id=order)
         assert answer == {"external_order_id": order, "status": "cancelled"}
         card = self.cards[0]
         if card.status == "active":
@@ -329,10 +330,10 @@ class Shop(RuleBasedStateMachine):
         card = self.cards[which]
         if card.points + delta < 0:
             with pytest.raises(MpsError) as refused:
-                payments.adjust_points(card_id=card.real.id, delta=delta)
+                payment_points.adjust_points(card_id=card.real.id, delta=delta)
             assert refused.value.code == "INSUFFICIENT_BALANCE"
             return
-        payments.adjust_points(card_id=card.real.id, delta=delta)
+        payment_points.adjust_points(card_id=card.real.id, delta=delta)
         card.points += delta
 
     # --- what must be so after each --------------------------------------------------------------

@@ -21,8 +21,7 @@ from members.models import Member
 from merchants import webhooks
 from merchants.selectors import Till
 from mps.product.rpc import services as rpc
-from payments import services as payments
-from payments import topups
+from payments import member_topups, topups
 from settlements import services as settlements
 from tests import factories
 from tests.hostile.operations import Operation
@@ -215,10 +214,10 @@ def make_world() -> World:
     paid = factories.charge(
         till, factories.make_code(card, owner), "100.00", external_order_id=order
     )
-    topped_up = payments.top_up_at_till(
+    topped_up = topups.top_up_at_till(
         till=till, card_no=card.number, amount=Decimal("50.00"), idempotency_key=factories.new_key()
     )
-    asked = topups.start_top_up(
+    asked = member_topups.start_top_up(
         member_id=owner.id,
         card_no=card.number,
         amount=Decimal("5.00"),

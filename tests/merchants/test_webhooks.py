@@ -26,7 +26,7 @@ from merchants.selectors import Till
 from mps.base.audit.models import Event
 from mps.base.core.db_scope import principal_scope
 from mps.base.core.errors import InvalidRequestError, NotFoundError, PermissionDeniedError
-from payments import services as payments
+from payments import refunds
 from settlements import services as settlements
 from settlements.api import SettlementOut
 from settlements.representations import settlement_document
@@ -160,7 +160,7 @@ def test_a_reversal_is_told_from_a_refund(till: Till, receiver: Receiver) -> Non
     helpers.pay(till, card, member, "60.00", external_order_id="O-1")
     _endpoint, secret = listen(till, receiver)
 
-    payments.reverse_order(till=till, external_order_id="O-1")
+    refunds.reverse_order(till=till, external_order_id="O-1")
     webhooks.deliver_due()
 
     told = receiver.messages[0].verify(secret)["data"]

@@ -11,7 +11,7 @@ from django.db import connections
 from mps.base.core.db_scope import principal_scope
 from mps.product.monitoring import reconciling, services, tasks
 from mps.product.monitoring.models import Incident
-from payments import services as payments
+from payments import points, refunds
 from tests import factories
 from tests.concurrency.racing import run_together
 from tests.core.test_invariants import CORRUPTIONS
@@ -55,11 +55,11 @@ PLANTED = {
 def books(broken_shop: SimpleNamespace) -> SimpleNamespace:
     """A payment, part of it refunded, one that failed, points given; past all guards."""
     paid = broken_shop.pay("50.00")
-    payments.refund_payment(
+    refunds.refund_payment(
         till=broken_shop.till, tx_no=paid, amount=Decimal("20.00"), idempotency_key="R"
     )
     broken_shop.pay("5000.00")
-    payments.adjust_points(card_id=broken_shop.card.id, delta=5)
+    points.adjust_points(card_id=broken_shop.card.id, delta=5)
     return broken_shop
 
 

@@ -14,7 +14,7 @@ from cards import services as cards
 from members import pins
 from members import services as members
 from mps.base.core.db_scope import principal_scope
-from payments import consents, selectors, services
+from payments import charges, consents, points, selectors
 from payments.errors import ApprovalExpiredError
 from payments.models import Consent
 from tests import factories
@@ -218,7 +218,7 @@ def test_time_that_runs_out_while_approving_is_too_late(shop: Shop) -> None:
     pass_time()
 
     with pytest.raises(ApprovalExpiredError):
-        services.charge_approved(
+        charges.charge_approved(
             till=shop.till, approval=approval, code=shop.code(), voucher_code=""
         )
 
@@ -540,11 +540,11 @@ def test_an_approval_whose_time_ends_between_read_and_write_pays_nothing(
 
 def test_nobody_pays_more_than_they_approved(shop: Shop) -> None:
     card = factories.make_prepaid(shop.member, "5000.00")
-    services.adjust_points(card_id=card.id, delta=10000)
+    points.adjust_points(card_id=card.id, delta=10000)
     code = factories.make_code(card, shop.member)
     asked = shop.post_charge(code, "1000.00")
     assert asked.json()["final_amount"] == "850.00"
-    services.adjust_points(card_id=card.id, delta=-10000)
+    points.adjust_points(card_id=card.id, delta=-10000)
 
     assert shop.approve().json()["code"] == "APPROVAL_EXPIRED"
 

@@ -11,8 +11,8 @@ from cards import services as cards
 from cards.selectors import balances_of
 from members import services as members
 from merchants import services as merchants
-from payments import charge_decision
-from payments import services as payments
+from payments import charge_decision, charges, races, refunds, topups, transactions
+from payments import points as payment_points
 from tests import factories
 from tests.concurrency.racing import run_together, wait_for_a_waiter
 from tests.snapshots import (
@@ -59,7 +59,7 @@ def test_the_worked_example(database: str) -> None:
     owed = "SELECT sum(amount) FROM ledger_entry WHERE account_id = %s"
     assert fetch(owed, [till.account_id]) == Decimal("284.05")
 
-    refund = payments.refund_payment(
+    refund = refunds.refund_payment(
         till=till, tx_no=paid.body["tx_no"], amount=Decimal("50.00"), idempotency_key="refund"
     )
 
@@ -72,7 +72,7 @@ def test_the_worked_example(database: str) -> None:
 def test_the_thousandth_point_turns_a_card_silver_from_the_next_payment_on(database: str) -> None:
     member, standard = factories.make_member()
     till = factories.make_till(fee_rate=Decimal("0.02"))
-    payments.adjust_points(card_id=standard.id, delta=999)
+    payment_points.adjust_points(card_id=standard.id, delta=999)
 
     first = factories.charge(
         till, factories.make_code(standard, member), "1.00", payment_method="cash"
@@ -104,7 +104,7 @@ def test_a_payment_of_less_than_one_unit_earns_nothing_and_keeps_the_tier(
     till = factories.make_till()
     card = factories.make_prepaid(member, "10.00")
     for each in (standard, card):
-        payments.adjust_points(card_id=each.id, delta=points)
+        payment_points.adjust_points(card_id=each.id, delta=points)
 
     by_balance = factories.charge(till, factories.make_code(card, member), "0.50")
     by_cash = factories.charge(
@@ -293,7 +293,7 @@ def test_a_code_shows_what_it_leads_to_and_stays_live(database: str) -> None:
     code = factories.make_code(card, member)
 
     before = snapshot()
-    facts = payments.validate_code(till=till, code=code)
+    facts = charges.validate_code(till=till, code=code)
 
     assert snapshot() == before
     assert (facts.card_no, facts.tier, facts.fixed_discount) == (
@@ -303,14 +303,14 @@ def test_a_code_shows_what_it_leads_to_and_stays_live(database: str) -> None:
     )
     assert outcome(lambda: factories.charge(till, code, "1.00")) == "ok"
     assert_refused(
-        lambda: payments.validate_code(till=till, code=code),
+        lambda: charges.validate_code(till=till, code=code),
         "QR_EXPIRED_OR_INVALID",
         action="CODE_CHECK_REFUSED",
     )
     merchants.suspend_merchant(merchant_id=till.merchant_id)
     suspended = factories.find_till(till)
     assert_refused(
-        lambda: payments.validate_code(till=suspended, code=code),
+        lambda: charges.validate_code(till=suspended, code=code),
         "MERCHANT_SUSPENDED",
         action="CODE_CHECK_REFUSED",
     )
@@ -389,7 +389,7 @@ def test_what_never_stops_changing_is_given_up(database: str, monkeypatch: Any) 
 
     assert_refused(lambda: factories.charge(till, code, "100.00"), "UNAVAILABLE")
 
-    assert len(tries) == payments.MAX_TRIES
+    assert len(tries) == races.MAX_TRIES
     monkeypatch.undo()
     assert outcome(lambda: factories.charge(till, code, "100.00")) == "ok"
 
@@ -471,20 +471,22 @@ def test_points_that_arrive_while_a_charge_waits_for_them_change_its_price(
     card = factories.make_prepaid(member, "1000.00")
     code = factories.make_code(card, member)
     posted = threading.Event()
-    write = payments._write_transaction
+    write = transactions.write_transaction
 
     def pause_and_write(*args: Any, **kwargs: Any) -> Any:
         posted.set()
         wait_for_a_waiter()  # the charge has read, and waits for the points
         return write(*args, **kwargs)
 
-    monkeypatch.setattr(payments, "_write_transaction", pause_and_write)
+    monkeypatch.setattr(transactions, "write_transaction", pause_and_write)
 
     def charge() -> Any:
         posted.wait(30)
         return factories.charge(till, code, "100.00")
 
-    _, paid = run_together([lambda: payments.adjust_points(card_id=card.id, delta=1000), charge])
+    _, paid = run_together(
+        [lambda: payment_points.adjust_points(card_id=card.id, delta=1000), charge]
+    )
 
     assert (paid.body["discount_rate"], paid.body["final_amount"]) == ("0.95", "95.00")
 
@@ -495,10 +497,10 @@ def test_an_expired_card_takes_no_money(database: str) -> None:
     execute("UPDATE cards_card SET expires_at = now() - interval '1 second'")
     till = factories.make_till()
 
-    backend = payments.recharge_card(
+    backend = topups.recharge_card(
         card_id=card.id, amount=Decimal(10), scope_id=card.id, idempotency_key="a"
     )
-    cash = payments.top_up_at_till(
+    cash = topups.top_up_at_till(
         till=till, card_no=card.number, amount=Decimal(10), idempotency_key="b"
     )
 

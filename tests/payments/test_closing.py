@@ -11,7 +11,7 @@ from cards.errors import CardNotEmptyError
 from cards.models import Card
 from mps.base.core import db_scope
 from mps.base.core.errors import MpsError
-from payments import services as payments
+from payments import cash_outs, refunds
 from payments.errors import InsufficientBalanceError
 from payments.idempotency import Answer
 from tests import factories
@@ -20,7 +20,7 @@ from tests.snapshots import assert_refused, fetch
 
 
 def cash_out(card: Card, amount: str, **fields: Any) -> Answer:
-    return payments.cash_out_card(
+    return cash_outs.cash_out_card(
         **{
             "card_id": card.id,
             "amount": Decimal(amount),
@@ -33,7 +33,7 @@ def cash_out(card: Card, amount: str, **fields: Any) -> Answer:
 
 
 def refund(till: Any, paid: Answer, amount: str) -> Answer:
-    return payments.refund_payment(
+    return refunds.refund_payment(
         till=till,
         tx_no=paid.body["tx_no"],
         amount=Decimal(amount),
@@ -168,7 +168,7 @@ def test_a_refund_waits_for_a_closing_under_way(
             source = cursor.fetchone()[0]
             assert "PERFORM core_share_fact(held);" in source
             cursor.execute(source.replace("PERFORM core_share_fact(held);", ""))
-    plan = payments._plan_refund
+    plan = refunds._plan_refund
 
     def close_before_plan(*args: Any) -> Any:
         # The card has been read; with the hold, closing it now has to wait and times out.
@@ -182,7 +182,7 @@ def test_a_refund_waits_for_a_closing_under_way(
                 cursor.execute("RESET lock_timeout")
         return plan(*args)
 
-    monkeypatch.setattr(payments, "_plan_refund", close_before_plan)
+    monkeypatch.setattr(refunds, "_plan_refund", close_before_plan)
 
     back = refund(till, paid, "10.00")
 

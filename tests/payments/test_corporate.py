@@ -7,7 +7,8 @@ import pytest
 
 from cards import services as cards
 from cards.selectors import balances_of
-from payments import services as payments
+from payments import points as payment_points
+from payments import refunds
 from tests import factories
 from tests.snapshots import execute
 
@@ -27,7 +28,7 @@ def test_it_pays_for_its_people_and_earns_no_points(database: str) -> None:
     assert (paid.body["points_earned"], paid.body["tier"]) == (0, None)
     assert undiscounted.body["final_amount"] == "50.00"
     assert balances_of(card) == (Decimal("60.00"), None)
-    refund = payments.refund_payment(
+    refund = refunds.refund_payment(
         till=till, tx_no=paid.body["tx_no"], amount=Decimal("40.00"), idempotency_key="R"
     )
     assert refund.body["points_reversed"] == 0
@@ -51,7 +52,7 @@ def test_it_lends_its_discount_to_the_standard_card_when_better(
     member, standard = factories.make_member()
     till = factories.make_till()
     if points:
-        payments.adjust_points(card_id=standard.id, delta=points)
+        payment_points.adjust_points(card_id=standard.id, delta=points)
     lent = [
         factories.make_corporate(company, **({"fixed_discount": each} if each else {}))
         for each in corporate

@@ -11,8 +11,7 @@ from cards import services as cards
 from cards.selectors import balances_of
 from members import services as members
 from mps.base.core.money import JsonNumber
-from payments import idempotency
-from payments import services as payments
+from payments import idempotency, refunds, topups
 from tests import factories
 from tests.snapshots import assert_declined, assert_refused, execute, outcome, snapshot
 
@@ -89,14 +88,14 @@ def test_a_key_of_a_charge_is_no_key_of_a_refund_or_top_up(database: str) -> Non
     paid = factories.charge(till, factories.make_code(card, member), "1.00", idempotency_key="K")
 
     assert_refused(
-        lambda: payments.refund_payment(
+        lambda: refunds.refund_payment(
             till=till, tx_no=paid.body["tx_no"], amount=Decimal("1.00"), idempotency_key="K"
         ),
         "IDEMPOTENCY_KEY_REUSED",
         action="REFUND_FAILED",
     )
     assert_refused(
-        lambda: payments.top_up_at_till(
+        lambda: topups.top_up_at_till(
             till=till, card_no=card.number, amount=Decimal("1.00"), idempotency_key="K"
         ),
         "IDEMPOTENCY_KEY_REUSED",
@@ -135,7 +134,7 @@ def test_refunds_repeat_their_answers(database: str) -> None:
     paid = factories.charge(till, factories.make_code(card, member), "50.00")
 
     def refund(amount: str, key: str, **fields: Any) -> Any:
-        return payments.refund_payment(
+        return refunds.refund_payment(
             till=till,
             tx_no=paid.body["tx_no"],
             amount=Decimal(amount),
@@ -204,7 +203,7 @@ def test_a_tag_with_a_number_beyond_all_bounds_is_kept(database: str) -> None:
     tag = {"n": JsonNumber("1e400"), "m": {"é": ["x"]}}
 
     paid = factories.charge(till, factories.make_code(card, member), "10.00", tag=tag)
-    refund = payments.refund_payment(
+    refund = refunds.refund_payment(
         till=till,
         tx_no=paid.body["tx_no"],
         amount=Decimal("1.00"),

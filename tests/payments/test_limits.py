@@ -15,7 +15,7 @@ from cards.models import Binding, Card
 from members.models import Member
 from merchants.models import Merchant
 from mps.base.core import db_scope
-from payments import services as payments
+from payments import refunds
 from payments.idempotency import Answer
 from payments.models import Transaction
 from tests import factories
@@ -45,7 +45,7 @@ def pay(till: Any, card: Card, member: Member, amount: str, **fields: Any) -> An
 
 
 def refund(till: Any, paid: Answer, amount: str) -> Answer:
-    return payments.refund_payment(
+    return refunds.refund_payment(
         till=till,
         tx_no=paid.body["tx_no"],
         amount=Decimal(amount),
@@ -270,14 +270,14 @@ def test_a_refund_on_its_way_gives_its_room_to_the_first_payment_a_limit_counts(
     set_limit(Card, card.id, limit_per_day=LIMIT)
     code = factories.make_code(card, member)
     given = threading.Event()
-    plan = payments._plan_refund
+    plan = refunds._plan_refund
 
     def pause_and_plan(*args: Any) -> Any:
         given.set()
         wait_for_a_waiter()  # the payment asks for room
         return plan(*args)
 
-    monkeypatch.setattr(payments, "_plan_refund", pause_and_plan)
+    monkeypatch.setattr(refunds, "_plan_refund", pause_and_plan)
 
     def charge() -> Any:
         given.wait(30)

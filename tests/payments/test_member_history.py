@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from cards import services as cards
 from mps.base.core.db_scope import principal_scope
-from payments import history, services
+from payments import history, refunds
 from tests import factories
 
 TRANSACTIONS = "/api/v1/me/transactions"
@@ -59,7 +59,7 @@ def test_a_members_transactions_newest_first(database: str) -> None:
     paid = factories.charge(
         till, factories.make_code(card, member), "299.00", external_order_id="WX1"
     )
-    refund = services.refund_payment(
+    refund = refunds.refund_payment(
         till=till, tx_no=paid.body["tx_no"], amount=Decimal("50.00"), idempotency_key="r1"
     )
     poor = factories.charge(till, factories.make_code(card, member), "9000.00")
@@ -156,7 +156,7 @@ def test_who_left_a_card_still_sees_what_they_paid_with_it(database: str) -> Non
     factories.charge(till, factories.make_code(card, owner), "1.00")
     theirs = factories.charge(till, factories.make_code(card, other), "10.00").body["tx_no"]
     cards.unbind_member(card_id=card.id, member_id=other.id)
-    refund = services.refund_payment(
+    refund = refunds.refund_payment(
         till=till, tx_no=theirs, amount=Decimal("1.00"), idempotency_key="r1"
     )
     factories.charge(till, factories.make_code(card, owner), "2.00")
@@ -177,7 +177,7 @@ def test_points_newest_first(database: str) -> None:
         till, factories.make_code(standard, member), "7.00", payment_method="cash"
     )
     second = factories.charge(till, factories.make_code(card, member), "100.00")
-    refund = services.refund_payment(
+    refund = refunds.refund_payment(
         till=till, tx_no=second.body["tx_no"], amount=Decimal("40.00"), idempotency_key="r1"
     )
     client = factories.member_client(member)

@@ -23,8 +23,7 @@ from cards.selectors import balances_of
 from members import services as members
 from mps.base.core import invariants
 from mps.base.core.db_scope import principal_scope
-from payments import services as payments
-from payments import tasks, topups
+from payments import member_topups, tasks, topups
 from payments.models import TopUp, Transaction
 from payments.providers import sandbox
 from payments.providers.base import Outcome
@@ -333,7 +332,7 @@ def test_a_member_begins_only_so_many_that_are_not_paid(owner: Any, card: Card) 
 def test_late_payments_are_credited_and_marked(owner: Any, card: Card) -> None:
     expired, cancelled, unnoticed = (begin(card, owner, "1.00") for _ in range(3))
     shift(expired, "-2 hours")
-    assert topups.expire_top_ups() == 1
+    assert member_topups.expire_top_ups() == 1
     call_back(report_of(cancelled, Outcome.CLOSED))
     shift(unnoticed, "-2 hours")
     assert [fresh(each).status for each in (expired, cancelled, unnoticed)] == [
@@ -519,7 +518,7 @@ def test_an_order_that_was_closed_unpaid(owner: Any, card: Card) -> None:
 
 def test_one_payment_is_credited_once_whoever_says_so(owner: Any, card: Card) -> None:
     by_staff, same, elsewhere = (begin(card, owner) for _ in range(3))
-    done = payments.recharge_card(
+    done = topups.recharge_card(
         card_id=card.id,
         amount=Decimal("500.00"),
         scope_id=uuid.uuid4(),
@@ -571,7 +570,7 @@ def confirm_together(top_up: TopUp, times: int) -> Counter[str]:
 
     def confirm() -> str:
         return outcome(
-            lambda: topups.receive_callback(
+            lambda: member_topups.receive_callback(
                 provider="sandbox", body=callback.body, headers=callback.headers
             )
         )
@@ -624,9 +623,9 @@ def test_a_payment_that_comes_while_it_expires(owner: Any, card: Card) -> None:
 
     run_together(
         [
-            *[topups.expire_top_ups] * 4,
+            *[member_topups.expire_top_ups] * 4,
             *[
-                lambda: topups.receive_callback(
+                lambda: member_topups.receive_callback(
                     provider="sandbox", body=callback.body, headers=callback.headers
                 )
             ]
@@ -674,7 +673,7 @@ def test_what_an_unreachable_provider_left_closes_by_itself(owner: Any, card: Ca
     assert start(card, owner, idempotency_key="K").body["id"] == str(left.id)
     # Another member who left one: it ends.
     shift(left, "-2 hours")
-    assert topups.expire_top_ups() == 1
+    assert member_topups.expire_top_ups() == 1
 
 
 def today() -> date:
@@ -685,7 +684,7 @@ def settled_world(owner: Any, card: Card) -> dict[str, TopUp]:
     """One top-up of each kind a comparison may meet."""
     names = ("agreed", "lost", "unpaid", "invented", "smaller", "wrong")
     world = {name: begin(card, owner) for name in names}
-    topups.pay_in_sandbox(order_id=world["agreed"].order_id, paid=True)
+    member_topups.pay_in_sandbox(order_id=world["agreed"].order_id, paid=True)
     for name in ("lost", "smaller", "wrong"):
         sandbox.decide(order_id=world[name].order_id, paid=True)
     call_back(report_of(world["invented"]))
@@ -709,7 +708,7 @@ def test_a_days_comparison_finds_what_differs(
     before = snapshot()
 
     with caplog.at_level(logging.ERROR):
-        found = topups.compare_top_ups(day=today())
+        found = member_topups.compare_top_ups(day=today())
 
     kinds = {each.order_id: each.kind for each in found.differences}
     assert kinds == {
@@ -724,7 +723,7 @@ def test_a_days_comparison_finds_what_differs(
     assert events_of("TOP_UP_DIFFERENCE") == 5
     messages = [each.message for each in caplog.records if each.levelname == "ERROR"]
     assert messages == ["books differ from a provider's"] * 5
-    assert topups.compare_top_ups(day=today() - timedelta(days=7)).differences == ()
+    assert member_topups.compare_top_ups(day=today() - timedelta(days=7)).differences == ()
 
 
 def test_the_daily_comparison_looks_back_three_days(owner: Any, card: Card) -> None:
@@ -766,7 +765,7 @@ def test_staff_ask_the_provider(owner: Any, card: Card, console: Client) -> None
 
     assert texts(act(console, TopUp, "confirm", lost))
     for each in (waiting, gone, odd, lost):
-        topups.confirm_with_provider(top_up_id=each.id)
+        member_topups.confirm_with_provider(top_up_id=each.id)
 
     assert [fresh(each).status for each in (lost, waiting, gone, odd)] == [
         *("completed", "pending", "cancelled", "failed")
@@ -793,7 +792,9 @@ def test_staff_ask_the_provider(owner: Any, card: Card, console: Client) -> None
 
 
 def test_asking_of_a_top_up_nobody_has(database: str) -> None:
-    assert outcome(lambda: topups.confirm_with_provider(top_up_id=uuid.uuid4())) == "NOT_FOUND"
+    assert (
+        outcome(lambda: member_topups.confirm_with_provider(top_up_id=uuid.uuid4())) == "NOT_FOUND"
+    )
     assert last_event()[0] == "TOP_UP_CHECK_REFUSED"
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from cards.selectors import balances_of
-from payments import services as payments
+from payments import refunds
 from tests import factories
 from tests.snapshots import assert_declined, assert_refused, fetch, outcome, snapshot
 
@@ -37,7 +37,7 @@ def test_an_order_is_paid_once(database: str) -> None:
     assert elsewhere.body["tx_no"] != first.body["tx_no"]
 
     def refund(amount: str) -> Any:
-        return payments.refund_payment(
+        return refunds.refund_payment(
             till=till,
             tx_no=first.body["tx_no"],
             amount=Decimal(amount),
@@ -51,7 +51,7 @@ def test_an_order_is_paid_once(database: str) -> None:
     assert_refused(lambda: charge(code=code), "ALREADY_EXISTS")
     assert charge(code=first_code, idempotency_key="K1").body == first.body
 
-    reversed_order = payments.reverse_order(till=till, external_order_id="O-1")
+    reversed_order = refunds.reverse_order(till=till, external_order_id="O-1")
     assert reversed_order == {
         "external_order_id": "O-1",
         "status": "cancelled",

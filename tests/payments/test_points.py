@@ -7,7 +7,7 @@ import pytest
 
 from cards import services as cards
 from cards.selectors import balances_of
-from payments import services as payments
+from payments import points as payment_points
 from tests import factories
 from tests.snapshots import assert_refused, fetch, last_context, outcome, snapshot
 
@@ -27,7 +27,7 @@ def test_points_are_added_and_taken_and_the_tier_follows(database: str) -> None:
         (5000, 10000, "0.85"),
         (-10000, 0, "1.00"),
     ):
-        done = payments.adjust_points(card_id=standard.id, delta=delta, reason="a reason")
+        done = payment_points.adjust_points(card_id=standard.id, delta=delta, reason="a reason")
         assert (done.type, done.status, done.points, done.amount) == (
             "adjustment",
             "completed",
@@ -48,7 +48,7 @@ def test_what_cannot_be_adjusted(database: str) -> None:
     member, standard = factories.make_member()
     corporate = factories.make_corporate(member, "1.00")
     voucher = cards.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(1))
-    payments.adjust_points(card_id=standard.id, delta=10)
+    payment_points.adjust_points(card_id=standard.id, delta=10)
 
     for card_id, delta, code in (
         (standard.id, -11, "INSUFFICIENT_BALANCE"),
@@ -57,7 +57,7 @@ def test_what_cannot_be_adjusted(database: str) -> None:
         (uuid.uuid4(), 1, "CARD_NOT_FOUND"),
     ):
         assert_refused(
-            lambda card_id=card_id, delta=delta: payments.adjust_points(
+            lambda card_id=card_id, delta=delta: payment_points.adjust_points(
                 card_id=card_id, delta=delta, reason="why"
             ),
             code,
@@ -72,7 +72,9 @@ def test_what_means_nothing_is_not_tried(database: str, delta: int, reason: str)
     before = snapshot()
 
     assert (
-        outcome(lambda: payments.adjust_points(card_id=uuid.uuid4(), delta=delta, reason=reason))
+        outcome(
+            lambda: payment_points.adjust_points(card_id=uuid.uuid4(), delta=delta, reason=reason)
+        )
         == "INVALID_REQUEST"
     )
 

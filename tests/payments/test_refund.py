@@ -12,7 +12,8 @@ from cards import services as cards
 from cards.selectors import balances_of
 from members import services as members
 from merchants import services as merchants
-from payments import services as payments
+from payments import points as payment_points
+from payments import refunds, topups
 from tests import factories
 from tests.snapshots import assert_refused, execute, fetch, last_context, snapshot
 
@@ -21,7 +22,7 @@ CENT = Decimal("0.01")
 
 def refund(till: Any, paid: Any, amount: str, **fields: Any) -> Any:
     """Refund a payment's answer."""
-    return payments.refund_payment(
+    return refunds.refund_payment(
         till=till,
         tx_no=paid.body["tx_no"],
         amount=Decimal(amount),
@@ -149,7 +150,7 @@ def test_points_that_are_gone_are_forgiven_and_said_so(database: str) -> None:
     till = factories.make_till()
     card = factories.make_prepaid(member, "100.00")
     paid = factories.charge(till, factories.make_code(card, member), "100.00")
-    payments.adjust_points(card_id=card.id, delta=-70, reason="spent")
+    payment_points.adjust_points(card_id=card.id, delta=-70, reason="spent")
 
     half = refund(till, paid, "50.00", reason="broken")
     assert half.body["points_reversed"] == 30
@@ -251,13 +252,13 @@ def test_what_cannot_be_refunded(database: str) -> None:
     failed_no = fetch("SELECT tx_no FROM payments_transaction WHERE status = 'failed'")
     assert failed.refused
     back = refund(till, paid, "1.00")
-    topped_up = payments.top_up_at_till(
+    topped_up = topups.top_up_at_till(
         till=till, card_no=card.number, amount=Decimal("5.00"), idempotency_key="T"
     )
 
     for tx_no in ("PAY9999999999", "", "x"):
         assert_refused(
-            lambda tx_no=tx_no: payments.refund_payment(
+            lambda tx_no=tx_no: refunds.refund_payment(
                 till=till, tx_no=tx_no, amount=Decimal("1.00"), idempotency_key="R0"
             ),
             "ORIGINAL_TX_NOT_FOUND",
@@ -271,7 +272,7 @@ def test_what_cannot_be_refunded(database: str) -> None:
 
     for tx_no in (failed_no, back.body["tx_no"], topped_up.body["tx_no"]):
         assert_refused(
-            lambda tx_no=tx_no: payments.refund_payment(
+            lambda tx_no=tx_no: refunds.refund_payment(
                 till=till,
                 tx_no=tx_no,
                 amount=Decimal("1.00"),
@@ -301,11 +302,11 @@ def test_what_cannot_be_refunded(database: str) -> None:
 def test_what_belongs_to_no_shop_is_not_refunded_in_a_shops_name(database: str) -> None:
     member, _ = factories.make_member()
     card = factories.make_prepaid(member, "100.00")
-    payments.adjust_points(card_id=card.id, delta=5, reason="a gift")
+    payment_points.adjust_points(card_id=card.id, delta=5, reason="a gift")
     adjustment = fetch("SELECT tx_no FROM payments_transaction WHERE type = 'adjustment'")
 
     assert_refused(
-        lambda: payments.refund_for_shop(
+        lambda: refunds.refund_for_shop(
             merchant_id=None,
             tx_no=adjustment,
             amount=Decimal("1.00"),
@@ -345,7 +346,7 @@ def test_any_number_of_refusals_leave_as_many_events(database: str) -> None:
             answers=1,
         )
         assert_refused(
-            lambda: payments.refund_payment(
+            lambda: refunds.refund_payment(
                 till=till, tx_no="PAY1", amount=Decimal(1), idempotency_key="R"
             ),
             "ORIGINAL_TX_NOT_FOUND",
@@ -366,10 +367,10 @@ def test_points_once_forgiven_are_not_asked_for_again(database: str) -> None:
     till = factories.make_till()
     card = factories.make_prepaid(member, "100.00")
     paid = factories.charge(till, factories.make_code(card, member), "100.00")
-    payments.adjust_points(card_id=card.id, delta=-100)
+    payment_points.adjust_points(card_id=card.id, delta=-100)
 
     assert refund(till, paid, "40.00").body["points_reversed"] == 0
-    payments.adjust_points(card_id=card.id, delta=100)
+    payment_points.adjust_points(card_id=card.id, delta=100)
 
     assert refund(till, paid, "60.00").body["points_reversed"] == 60
     assert balances_of(card) == (Decimal("100.00"), 40)

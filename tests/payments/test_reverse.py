@@ -8,7 +8,7 @@ import pytest
 from cards import services as cards
 from cards.selectors import balances_of
 from merchants import services as merchants
-from payments import services as payments
+from payments import refunds
 from tests import factories
 from tests.snapshots import age_by_a_day, assert_refused, execute, fetch, outcome, snapshot
 
@@ -32,7 +32,7 @@ def shop(database: str) -> Any:
             )
 
         def reverse(self, order: str) -> dict[str, Any]:
-            return payments.reverse_order(till=self.till, external_order_id=order)
+            return refunds.reverse_order(till=self.till, external_order_id=order)
 
     return Shop()
 
@@ -66,7 +66,7 @@ def test_a_paid_order_is_given_back_in_full_and_closed(shop: Any) -> None:
             lambda key=key: shop.charge("O-1", code=code, idempotency_key=key), "ORDER_REVERSED"
         )
     assert_refused(
-        lambda: payments.refund_payment(
+        lambda: refunds.refund_payment(
             till=shop.till,
             tx_no=paid.body["tx_no"],
             amount=Decimal("1.00"),
@@ -93,7 +93,7 @@ def test_an_order_reversed_before_its_charge_takes_no_charge(shop: Any) -> None:
 
 def test_what_was_partly_refunded_gives_back_the_rest(shop: Any) -> None:
     paid = shop.charge("O-1")
-    payments.refund_payment(
+    refunds.refund_payment(
         till=shop.till, tx_no=paid.body["tx_no"], amount=Decimal("25.00"), idempotency_key="R"
     )
 

@@ -9,8 +9,7 @@ import pytest
 
 from mps.base.core import db_scope
 from mps.base.core.days import show_time
-from payments import representations, selectors
-from payments import services as payments
+from payments import refunds, representations, selectors, topups
 from tests import factories
 from tests.snapshots import fetch
 
@@ -24,8 +23,8 @@ def test_a_day_is_counted_by_type_and_method_in_the_shops_time_zone(database: st
         factories.charge(till, code, "10.00", external_order_id=order)
     factories.charge(till, factories.make_code(card, member), "1000.00")  # fails
     factories.charge(till, factories.make_code(standard, member), "7.00", payment_method="cash")
-    payments.reverse_order(till=till, external_order_id="O-1")
-    payments.top_up_at_till(
+    refunds.reverse_order(till=till, external_order_id="O-1")
+    topups.top_up_at_till(
         till=till, card_no=card.number, amount=Decimal("3.00"), idempotency_key="T"
     )
     factories.charge(factories.make_till(), factories.make_code(card, member), "1.00")
@@ -95,7 +94,7 @@ def test_an_order_shows_its_payment_rather_than_its_failures(database: str) -> N
     paid = charge()
     assert find()["tx_no"] == paid.body["tx_no"]
     assert find()["failure_code"] is None
-    payments.refund_payment(
+    refunds.refund_payment(
         till=till, tx_no=paid.body["tx_no"], amount=Decimal("4.00"), idempotency_key="R"
     )
     assert (find()["refunded_total"], len(find()["refunds"])) == ("4.00", 1)

@@ -10,7 +10,7 @@ import pytest
 from cards import services as cards
 from cards.selectors import balances_of
 from merchants import services as merchants
-from payments import services as payments
+from payments import topups
 from tests import factories
 from tests.snapshots import (
     age_by_a_day,
@@ -30,7 +30,7 @@ SCOPE = uuid.uuid4()
 
 def recharge(card: Any, amount: str, key: str = "", **fields: Any) -> Any:
     """Top up as a trusted backend."""
-    return payments.recharge_card(
+    return topups.recharge_card(
         card_id=card if isinstance(card, uuid.UUID) else card.id,
         amount=Decimal(amount),
         idempotency_key=key or factories.new_key(),
@@ -40,7 +40,7 @@ def recharge(card: Any, amount: str, key: str = "", **fields: Any) -> Any:
 
 def at_till(till: Any, amount: str, key: str = "", **fields: Any) -> Any:
     """Top up with cash."""
-    return payments.top_up_at_till(
+    return topups.top_up_at_till(
         till=till, amount=Decimal(amount), idempotency_key=key or factories.new_key(), **fields
     )
 
@@ -208,7 +208,7 @@ def test_a_till_takes_its_own_top_up_back_the_same_day(database: str) -> None:
     tx_no = top_up.body["tx_no"]
 
     def reverse(till: Any = till, tx_no: str = tx_no) -> Any:
-        return payments.reverse_top_up(till=till, tx_no=tx_no)
+        return topups.reverse_top_up(till=till, tx_no=tx_no)
 
     def refused(code: str, till: Any = till, tx_no: str = tx_no) -> None:
         assert_refused(lambda: reverse(till, tx_no), code, action="RECHARGE_REVERSE_FAILED")
@@ -246,7 +246,7 @@ def test_yesterdays_top_up_is_not_taken_back(database: str, superuser: Any) -> N
     age_by_a_day(superuser, database)
 
     assert_refused(
-        lambda: payments.reverse_top_up(till=till, tx_no=tx_no),
+        lambda: topups.reverse_top_up(till=till, tx_no=tx_no),
         "PERMISSION_DENIED",
         action="RECHARGE_REVERSE_FAILED",
     )
@@ -260,7 +260,7 @@ def test_a_suspended_shop_takes_no_top_up_back(database: str) -> None:
     merchants.suspend_merchant(merchant_id=till.merchant_id, reason="fraud")
 
     assert_refused(
-        lambda: payments.reverse_top_up(till=till, tx_no=tx_no),
+        lambda: topups.reverse_top_up(till=till, tx_no=tx_no),
         "MERCHANT_SUSPENDED",
         action="RECHARGE_REVERSE_FAILED",
     )

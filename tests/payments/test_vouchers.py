@@ -8,7 +8,7 @@ import pytest
 from cards import services as cards
 from cards.selectors import balances_of
 from members import services as members
-from payments import services as payments
+from payments import refunds
 from tests import factories
 from tests.snapshots import assert_declined, assert_refused, execute, fetch, outcome
 
@@ -208,7 +208,7 @@ def test_a_full_refund_gives_a_valid_one_back(shop: Any, change: str, again: boo
     paid = shop.charge("100.00", voucher)
 
     def refund(amount: str) -> Any:
-        return payments.refund_payment(
+        return refunds.refund_payment(
             till=shop.till,
             tx_no=paid.body["tx_no"],
             amount=Decimal(amount),
@@ -234,7 +234,7 @@ def test_giving_it_back_leaves_what_others_used(shop: Any) -> None:
     paid = shop.charge("100.00", first)
     shop.charge("100.00", second)
 
-    payments.refund_payment(
+    refunds.refund_payment(
         till=shop.till,
         tx_no=paid.body["tx_no"],
         amount=Decimal(paid.body["final_amount"]),
@@ -251,7 +251,7 @@ def test_a_payment_that_a_voucher_paid_in_full_goes_back(shop: Any) -> None:
     assert balances_of(shop.card) == (Decimal("1000.00"), 99)
 
     def refund(amount: str, tx_no: str = paid.body["tx_no"], key: str = "") -> Any:
-        return payments.refund_payment(
+        return refunds.refund_payment(
             till=shop.till,
             tx_no=tx_no,
             amount=Decimal(amount),

@@ -10,7 +10,7 @@ from django.test import Client
 from cards.models import Card
 from members.models import Member
 from mps.base.core.db_scope import principal_scope
-from payments import topups
+from payments import member_topups
 from payments.idempotency import Answer
 from payments.models import TopUp
 from payments.providers import sandbox
@@ -27,7 +27,7 @@ def url_of(card: Card) -> str:
 
 def start(card: Card, member: Member, amount: str = "500.00", **fields: Any) -> Answer:
     """Ask for a top-up as the API does."""
-    return topups.start_top_up(
+    return member_topups.start_top_up(
         **{
             "member_id": member.id,
             "card_no": card.number,

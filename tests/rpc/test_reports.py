@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from cards import services as cards
 from mps.base.core.errors import MpsError
-from payments import services as payments
+from payments import charges, topups
 from tests import factories
 from tests.console.conftest import enter, staff_client
 from tests.rpc.conftest import token_of
@@ -35,7 +35,7 @@ def shop(database: str) -> Any:
         card = factories.make_prepaid(member, "100.00", fixed_discount="1")
 
         def fail(self, code: str, amount: str = "1000.00") -> str:
-            answer = payments.charge_card(
+            answer = charges.charge_card(
                 till=self.till,
                 code=code,
                 amount=Decimal(amount),
@@ -50,7 +50,7 @@ def shop(database: str) -> Any:
     helpers.pay(made.till, made.standard, made.member, "7.00", payment_method="cash")
     helpers.take_cash(made.till, made.card, "20.00")
     undone = helpers.take_cash(made.till, made.card, "30.00")
-    payments.reverse_top_up(till=made.till, tx_no=undone)
+    topups.reverse_top_up(till=made.till, tx_no=undone)
     for _ in range(2):
         assert made.fail(factories.make_code(made.card, made.member)) == "INSUFFICIENT_BALANCE"
     return made

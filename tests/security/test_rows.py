@@ -19,7 +19,7 @@ from cards import services as cards
 from members import pins
 from members import services as members
 from mps.base.core import db_scope
-from payments import services as payments
+from payments import refunds
 from tests import factories
 from tests.payments import topups as top_ups
 from tests.snapshots import fetch
@@ -126,7 +126,7 @@ def populate() -> dict[str, UUID]:
     paid = factories.charge(till, factories.make_code(card, member), "50.00", external_order_id="A")
     factories.charge(till, factories.make_code(standard, member), "5.00", payment_method="cash")
     factories.charge(till, factories.make_code(card, member), "5000.00")
-    payments.refund_payment(
+    refunds.refund_payment(
         till=till, tx_no=paid.body["tx_no"], amount=Decimal(10), idempotency_key="R"
     )
     pins.set_pin(member_id=member.id, password=factories.PASSWORD, pin="4711")

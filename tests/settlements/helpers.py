@@ -11,7 +11,7 @@ from cards.models import Card
 from members.models import Member
 from merchants.selectors import Till
 from mps.base.core.db_scope import principal_scope
-from payments import services as payments
+from payments import refunds, topups
 from payments.idempotency import Answer
 from settlements import services
 from settlements.models import Settlement
@@ -48,7 +48,7 @@ def pay(till: Till, card: Card, member: Member, amount: str, **fields: Any) -> s
 
 def refund(till: Till, tx_no: str, amount: str) -> Answer:
     """Give part of a payment back."""
-    answer = payments.refund_payment(
+    answer = refunds.refund_payment(
         till=till, tx_no=tx_no, amount=Decimal(amount), idempotency_key=factories.new_key()
     )
     assert not answer.refused, answer.body
@@ -57,7 +57,7 @@ def refund(till: Till, tx_no: str, amount: str) -> Answer:
 
 def take_cash(till: Till, card: Card, amount: str) -> str:
     """Put cash on a card at a till; return the top-up's number."""
-    answer = payments.top_up_at_till(
+    answer = topups.top_up_at_till(
         till=till, card_no=card.number, amount=Decimal(amount), idempotency_key=factories.new_key()
     )
     assert not answer.refused, answer.body

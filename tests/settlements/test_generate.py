@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 
 from mps.base.core.db_scope import principal_scope
 from mps.base.core.errors import InvalidRequestError, MpsError, NotFoundError
-from payments import services as payments
+from payments import topups
 from settlements.errors import NoTransactionsInPeriodError
 from tests import factories
 from tests.concurrency.racing import run_together
@@ -25,7 +25,7 @@ def test_payments_refunds_top_ups_and_fee_make_the_net(database: str) -> None:
     helpers.refund(till, paid, "50.00")
     helpers.take_cash(till, card, "100.00")
     undone = helpers.take_cash(till, card, "30.00")
-    payments.reverse_top_up(till=till, tx_no=undone)
+    topups.reverse_top_up(till=till, tx_no=undone)
     helpers.pay(till, standard, member, "70.00", payment_method="cash")
 
     settlement = helpers.settle(till)

@@ -7,7 +7,7 @@ import pytest
 
 from mps.base.core import context
 from mps.base.core.errors import InvalidRequestError, NotFoundError
-from payments import services as payments
+from payments import refunds
 from settlements import services
 from settlements.errors import NoTransactionsInPeriodError, SettlementStateError
 from settlements.models import Settlement
@@ -200,7 +200,7 @@ def test_paying_and_failing_at_once_is_one_of_them(database: str) -> None:
 def test_a_reversed_payment_goes_from_a_settlement_that_failed_to_the_next(database: str) -> None:
     till, card, member = shop()
     helpers.pay(till, card, member, "100.00", external_order_id="O-1")
-    payments.reverse_order(till=till, external_order_id="O-1")
+    refunds.reverse_order(till=till, external_order_id="O-1")
     fail(helpers.settle(till))
 
     again = helpers.settle(till)

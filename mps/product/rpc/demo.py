@@ -39,8 +39,7 @@ from mps.base.core.keys import parse_key
 from mps.launcher import state
 from mps.product.accounts import services as accounts
 from mps.product.rpc import services as rpc
-from payments import services as payments
-from payments import topups
+from payments import charges, member_topups, refunds, topups
 from payments.errors import InsufficientBalanceError
 from payments.idempotency import Answer
 from payments.providers import sandbox
@@ -394,7 +393,7 @@ class _History:
             if voucher and wallet.member.id == voucher.owner_id and visit.amount >= 500:
                 voucher_code = cards.issue_code(card_id=voucher.id, member_id=wallet.member.id).code
         with context.acting("terminal", str(till.terminal_id)):
-            answer = payments.charge_card(
+            answer = charges.charge_card(
                 till=till,
                 code=code,
                 amount=visit.amount,
@@ -412,13 +411,13 @@ class _History:
         self._charge(visit, replace(self.wallets[3], methods=("cash",)))
         till = self.world.tills[visit.shop.code]
         with context.acting("terminal", str(till.terminal_id)):
-            payments.reverse_order(till=till, external_order_id=visit.order)
+            refunds.reverse_order(till=till, external_order_id=visit.order)
 
     def _refund(self) -> None:
         _due, tx_no, shop_code, amount = heapq.heappop(self.refunds)
         till = self.world.tills[shop_code]
         with context.acting("terminal", str(till.terminal_id)):
-            payments.refund_payment(
+            refunds.refund_payment(
                 till=till,
                 tx_no=tx_no,
                 amount=amount,
@@ -432,7 +431,7 @@ class _History:
         if shop is not None:
             till = self.world.tills[shop.code]
             with context.acting("terminal", str(till.terminal_id)):
-                payments.top_up_at_till(
+                topups.top_up_at_till(
                     till=till,
                     card_no=card.number,
                     amount=self.TOP_UP,
@@ -441,7 +440,7 @@ class _History:
             return
         key = self._key()
         with context.acting("service", BACKEND_NAME):
-            payments.recharge_card(
+            topups.recharge_card(
                 card_id=card.id,
                 amount=self.TOP_UP,
                 scope_id=self.world.service_key_id,
@@ -597,7 +596,7 @@ class _Office:
         mei = self.world.members[0]
         for amount, paid in ((Decimal(1000), True), (Decimal(500), False)):
             with context.acting("member", mei.number):
-                answer = topups.start_top_up(
+                answer = member_topups.start_top_up(
                     member_id=mei.id,
                     card_no=self.world.cards["family"].number,
                     amount=amount,
@@ -607,7 +606,7 @@ class _Office:
                 )
             order = answer.body["pay_url"].rpartition("/")[2]
             with context.acting("anonymous", ""):
-                topups.pay_in_sandbox(order_id=order, paid=paid)
+                member_topups.pay_in_sandbox(order_id=order, paid=paid)
 
 
 # --- the owner's clock ---------------------------------------------------------------------------

@@ -40,8 +40,7 @@ from mps.product.rpc.arguments import (
     text,
 )
 from mps.product.rpc.selectors import Caller, Row, ServiceCaller, Window
-from payments import charge_decision, idempotency
-from payments import services as payments
+from payments import charge_decision, charges, idempotency, points, refunds, topups
 from settlements import services as settlements
 
 MAX_ROWS = 200
@@ -529,7 +528,7 @@ def cron_rotate_qr_tokens(call: Call, **ttl: int) -> Answer:
 def validate_qr_plain(call: Call, *, qr_plain: str) -> Answer:
     """Tell which card a live code belongs to, without using it up."""
     if isinstance(call.caller, Till):
-        return payments.validate_code(till=call.caller, code=qr_plain).card_id
+        return charges.validate_code(till=call.caller, code=qr_plain).card_id
     return services.find_card_of_code(code=qr_plain)
 
 
@@ -576,7 +575,7 @@ def merchant_charge_by_qr(
 ) -> Answer:
     """Take a payment by a scanned code."""
     till = call.till(merchant_code)
-    answer = payments.charge_card(
+    answer = charges.charge_card(
         till=till,
         code=qr_plain,
         amount=raw_amount,
@@ -620,7 +619,7 @@ def merchant_refund_tx(
 ) -> Answer:
     """Give back part or all of a payment."""
     till = call.till(merchant_code)
-    answer = payments.refund_payment(
+    answer = refunds.refund_payment(
         till=till,
         tx_no=original_tx_no,
         amount=refund_amount,
@@ -664,7 +663,7 @@ def user_recharge_card(
     **arguments: Any,
 ) -> Answer:
     """Put money on a card, on a trusted backend's word."""
-    answer = payments.recharge_card(
+    answer = topups.recharge_card(
         card_id=card_id,
         amount=amount,
         scope_id=call.service.service_key_id,
@@ -696,7 +695,7 @@ def update_points_and_level(
     call: Call, *, card_id: UUID, delta_points: int, reason: str = ""
 ) -> Answer:
     """Add or take points; the level follows at once."""
-    payments.adjust_points(card_id=card_id, delta=delta_points, reason=reason)
+    points.adjust_points(card_id=card_id, delta=delta_points, reason=reason)
     return True
 
 

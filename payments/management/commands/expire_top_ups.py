@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from mps.base.core import commands
-from payments import topups
+from payments import member_topups
 
 
 class Command(BaseCommand):
@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Close them, or count them."""
         if options["dry_run"]:
-            self.stdout.write(f"{topups.count_expirable()} would be closed.")
+            self.stdout.write(f"{member_topups.count_expirable()} would be closed.")
             return
-        closed = commands.run_job("payments.expire_top_ups", topups.expire_top_ups)
+        closed = commands.run_job("payments.expire_top_ups", member_topups.expire_top_ups)
         self.stdout.write(f"{closed} closed.")
