@@ -49,7 +49,7 @@ def test_create_merchant_prints_the_first_tills_key(
     assert out.count("\n") == 1
     line = json.loads(out)
     assert list(line) == ["merchant_id", "merchant_code", "terminal_id", "key"]
-    with selectors.principals.principal_scope("platform_admin"):
+    with selectors.db_scope.principal_scope("platform_admin"):
         merchant = Merchant.objects.get()
         terminal = Terminal.objects.get()
     assert (str(merchant.id), merchant.code) == (line["merchant_id"], line["merchant_code"])
@@ -74,7 +74,7 @@ def test_the_first_tills_rights_are_said(
 ) -> None:
     call_command("create_merchant", "--code", "SHOP001", "--name", "Corner", option)
 
-    with selectors.principals.principal_scope("platform_admin"):
+    with selectors.db_scope.principal_scope("platform_admin"):
         till = Terminal.objects.get()
     assert (till.can_top_up, till.can_manage_webhooks) == rights
     (created,) = audited("TERMINAL_CREATED")
@@ -104,7 +104,7 @@ def test_create_merchant_refuses_in_one_sentence(database: str) -> None:
         assert "\n" not in str(refused.value)
 
     assert world() == before
-    with selectors.principals.principal_scope("platform_admin"):
+    with selectors.db_scope.principal_scope("platform_admin"):
         assert not Merchant.objects.exists()
 
 
@@ -123,7 +123,7 @@ def test_create_service_key_refuses_in_one_sentence(database: str) -> None:
         with pytest.raises(CommandError, match=r"^name: 1 to 80 printable characters\.$"):
             call_command("create_service_key", "--name", name)
 
-    with selectors.principals.principal_scope("platform_admin"):
+    with selectors.db_scope.principal_scope("platform_admin"):
         assert not ServiceKey.objects.exists()
 
 
