@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 
-from cards import services
+from cards import binding_passwords, card_limits, card_status, issuing, sharing, vouchers
 from cards.models import Binding, Card, CardType, CodeHistory, PaymentCode, Tier, Voucher
 from members.models import Member
 from merchants.models import Merchant
@@ -114,7 +114,7 @@ class CardAdmin(console.Exported, console.ConsoleAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return what may not be changed; a voucher card has no fixed discount."""
         fixed = list(super().get_readonly_fields(request, obj))
-        if obj is not None and obj.card_type in {CardType.VOUCHER, CardType.STANDARD}:
+        if obj is not None and not obj.type.may_be_shared:
             fixed.append("fixed_discount")
         return fixed
 
@@ -155,7 +155,7 @@ class OwnerForm(console.ActForm):
     )
     binding_password = forms.CharField(
         label=_("Binding password"),
-        min_length=services.MIN_BINDING_PASSWORD,
+        min_length=binding_passwords.MIN_BINDING_PASSWORD,
         max_length=128,
         required=False,
         strip=False,
@@ -221,7 +221,7 @@ class BindingPasswordForm(console.ActForm):
 
     password = forms.CharField(
         label=_("Binding password"),
-        min_length=services.MIN_BINDING_PASSWORD,
+        min_length=binding_passwords.MIN_BINDING_PASSWORD,
         max_length=128,
         required=False,
         strip=False,
@@ -231,14 +231,14 @@ class BindingPasswordForm(console.ActForm):
 
 
 def _bind(card: Card, values: dict[str, Any], staff: Any) -> Done:
-    services.bind_member(card_id=card.id, member_id=values["member"].id, role=values["role"])
+    sharing.bind_member(card_id=card.id, member_id=values["member"].id, role=values["role"])
     return Done(
         text=_("%(member)s is bound to %(card)s.") % {"member": values["member"], "card": card}
     )
 
 
 def _unbind(card: Card, values: dict[str, Any], staff: Any) -> Done:
-    services.unbind_member(card_id=card.id, member_id=values["member"].id)
+    sharing.unbind_member(card_id=card.id, member_id=values["member"].id)
     return Done(
         text=_("%(member)s is no longer bound to %(card)s.")
         % {"member": values["member"], "card": card}
@@ -246,7 +246,7 @@ def _unbind(card: Card, values: dict[str, Any], staff: Any) -> Done:
 
 
 def _issue(card_type: str, member: Member, values: dict[str, Any]) -> Done:
-    card = services.issue_shared_card(
+    card = issuing.issue_shared_card(
         card_type=card_type,
         owner_id=member.id,
         name=values["name"],
@@ -266,7 +266,7 @@ def _issue_corporate(member: Member, values: dict[str, Any], staff: Any) -> Done
 
 
 def _issue_voucher(member: Member, values: dict[str, Any], staff: Any) -> Done:
-    card = services.issue_voucher_card(
+    card = vouchers.issue_voucher_card(
         owner_id=member.id,
         kind=values["kind"],
         value=values["value"],
@@ -278,7 +278,7 @@ def _issue_voucher(member: Member, values: dict[str, Any], staff: Any) -> Done:
 
 
 def _is_shared(card: Card) -> bool:
-    return card.card_type in services.SHAREABLE
+    return card.type.may_be_shared
 
 
 console.add_acts(
@@ -287,7 +287,7 @@ console.add_acts(
         name="freeze",
         label=_("Freeze"),
         explanation=_("These cards stop paying at once; what is on them stays:"),
-        run=console.calling(services.freeze_card, "card_id", _("%(name)s is frozen.")),
+        run=console.calling(card_status.freeze_card, "card_id", _("%(name)s is frozen.")),
         bulk=True,
         offered=lambda card: card.status == Card.Status.ACTIVE,
         icon="ac_unit",
@@ -297,7 +297,7 @@ console.add_acts(
         name="unfreeze",
         label=_("Unfreeze"),
         explanation=_("These cards pay again:"),
-        run=console.calling(services.unfreeze_card, "card_id", _("%(name)s is active again.")),
+        run=console.calling(card_status.unfreeze_card, "card_id", _("%(name)s is active again.")),
         four_eyes=console.always,
         bulk=True,
         offered=lambda card: card.status == Card.Status.FROZEN,
@@ -308,9 +308,11 @@ console.add_acts(
         name="lost",
         label=_("Mark as lost"),
         explanation=_("These cards stop paying at once, and their payment codes die:"),
-        run=console.calling(services.mark_card_lost, "card_id", _("%(name)s is marked as lost.")),
+        run=console.calling(
+            card_status.mark_card_lost, "card_id", _("%(name)s is marked as lost.")
+        ),
         bulk=True,
-        offered=lambda card: card.status in services.STOPPABLE - {Card.Status.LOST},
+        offered=lambda card: card.status in card_status.STOPPABLE - {Card.Status.LOST},
         icon="report",
         group=_("Risk"),
     ),
@@ -318,9 +320,9 @@ console.add_acts(
         name="suspend",
         label=_("Suspend"),
         explanation=_("These cards stop paying at once, and their payment codes die:"),
-        run=console.calling(services.suspend_card, "card_id", _("%(name)s is suspended.")),
+        run=console.calling(card_status.suspend_card, "card_id", _("%(name)s is suspended.")),
         bulk=True,
-        offered=lambda card: card.status in services.STOPPABLE - {Card.Status.SUSPENDED},
+        offered=lambda card: card.status in card_status.STOPPABLE - {Card.Status.SUSPENDED},
         icon="gpp_bad",
         group=_("Risk"),
     ),
@@ -328,7 +330,7 @@ console.add_acts(
         name="activate",
         label=_("Activate"),
         explanation=_("These cards, lost or suspended, pay again:"),
-        run=console.calling(services.activate_card, "card_id", _("%(name)s is active again.")),
+        run=console.calling(card_status.activate_card, "card_id", _("%(name)s is active again.")),
         # Else whoever may not unfreeze alone would suspend the card and activate it.
         four_eyes=console.always,
         bulk=True,
@@ -337,7 +339,7 @@ console.add_acts(
         variant=ActionVariant.SUCCESS,
     ),
     console.limiting(
-        services.set_card_limits,
+        card_limits.set_card_limits,
         "card_id",
         _("Limits what this card pays, whoever pays with it, from the next payment on:"),
         _("Risk"),
@@ -346,7 +348,7 @@ console.add_acts(
         name="close",
         label=_("Close for ever"),
         explanation=_("Closes this card for ever. Pay out what is on it first:"),
-        run=console.calling(services.close_card, "card_id", _("%(name)s is closed.")),
+        run=console.calling(card_status.close_card, "card_id", _("%(name)s is closed.")),
         offered=lambda card: card.status != Card.Status.CLOSED,
         icon="block",
         variant=ActionVariant.DANGER,
@@ -377,7 +379,9 @@ console.add_acts(
         label=_("Set binding password"),
         explanation=_("Sets the password by which members join this card; it is shown nowhere:"),
         run=console.calling(
-            services.set_binding_password, "card_id", _("The binding password of %(name)s is set.")
+            binding_passwords.set_binding_password,
+            "card_id",
+            _("The binding password of %(name)s is set."),
         ),
         form=BindingPasswordForm,
         offered=_is_shared,
@@ -388,7 +392,7 @@ console.add_acts(
 console.add_acts(
     Binding,
     console.limiting(
-        services.set_binding_limits,
+        card_limits.set_binding_limits,
         "binding_id",
         _("Limits what this member pays with this card, from the next payment on:"),
     ),

@@ -14,7 +14,7 @@ from rest_framework import renderers, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cards import codes, pictures, selectors, services
+from cards import binding_passwords, card_status, codes, payment_codes, pictures, selectors, sharing
 from cards.models import Binding, CardType, Voucher
 from members.api import MemberView
 from mps.base.core import api, fields
@@ -233,7 +233,7 @@ class Lock(CardView):
     def post(self, request: Request, card_no: str) -> Response:
         """Lock a card of mine, e.g. when my phone is lost."""
         read(NoInput, request)
-        services.lock_card(card_no=card_no, member_id=self.member.member_id)
+        card_status.lock_card(card_no=card_no, member_id=self.member.member_id)
         return self.show(card_no)
 
 
@@ -250,7 +250,7 @@ class Unlock(CardView):
     def post(self, request: Request, card_no: str) -> Response:
         """Unlock a card I locked; one that staff froze stays frozen."""
         read(NoInput, request)
-        services.unlock_card(card_no=card_no, member_id=self.member.member_id)
+        card_status.unlock_card(card_no=card_no, member_id=self.member.member_id)
         return self.show(card_no)
 
 
@@ -260,8 +260,8 @@ class Code(CardView):
     class Input(serializers.Serializer[Any]):
         ttl_seconds = fields.Whole(
             required=False,
-            min_value=services.MIN_TTL_SECONDS,
-            max_value=services.MAX_TTL_SECONDS,
+            min_value=payment_codes.MIN_TTL_SECONDS,
+            max_value=payment_codes.MAX_TTL_SECONDS,
         )
 
     @extend_schema(
@@ -276,7 +276,7 @@ class Code(CardView):
     )
     def post(self, request: Request, card_no: str) -> Response:
         """Make a payment code; the one before is dead at once."""
-        shown = services.issue_code(
+        shown = payment_codes.issue_code(
             card_no=card_no, member_id=self.member.member_id, **read(self.Input, request)
         )
         return Response(CodeOut(shown).data, status=201, headers=_NO_STORE)
@@ -297,7 +297,7 @@ class Code(CardView):
     )
     def delete(self, request: Request, card_no: str) -> Response:
         """Revoke the payment code at once. Safe to repeat."""
-        services.revoke_code(card_no=card_no, member_id=self.member.member_id)
+        payment_codes.revoke_code(card_no=card_no, member_id=self.member.member_id)
         return Response(status=204)
 
 
@@ -392,7 +392,7 @@ class BindingPassword(CardView):
     """The password by which members join a card."""
 
     class Input(serializers.Serializer[Any]):
-        password = fields.Secret(min_length=services.MIN_BINDING_PASSWORD, max_length=128)
+        password = fields.Secret(min_length=binding_passwords.MIN_BINDING_PASSWORD, max_length=128)
 
     @extend_schema(
         operation_id="set_binding_password",
@@ -405,7 +405,7 @@ class BindingPassword(CardView):
     )
     def put(self, request: Request, card_no: str) -> Response:
         """Set the password by which members join a card I own; who joined before stays."""
-        services.set_binding_password(
+        binding_passwords.set_binding_password(
             card_no=card_no, by_member_id=self.member.member_id, **read(self.Input, request)
         )
         return Response(status=204)
@@ -419,7 +419,7 @@ class BindingPassword(CardView):
     )
     def delete(self, request: Request, card_no: str) -> Response:
         """Take the password away: from now on members come by invitation only."""
-        services.set_binding_password(
+        binding_passwords.set_binding_password(
             card_no=card_no, by_member_id=self.member.member_id, password=""
         )
         return Response(status=204)
@@ -496,11 +496,11 @@ class Bindings(CardView):
         """Join a shared card by its password, or as its owner or admin let a member use it."""
         asked = read(self.Input, request)
         if "member_no" in asked:
-            binding = services.invite_member(
+            binding = sharing.invite_member(
                 card_no=card_no, by_member_id=self.member.member_id, **asked
             )
         else:
-            binding = services.join_card(
+            binding = sharing.join_card(
                 card_no=card_no,
                 member_id=self.member.member_id,
                 binding_password=asked["password"],
@@ -534,18 +534,18 @@ class OneBinding(CardView):
     )
     def patch(self, request: Request, card_no: str, member_no: str) -> Response:
         """Change a member's role on a card I own or administer, or what they may pay with it."""
-        binding = services.change_binding(
+        binding = sharing.change_binding(
             card_no=card_no,
             member_no=member_no,
             by_member_id=self.member.member_id,
-            **cast("services.BindingChanges", read(self.Input, request)),
+            **cast("sharing.BindingChanges", read(self.Input, request)),
         )
         return Response(BindingOut(binding).data)
 
     @extend_schema(operation_id="unbind", tags=["Members"], request=None, responses={204: None})
     def delete(self, request: Request, card_no: str, member_no: str) -> Response:
         """Take a member off a card, or leave it myself; their code for it dies."""
-        services.unbind_member(
+        sharing.unbind_member(
             card_no=card_no, member_no=member_no, by_member_id=self.member.member_id
         )
         return Response(status=204)

@@ -23,6 +23,30 @@ class CardType(models.TextChoices):
     CORPORATE = "COR", _("corporate")
     VOUCHER = "VCH", _("voucher")
 
+    @property
+    def holds_money(self) -> bool:
+        """Whether such a card pays by its own balance, and by nothing else."""
+        return self in {CardType.PREPAID, CardType.CORPORATE}
+
+    @property
+    def may_be_topped_up(self) -> bool:
+        """Whether money may be put on such a card."""
+        return self.holds_money
+
+    @property
+    def may_be_shared(self) -> bool:
+        """Whether other members may be bound to such a card, and it may bring its own discount."""
+        return self.holds_money
+
+    @property
+    def earns_points(self) -> bool:
+        """Whether such a card has points, and so a tier."""
+        return self in {CardType.STANDARD, CardType.PREPAID}
+
+
+# As text too, for what a caller named and for the database.
+SHAREABLE_TYPES = tuple(each for each in CardType if each.may_be_shared)
+
 
 class Tier(models.Model):
     """A membership level: from so many points on, prices are multiplied by this rate."""
@@ -144,6 +168,11 @@ class Card(Limited):
     def __str__(self) -> str:
         return self.number
 
+    @property
+    def type(self) -> CardType:
+        """Return its type, which says what it may."""
+        return CardType(self.card_type)
+
 
 class Binding(Limited):
     """What a member may do with a card. The owner is bound too."""
@@ -153,6 +182,21 @@ class Binding(Limited):
         ADMIN = "admin", _("admin")
         MEMBER = "member", _("member")
         VIEWER = "viewer", _("viewer")
+
+        @property
+        def may_pay(self) -> bool:
+            """Whether they get payment codes and pay; a viewer looks on."""
+            return self != Binding.Role.VIEWER
+
+        @property
+        def may_top_up(self) -> bool:
+            """Whether they put money on the card themselves."""
+            return self in {Binding.Role.OWNER, Binding.Role.ADMIN}
+
+        @property
+        def may_manage(self) -> bool:
+            """Whether they invite, change and remove others, lock the card and unlock it."""
+            return self in {Binding.Role.OWNER, Binding.Role.ADMIN}
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     card = models.ForeignKey(Card, models.PROTECT, related_name="bindings", verbose_name=_("card"))
@@ -175,6 +219,15 @@ class Binding(Limited):
 
     def __str__(self) -> str:
         return f"{self.member_id} {self.role} of {self.card_id}"
+
+    @property
+    def rights(self) -> Role:
+        """Return its role, which says what the member may."""
+        return Binding.Role(self.role)
+
+
+# As text too, for the database.
+PAYING_ROLES = tuple(role for role in Binding.Role if role.may_pay)
 
 
 class FormerBinding(Limited):

@@ -81,7 +81,7 @@ def card_rate(
 
 def points_earned(*, price: Price, card_type: str, basis: str) -> int:
     """Return the points a payment adds: whole units of the list or the paid amount."""
-    if card_type not in {CardType.STANDARD, CardType.PREPAID}:
+    if not CardType(card_type).earns_points:
         return 0
     return int(price.amount if basis == "list" else price.final_amount)
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from django.db import connection
 
 from cards import codes
-from cards.models import Card, CardType
-from cards.services import MAX_TTL_SECONDS, MAY_PAY, MIN_TTL_SECONDS
+from cards.models import PAYING_ROLES, SHAREABLE_TYPES, Card
+from cards.payment_codes import MAX_TTL_SECONDS, MIN_TTL_SECONDS
 from members.models import Member
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, errors
@@ -136,10 +136,10 @@ def find_due(*, all_live: bool = False) -> list[Batch]:
             {
                 "grace": 0 if all_live else GRACE_SECONDS,
                 "age": 0 if all_live else MIN_AGE_SECONDS,
-                "types": [CardType.PREPAID.value, CardType.CORPORATE.value],
+                "types": list(SHAREABLE_TYPES),
                 "card_active": Card.Status.ACTIVE.value,
                 "member_active": Member.Status.ACTIVE.value,
-                "roles": sorted(role.value for role in MAY_PAY),
+                "roles": list(PAYING_ROLES),
             },
         )
         places, ids = ((text or "").split() for text in cursor.fetchone())

@@ -20,7 +20,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.enums import ActionVariant
 
 from cards.admin import CARD_NUMBER, MEMBER_NUMBER
-from cards.models import Card, CardType, CodeHistory
+from cards.models import Card, CodeHistory
 from members.models import Member
 from merchants.models import Merchant, WebhookDelivery, WebhookEvent
 from merchants.webhook_admin import STATE_COLOURS, translated
@@ -741,10 +741,7 @@ console.add_acts(
         run=_top_up,
         four_eyes=console.above_amount,
         form=TopUpForm,
-        offered=lambda card: (
-            card.card_type in {CardType.PREPAID, CardType.CORPORATE}
-            and card.status == Card.Status.ACTIVE
-        ),
+        offered=lambda card: card.type.may_be_topped_up and card.status == Card.Status.ACTIVE,
         replays=True,
         icon="add",
         group=_("Money and points"),

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from cards import services as cards
+from cards import holding
 from cards.errors import UnsupportedCardTypeForRechargeError
 from mps.base.audit import services as audit
 from mps.base.core import db_scope
@@ -39,7 +39,7 @@ def cash_out_card(
         answered = idempotency.find_answer(scope_id, key, request_hash)
         if answered is not None:
             return answered
-        card = cards.hold_card(card_id=card_id)
+        card = holding.hold_card(card_id=card_id)
         if card.money_account_id is None:
             raise UnsupportedCardTypeForRechargeError
         now = transactions.stamp("cash_out")

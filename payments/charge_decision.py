@@ -18,7 +18,7 @@ from cards.errors import (
     UnsupportedCardTypeForPaymentError,
     VoucherNotApplicableError,
 )
-from cards.models import CardType
+from cards.models import Binding, CardType
 from members.errors import MemberSuspendedError
 from merchants.selectors import Till
 from mps.base.core.errors import MpsError, PermissionDeniedError
@@ -35,9 +35,6 @@ METHODS = {BALANCE: _("Card balance"), **OUTSIDE_METHODS}
 def name_method(method: str) -> Any:
     """Return what people call a payment method; as it is if it has no name here, or a dash."""
     return METHODS.get(method, method) or "–"
-
-
-_MAY_PAY = {"owner", "admin", "member"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +128,10 @@ def _refusal(request: ChargeRequest, till: Till, card: CardFacts) -> MpsError | 
         return CardExpiredError()
     if card.card_status != "active":
         return CardNotActiveError()
-    if card.role not in _MAY_PAY:
+    if card.role is None or not Binding.Role(card.role).may_pay:
         return PermissionDeniedError()
     outside = request.payment_method != BALANCE
-    if outside != (card.card_type in {CardType.STANDARD, CardType.VOUCHER}):
+    if outside == CardType(card.card_type).holds_money:
         # Standard cards and vouchers have no balance; prepaid and corporate cards pay by theirs
         # only.
         return UnsupportedCardTypeForPaymentError()

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from cards import services as cards
+from cards import payment_codes
 from cards.errors import CodeExpiredOrInvalidError
 from members import pins
 from merchants import selectors as merchants
@@ -119,7 +119,9 @@ def _till_of(approval: Consent) -> Till:
 
 
 def _new_code(card_id: UUID, member_id: UUID) -> str:
-    shown = cards.issue_code(card_id=card_id, member_id=member_id, ttl_seconds=_CODE_SECONDS)
+    shown = payment_codes.issue_code(
+        card_id=card_id, member_id=member_id, ttl_seconds=_CODE_SECONDS
+    )
     return shown.code
 
 

@@ -24,14 +24,14 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
-from cards import services as cards
+from cards import holding
 from cards.errors import (
     CardExpiredError,
     CardNotActiveError,
     CardNotFoundError,
     UnsupportedCardTypeForRechargeError,
 )
-from cards.models import Binding, Card, CardType
+from cards.models import Binding, Card
 from cards.selectors import owner_is_active, require_number
 from members.errors import MemberSuspendedError
 from members.models import Member
@@ -59,7 +59,6 @@ from payments.providers.base import NewOrder, OpenedOrder, Outcome, Provider, Re
 
 logger = logging.getLogger(__name__)
 
-TOPPED_UP = {CardType.PREPAID, CardType.CORPORATE}
 # What a provider did not take, and what it was paid otherwise than asked.
 REFUSED_BY_PROVIDER = "REFUSED_BY_PROVIDER"
 AMOUNT_DIFFERS = "AMOUNT_DIFFERS"
@@ -195,12 +194,12 @@ def _require_may_top_up(binding: Binding, amount: Decimal) -> None:
         CardExpiredError, CardNotActiveError, LimitExceededError: why not.
     """
     card = binding.card
-    if card.card_type not in TOPPED_UP or card.money_account is None:
+    if not card.type.may_be_topped_up or card.money_account is None:
         raise UnsupportedCardTypeForRechargeError
     asking = Member.objects.get(id=binding.member_id)
     if asking.status == Member.Status.SUSPENDED or not owner_is_active(card.id):
         raise MemberSuspendedError
-    if binding.role not in cards.MAY_TOP_UP:
+    if not binding.rights.may_top_up:
         raise PermissionDeniedError
     if (
         card.status == Card.Status.EXPIRED
@@ -398,7 +397,7 @@ def _lock(**which: Any) -> TopUp:
     found = TopUp.objects.filter(**which).first()
     if found is None:
         raise NotFoundError("There is no such order here.")
-    card = cards.hold_card(card_id=found.card_id)
+    card = holding.hold_card(card_id=found.card_id)
     top_up = TopUp.objects.select_for_update(of=("self",)).get(id=found.id)
     top_up.card = card
     return top_up

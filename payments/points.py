@@ -3,7 +3,7 @@
 from decimal import Decimal
 from uuid import UUID
 
-from cards import services as cards
+from cards import holding
 from cards.errors import UnsupportedCardTypeForPointsError
 from mps.base.audit import services as audit
 from mps.base.core import db_scope
@@ -37,7 +37,7 @@ def adjust_points(*, card_id: UUID, delta: int, reason: str = "") -> Transaction
         ),
         db_scope.principal_scope("platform_admin"),
     ):
-        card = cards.hold_card(card_id=card_id)
+        card = holding.hold_card(card_id=card_id)
         if card.points_account_id is None:
             raise UnsupportedCardTypeForPointsError
         now = transactions.stamp("adjustment")

@@ -12,8 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from cards import pricing
-from cards import services as cards
+from cards import holding, pricing, vouchers
 from cards.models import Card
 from merchants import services as merchants
 from merchants.errors import MerchantSuspendedError
@@ -229,7 +228,7 @@ def _lock_payment(till: Till, **which: Any) -> Transaction:
     )
     if payment is None:
         raise OriginalTxNotFoundError
-    payment.card = cards.hold_card(card_id=payment.card_id)
+    payment.card = holding.hold_card(card_id=payment.card_id)
     return payment
 
 
@@ -283,7 +282,7 @@ def _give_back(
     if payment.refunded_total == payment.final_amount:
         payment.status = status
         if payment.voucher_card_id is not None:
-            cards.give_voucher_back(card_id=payment.voucher_card_id, tx_id=payment.id)
+            vouchers.give_voucher_back(card_id=payment.voucher_card_id, tx_id=payment.id)
     payment.save(update_fields=["status", "refunded_total", "refunded_points", "refunded_fee"])
     audit.record(
         "REFUND_COMPLETED",

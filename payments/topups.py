@@ -12,8 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from cards import codes
-from cards import services as cards
+from cards import codes, holding
 from cards.errors import (
     CardExpiredError,
     CardNotActiveError,
@@ -92,7 +91,7 @@ def recharge_card(
         answered = idempotency.find_answer(scope_id, key, request_hash)
         if answered is not None:
             return answered
-        card = cards.hold_card(card_id=card_id)
+        card = holding.hold_card(card_id=card_id)
         now = transactions.stamp("recharge")
         answer = None
         if provider_order_id:
@@ -153,9 +152,9 @@ def top_up_at_till(
             raise PermissionDeniedError("This terminal may not take cash top-ups.")
         if hashes:
             live = charge_decision.require_live(selectors.read_code(hashes))
-            card = cards.hold_card(card_id=live.card_id)
+            card = holding.hold_card(card_id=live.card_id)
         else:
-            card = cards.hold_card(card_no=card_no)
+            card = holding.hold_card(card_no=card_no)
         now = transactions.stamp("recharge")
         answer = _recharge(
             card,
@@ -205,7 +204,7 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
             raise NotFoundError("This terminal took no such top-up.")
         if top_up.status == Transaction.Status.CANCELLED:
             return representations.recharge_answer(top_up)
-        top_up.card = cards.hold_card(card_id=top_up.card_id)
+        top_up.card = holding.hold_card(card_id=top_up.card_id)
         now = transactions.stamp("adjustment")
         with connection.cursor() as cursor:
             cursor.execute(

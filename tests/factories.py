@@ -8,7 +8,7 @@ from typing import Any
 
 from django.test import Client
 
-from cards import services as cards
+from cards import issuing, payment_codes
 from cards.models import Card
 from members import services as members
 from members.models import Member
@@ -89,7 +89,9 @@ def top_up(card: Card, amount: str) -> Answer:
 
 def make_code(card: Card, member: Member, ttl_seconds: int | None = None) -> str:
     """Return a fresh payment code."""
-    return cards.issue_code(card_id=card.id, member_id=member.id, ttl_seconds=ttl_seconds).code
+    return payment_codes.issue_code(
+        card_id=card.id, member_id=member.id, ttl_seconds=ttl_seconds
+    ).code
 
 
 def charge(till: Till, code: str, amount: str, **fields: Any) -> Answer:
@@ -105,7 +107,7 @@ def charge(till: Till, code: str, amount: str, **fields: Any) -> Answer:
 def _make_shared(card_type: str, owner: Member, balance: str, fields: dict[str, Any]) -> Card:
     if isinstance(fields.get("fixed_discount"), str):
         fields["fixed_discount"] = Decimal(fields["fixed_discount"])
-    card = cards.issue_shared_card(card_type=card_type, owner_id=owner.id, **fields)
+    card = issuing.issue_shared_card(card_type=card_type, owner_id=owner.id, **fields)
     if Decimal(balance):
         top_up(card, balance)
     return card

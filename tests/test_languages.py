@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils.translation import get_language_info, override
 from django.utils.translation import gettext as _
 
-from cards import services as cards
+from cards import card_status
 from cards.models import Card
 from members.tasks import send_code
 from mps.base.core import errors, problems
@@ -205,7 +205,7 @@ problem = errors.NotFoundError(f"Row {number}.")
 def test_why_and_which_field_are_said_in_the_readers_language(database: str) -> None:
     member, _card = factories.make_member()
     card = factories.make_prepaid(member, "1.00")
-    cards.freeze_card(card_id=card.id, reason="fraud")
+    card_status.freeze_card(card_id=card.id, reason="fraud")
     client = factories.member_client(member)
 
     unlock = f"/api/v1/me/cards/{card.number}/unlock"

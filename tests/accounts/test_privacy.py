@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from cards import services as cards
+from cards import sharing
 from members import pins
 from members import services as members
 from members.errors import MemberSuspendedError
@@ -117,7 +117,7 @@ def test_erasure_is_refused_and_nothing_changes(
     card = factories.make_prepaid(member, "5.00" if how == "money" else "0")
     if how == "owner":
         other, _ = factories.make_member()
-        cards.bind_member(card_id=card.id, member_id=other.id)
+        sharing.bind_member(card_id=card.id, member_id=other.id)
     people = "SELECT md5(string_agg(m::text || b::text, ';' ORDER BY b.id)) FROM members_member m"
     people += " JOIN cards_binding b ON b.member_id = m.id"
     before, value = fetch(people), snapshot().value
@@ -134,7 +134,7 @@ def test_another_owner_inherits_the_card(database: str) -> None:
     member, _ = factories.make_member()
     other, _ = factories.make_member()
     card = factories.make_prepaid(member, "5.00")
-    cards.bind_member(card_id=card.id, member_id=other.id, role="owner")
+    sharing.bind_member(card_id=card.id, member_id=other.id, role="owner")
 
     assert erase(member).status_code == 204
 

@@ -11,7 +11,7 @@ import segno
 from barcode.codex import Code128
 from playwright.sync_api import expect
 
-from cards import services as cards
+from cards import vouchers
 from mps.base.core import db_scope
 from payments.models import Transaction
 from settlements import services as settlements
@@ -170,7 +170,7 @@ def test_cash_with_a_voucher(
     open_page: OpenPage, shop: tuple[Any, str], member: tuple[Any, Any]
 ) -> None:
     person, standard = factories.make_member()
-    voucher = cards.issue_voucher_card(owner_id=person.id, kind="percent", value=Decimal(20))
+    voucher = vouchers.issue_voucher_card(owner_id=person.id, kind="percent", value=Decimal(20))
     page = open_page("/pos/")
     pair(page, shop[1])
 
@@ -185,7 +185,7 @@ def test_a_voucher_may_be_scanned_first_or_alone(
 ) -> None:
     owner, card = member
     first, second = (
-        cards.issue_voucher_card(owner_id=owner.id, kind="amount", value=Decimal(20))
+        vouchers.issue_voucher_card(owner_id=owner.id, kind="amount", value=Decimal(20))
         for _ in range(2)
     )
     page = open_page("/pos/")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from cards import services as cards
+from cards import sharing, vouchers
 from tests import factories
 from tests.browser.conftest import check_accessibility, check_width, look
 
@@ -178,7 +178,7 @@ def test_a_voucher_says_what_it_is_worth_until_it_is_used(
 ) -> None:
     owner, _card = member
     shop, key = factories.make_till_and_key(name="Bakery")
-    voucher = cards.issue_voucher_card(
+    voucher = vouchers.issue_voucher_card(
         owner_id=owner.id,
         kind="amount",
         value=Decimal(50),
@@ -186,7 +186,7 @@ def test_a_voucher_says_what_it_is_worth_until_it_is_used(
         expires_at=datetime(2099, 12, 31, 16, tzinfo=UTC),
         merchant_ids=[shop.merchant_id],
     )
-    cards.issue_voucher_card(owner_id=owner.id, kind="percent", value=Decimal("12.5"))
+    vouchers.issue_voucher_card(owner_id=owner.id, kind="percent", value=Decimal("12.5"))
     page = open_page("/wallet/", timezone_id="Asia/Taipei", service_workers="block")
     enter(page, owner)
     tiles = page.locator("#voucher-list li")
@@ -342,7 +342,7 @@ def test_a_failure_is_said_and_asked_again(open_page: OpenPage, member: tuple[An
     owner, card = member
     looks_on, _ = factories.make_member()
     long = factories.make_prepaid(owner, "99999999.99", name="家庭卡" * 20 + "A" * 20)
-    cards.bind_member(card_id=card.id, member_id=looks_on.id, role="viewer")
+    sharing.bind_member(card_id=card.id, member_id=looks_on.id, role="viewer")
     page = open_page("/wallet/", service_workers="block")
     every = re.compile("/api/v1/me")
     page.route(every, lambda route: route.fulfill(status=502, body="Bad gateway"))

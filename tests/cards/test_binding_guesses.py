@@ -4,7 +4,7 @@ import bcrypt
 import pytest
 from django.test import Client
 
-from cards import services
+from cards import sharing
 from cards.models import Binding, Card
 from members.models import Member
 from mps.base.core.db_scope import principal_scope
@@ -49,7 +49,7 @@ def test_a_member_has_five_wrong_guesses_whatever_the_card(
         assert join(guesser, number, "wrong").status_code == 403
     evaluations.clear()
     for password in ("wrong", PASSWORD):
-        assert_limited(join(guesser, card.number, password), services.MEMBER_GUESS_SECONDS)
+        assert_limited(join(guesser, card.number, password), sharing.MEMBER_GUESS_SECONDS)
 
     # then nothing was hashed, nobody joined, each refusal is in the log, and others are free
     assert evaluations == []
@@ -63,7 +63,7 @@ def test_a_member_has_five_wrong_guesses_whatever_the_card(
 def test_a_card_takes_so_many_wrong_guesses_whoever_tries(
     card: Card, monkeypatch: pytest.MonkeyPatch, there_is_one: bool
 ) -> None:
-    monkeypatch.setattr(services, "CARD_GUESSES", 3)
+    monkeypatch.setattr(sharing, "CARD_GUESSES", 3)
     # A number nobody tried before, in whichever test.
     number = card.number if there_is_one else f"PPD{card.id.int % 10**8:08d}"
 
@@ -71,36 +71,32 @@ def test_a_card_takes_so_many_wrong_guesses_whoever_tries(
         assert join(factories.make_member()[0], number, "wrong").status_code == 403
 
     answer = join(factories.make_member()[0], number, PASSWORD)
-    assert_limited(answer, services.CARD_GUESS_SECONDS)
+    assert_limited(answer, sharing.CARD_GUESS_SECONDS)
     assert bound_to(card) == 1
 
 
 def test_who_knows_the_password_is_not_counted(card: Card) -> None:
     member, _ = factories.make_member()
 
-    for _ in range(services.MEMBER_GUESSES + 1):
+    for _ in range(sharing.MEMBER_GUESSES + 1):
         assert join(member, card.number, PASSWORD).status_code == 201
     # Nor does a right one make room for more wrong ones.
-    for _ in range(services.MEMBER_GUESSES):
+    for _ in range(sharing.MEMBER_GUESSES):
         assert join(member, card.number, "wrong").status_code == 403
-    assert_limited(join(member, card.number, "wrong"), services.MEMBER_GUESS_SECONDS)
+    assert_limited(join(member, card.number, "wrong"), sharing.MEMBER_GUESS_SECONDS)
 
 
 def test_guesses_at_once_are_counted_one_by_one(card: Card) -> None:
     guesser, _ = factories.make_member()
 
     outcomes = run_together(
-        [
-            lambda: services.join_card(
-                card_id=card.id, member_id=guesser.id, binding_password="wrong"
-            )
-        ]
+        [lambda: sharing.join_card(card_id=card.id, member_id=guesser.id, binding_password="wrong")]
         * 12
     )
 
     assert sorted(each.code for each in outcomes) == (
-        ["INVALID_BINDING_PASSWORD"] * services.MEMBER_GUESSES
-        + ["RATE_LIMITED"] * (12 - services.MEMBER_GUESSES)
+        ["INVALID_BINDING_PASSWORD"] * sharing.MEMBER_GUESSES
+        + ["RATE_LIMITED"] * (12 - sharing.MEMBER_GUESSES)
     )
 
 
@@ -120,13 +116,13 @@ def test_the_facade_counts_the_same_guesses(card: Card) -> None:
     guesser, _ = factories.make_member()
     token = factories.member_token(guesser)
 
-    for _ in range(services.MEMBER_GUESSES):
+    for _ in range(sharing.MEMBER_GUESSES):
         answer = call(token, card, guesser, "wrong")
         assert (answer.status_code, answer.json()["message"]) == (403, "INVALID_BINDING_PASSWORD")
     answer = call(token, card, guesser, PASSWORD)
 
     assert answer.json()["message"] == "RATE_LIMITED"
-    assert_limited(join(guesser, card.number, PASSWORD), services.MEMBER_GUESS_SECONDS)
+    assert_limited(join(guesser, card.number, PASSWORD), sharing.MEMBER_GUESS_SECONDS)
     assert bound_to(card) == 1
 
 
@@ -134,7 +130,7 @@ def test_a_service_key_is_exempt(card: Card) -> None:
     member, _ = factories.make_member()
     _, key = rpc.create_service_key(name="backend")
 
-    for _ in range(services.CARD_GUESSES + 1):
+    for _ in range(sharing.CARD_GUESSES + 1):
         answer = call(key, card, member, "wrong")
         assert answer.json()["message"] == "INVALID_BINDING_PASSWORD"
 

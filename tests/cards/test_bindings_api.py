@@ -3,7 +3,7 @@
 import bcrypt
 import pytest
 
-from cards import services
+from cards import card_status, sharing
 from cards.models import Binding, Card
 from members.models import Member
 from mps.base.core.db_scope import principal_scope
@@ -108,7 +108,7 @@ def test_a_type_that_is_not_shared_is_named_whether_or_not_the_card_exists(datab
 def test_only_an_active_card_is_joined(database: str) -> None:
     _, card, url = share()
     other, _ = factories.make_member()
-    services.freeze_card(card_id=card.id)
+    card_status.freeze_card(card_id=card.id)
 
     answer = post(factories.member_client(other), url, {"password": PASSWORD})
 
@@ -147,7 +147,7 @@ def test_every_role_sees_who_is_on_the_card(database: str) -> None:
     _, card, url = share()
     for role in ("admin", "member", "viewer"):
         other, _ = factories.make_member()
-        services.bind_member(card_id=card.id, member_id=other.id, role=role)
+        sharing.bind_member(card_id=card.id, member_id=other.id, role=role)
 
         seen = factories.member_client(other).get(url).json()["results"]
         assert seen[-1]["role"] == role
@@ -157,7 +157,7 @@ def test_every_role_sees_who_is_on_the_card(database: str) -> None:
 def test_a_member_leaves_and_their_code_dies(database: str) -> None:
     _, card, url = share()
     other, _ = factories.make_member()
-    services.bind_member(card_id=card.id, member_id=other.id)
+    sharing.bind_member(card_id=card.id, member_id=other.id)
     client = factories.member_client(other)
     code = factories.make_code(card, other)
 
@@ -178,7 +178,7 @@ def test_owner_and_admin_remove_others_a_member_does_not(database: str) -> None:
     people = {}
     for role in ("admin", "member", "viewer"):
         people[role], _ = factories.make_member()
-        services.bind_member(card_id=card.id, member_id=people[role].id, role=role)
+        sharing.bind_member(card_id=card.id, member_id=people[role].id, role=role)
 
     for role in ("member", "viewer"):
         client = factories.member_client(people[role])
@@ -199,7 +199,7 @@ def test_owner_and_admin_remove_others_a_member_does_not(database: str) -> None:
 def test_the_last_owner_stays(database: str) -> None:
     owner, card, url = share()
     admin, _ = factories.make_member()
-    services.bind_member(card_id=card.id, member_id=admin.id, role="admin")
+    sharing.bind_member(card_id=card.id, member_id=admin.id, role="admin")
 
     for who in (owner, admin):
         answer = factories.member_client(who).delete(f"{url}/{owner.number}")
@@ -221,7 +221,7 @@ def test_bindings_come_in_pages(database: str) -> None:
     owner, card, url = share()
     for _ in range(4):
         other, _ = factories.make_member()
-        services.bind_member(card_id=card.id, member_id=other.id)
+        sharing.bind_member(card_id=card.id, member_id=other.id)
     # All at the same time: the order must still be total.
     as_owner("UPDATE cards_binding SET created_at = '2025-09-29 04:00:00.123456+00'")
     client = factories.member_client(owner)

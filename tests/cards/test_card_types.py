@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from django.db import DatabaseError, IntegrityError
 
-from cards import services
+from cards import card_status, vouchers
 from cards.errors import CardNotActiveError
 from cards.models import Binding, Card, Tier, Voucher
 from mps.base.core.db_scope import principal_scope
@@ -30,7 +30,7 @@ def issue(card_type: str) -> Card:
             return factories.make_prepaid(member)
         case "COR":
             return factories.make_corporate(member)
-    return services.issue_voucher_card(owner_id=member.id, kind="percent", value=Decimal(20))
+    return vouchers.issue_voucher_card(owner_id=member.id, kind="percent", value=Decimal(20))
 
 
 def test_each_type_has_its_accounts_number_and_owner(database: str) -> None:
@@ -92,7 +92,7 @@ def test_a_closed_card_never_reopens(database: str) -> None:
         with pytest.raises(DatabaseError, match="never reopens"):
             as_owner("UPDATE cards_card SET status = %s WHERE id = %s", [status, card.id])
     with pytest.raises(CardNotActiveError):
-        services.unfreeze_card(card_id=card.id)
+        card_status.unfreeze_card(card_id=card.id)
 
     with principal_scope("platform_admin"):
         assert Card.objects.get(id=card.id).status == "closed"

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
-from cards import services
+from cards import sharing
 from cards.models import Card
 from members.models import Member
 from tests import factories
@@ -146,7 +146,7 @@ def test_a_revoked_code_is_dead_at_once(database: str) -> None:
 def test_each_member_of_a_shared_card_has_a_code_of_their_own(database: str) -> None:
     _, card, client, url = prepare()
     other, _ = factories.make_member()
-    services.bind_member(card_id=card.id, member_id=other.id)
+    sharing.bind_member(card_id=card.id, member_id=other.id)
     others = factories.member_client(other)
     mine, theirs = post(client, url).json()["code"], post(others, url).json()["code"]
 
@@ -158,7 +158,7 @@ def test_each_member_of_a_shared_card_has_a_code_of_their_own(database: str) -> 
 def test_who_may_not_pay_gets_no_code(database: str) -> None:
     _, card, _, url = prepare()
     viewer, _ = factories.make_member()
-    services.bind_member(card_id=card.id, member_id=viewer.id, role="viewer")
+    sharing.bind_member(card_id=card.id, member_id=viewer.id, role="viewer")
 
     answer = post(factories.member_client(viewer), url)
 
@@ -227,7 +227,7 @@ def test_showing_a_code_costs_the_same_however_many_are_live(database: str) -> N
         counts.append(len(queries))
         for _other in range(3):
             other, _ = factories.make_member()
-            services.bind_member(card_id=card.id, member_id=other.id)
+            sharing.bind_member(card_id=card.id, member_id=other.id)
             factories.make_code(card, other)
     assert counts[0] == counts[1] <= 6
 

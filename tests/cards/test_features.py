@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cards import services
+from cards import card_status, sharing, vouchers
 from cards.errors import CardNotActiveError, CardNotFoundError, CardTypeNotShareableError
 from cards.models import Card, CardType
 from cards.selectors import balances_of
@@ -35,7 +35,7 @@ def issue(card_type: str, **fields: Any) -> tuple[Member, Card]:
             return member, standard
         case "VCH":
             terms = {"kind": "percent", "value": Decimal(20), **fields}
-            return member, services.issue_voucher_card(owner_id=member.id, **terms)
+            return member, vouchers.issue_voucher_card(owner_id=member.id, **terms)
         case "PPD":
             return member, factories.make_prepaid(member, "100.00", **fields)
     return member, factories.make_corporate(member, "100.00", **fields)
@@ -43,7 +43,7 @@ def issue(card_type: str, **fields: Any) -> tuple[Member, Card]:
 
 def pay(card: Card, member: Member, amount: str = "10.00", **fields: Any) -> Any:
     """Pay at a till of its own; a card that holds no money, in cash."""
-    holds_money = card.card_type in services.SHAREABLE
+    holds_money = card.type.holds_money
     fields.setdefault("payment_method", "balance" if holds_money else "cash")
     return factories.charge(
         factories.make_till(), factories.make_code(card, member), amount, **fields
@@ -68,7 +68,7 @@ def test_shared(database: str, card_type: str) -> None:
     other, _ = factories.make_member()
 
     def share() -> Any:
-        return services.bind_member(card_id=card.id, member_id=other.id)
+        return sharing.bind_member(card_id=card.id, member_id=other.id)
 
     if card_type in {"PPD", "COR"}:
         assert share().role == "member"
@@ -192,11 +192,11 @@ def test_unfreeze_works_on_frozen_only(database: str) -> None:
         set_status(card, status)
 
         if status == "frozen":
-            services.unfreeze_card(card_id=card.id, reason="found")
+            card_status.unfreeze_card(card_id=card.id, reason="found")
             assert status_of(card) == "active"
         else:
             with pytest.raises(CardNotActiveError):
-                services.unfreeze_card(card_id=card.id, reason="found")
+                card_status.unfreeze_card(card_id=card.id, reason="found")
             assert status_of(card) == status
 
 
@@ -206,11 +206,11 @@ def test_staff_activate_what_is_lost_or_suspended_only(database: str) -> None:
         set_status(card, status)
 
         if status in {"lost", "suspended"}:
-            services.activate_card(card_id=card.id, reason="cleared")
+            card_status.activate_card(card_id=card.id, reason="cleared")
             assert status_of(card) == "active"
         else:
             with pytest.raises(CardNotActiveError):
-                services.activate_card(card_id=card.id, reason="cleared")
+                card_status.activate_card(card_id=card.id, reason="cleared")
             assert status_of(card) == status
     assert len(events("CARD_ACTIVATED")) == 2
     assert len(events("CARD_ACTIVATED_REFUSED")) == 3
@@ -219,8 +219,8 @@ def test_staff_activate_what_is_lost_or_suspended_only(database: str) -> None:
 @pytest.mark.parametrize(
     ("act", "status", "action"),
     [
-        (services.mark_card_lost, "lost", "CARD_MARKED_LOST"),
-        (services.suspend_card, "suspended", "CARD_SUSPENDED"),
+        (card_status.mark_card_lost, "lost", "CARD_MARKED_LOST"),
+        (card_status.suspend_card, "suspended", "CARD_SUSPENDED"),
     ],
 )
 def test_lost_and_suspended_stop_a_card_and_kill_its_codes(
@@ -238,13 +238,13 @@ def test_lost_and_suspended_stop_a_card_and_kill_its_codes(
     # No other way leads back, and the code stays dead.
     client = factories.member_client(member)
     for refused in (
-        outcome(lambda: services.unfreeze_card(card_id=card.id)),
-        outcome(lambda: services.freeze_card(card_id=card.id)),
+        outcome(lambda: card_status.unfreeze_card(card_id=card.id)),
+        outcome(lambda: card_status.freeze_card(card_id=card.id)),
         post(client, f"/api/v1/me/cards/{card.number}/lock").json()["code"],
         post(client, f"/api/v1/me/cards/{card.number}/unlock").json()["code"],
     ):
         assert refused == "CARD_NOT_ACTIVE"
-    services.activate_card(card_id=card.id, reason="found")
+    card_status.activate_card(card_id=card.id, reason="found")
     charged = outcome(lambda: factories.charge(factories.make_till(), code, "10.00"))
     assert charged == "QR_EXPIRED_OR_INVALID"
     assert pay(card, member).status == 201
@@ -253,7 +253,7 @@ def test_lost_and_suspended_stop_a_card_and_kill_its_codes(
 def test_staff_say_why_they_stop_or_activate_a_card(database: str) -> None:
     _, card = issue("PPD")
 
-    for act in (services.mark_card_lost, services.suspend_card, services.activate_card):
+    for act in (card_status.mark_card_lost, card_status.suspend_card, card_status.activate_card):
         for reason in ("", "  ", "x" * 201):
             with pytest.raises(errors.InvalidRequestError) as refused:
                 act(card_id=card.id, reason=reason)
@@ -264,16 +264,16 @@ def test_staff_say_why_they_stop_or_activate_a_card(database: str) -> None:
 
 def test_nothing_reopens_a_closed_card(database: str) -> None:
     member, card = issue("STD")
-    services.close_card(card_id=card.id, reason="gone")
+    card_status.close_card(card_id=card.id, reason="gone")
     client = factories.member_client(member)
     url = f"/api/v1/me/cards/{card.number}"
 
     for attempt in (
-        outcome(lambda: services.unfreeze_card(card_id=card.id)),
-        outcome(lambda: services.freeze_card(card_id=card.id)),
-        outcome(lambda: services.activate_card(card_id=card.id, reason="x")),
-        outcome(lambda: services.mark_card_lost(card_id=card.id, reason="x")),
-        outcome(lambda: services.suspend_card(card_id=card.id, reason="x")),
+        outcome(lambda: card_status.unfreeze_card(card_id=card.id)),
+        outcome(lambda: card_status.freeze_card(card_id=card.id)),
+        outcome(lambda: card_status.activate_card(card_id=card.id, reason="x")),
+        outcome(lambda: card_status.mark_card_lost(card_id=card.id, reason="x")),
+        outcome(lambda: card_status.suspend_card(card_id=card.id, reason="x")),
         post(client, f"{url}/lock").json()["code"],
         post(client, f"{url}/unlock").json()["code"],
     ):
@@ -287,7 +287,7 @@ def test_what_a_member_locked_and_staff_then_froze_stays_frozen(database: str) -
     client = factories.member_client(member)
     url = f"/api/v1/me/cards/{card.number}"
     assert post(client, f"{url}/lock").json()["status"] == "frozen"
-    services.freeze_card(card_id=card.id, reason="also by staff")
+    card_status.freeze_card(card_id=card.id, reason="also by staff")
 
     assert post(client, f"{url}/unlock").json()["code"] == "PERMISSION_DENIED"
 

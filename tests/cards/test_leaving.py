@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from cards import services as cards
+from cards import issuing, payment_codes, sharing, vouchers
 from cards.models import Binding, Card
 from members.models import Member
 from members.selectors import MemberPrincipal
@@ -26,7 +26,7 @@ from tests.snapshots import assert_refused, fetch
 def once_begun(monkeypatch: Any) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
     """Who leaves first stays in the middle of it until the other, wrapped by this, waits."""
     begun = threading.Event()
-    end_codes = cards._end_codes
+    end_codes = payment_codes.end_codes
 
     def linger(card_id: Any, member_id: Any = None) -> None:
         if not begun.is_set():
@@ -34,7 +34,7 @@ def once_begun(monkeypatch: Any) -> Callable[[Callable[[], Any]], Callable[[], A
             wait_for_a_waiter()
         end_codes(card_id, member_id)
 
-    monkeypatch.setattr(cards, "_end_codes", linger)
+    monkeypatch.setattr(payment_codes, "end_codes", linger)
 
     def wrap(work: Callable[[], Any]) -> Callable[[], Any]:
         def wait_and_work() -> Any:
@@ -51,7 +51,7 @@ def share_among_owners(count: int) -> tuple[Card, list[Member]]:
     owners = [factories.make_member()[0] for _ in range(count)]
     card = factories.make_prepaid(owners[0], "50.00")
     for owner in owners[1:]:
-        cards.bind_member(card_id=card.id, member_id=owner.id, role=Binding.Role.OWNER)
+        sharing.bind_member(card_id=card.id, member_id=owner.id, role=Binding.Role.OWNER)
     return card, owners
 
 
@@ -75,8 +75,8 @@ def test_two_owners_who_leave_at_once_leave_the_card_to_the_third(
 
     left = run_together(
         [
-            lambda: cards.unbind_member(card_id=card.id, member_id=first.id),
-            once_begun(lambda: cards.unbind_member(card_id=card.id, member_id=second.id)),
+            lambda: sharing.unbind_member(card_id=card.id, member_id=first.id),
+            once_begun(lambda: sharing.unbind_member(card_id=card.id, member_id=second.id)),
         ]
     )
 
@@ -91,7 +91,7 @@ def test_an_owner_is_not_erased_when_the_other_has_just_left(
 
     left, erased = run_together(
         [
-            lambda: cards.unbind_member(card_id=card.id, member_id=second.id),
+            lambda: sharing.unbind_member(card_id=card.id, member_id=second.id),
             once_begun(lambda: erase(first)),
         ]
     )
@@ -142,7 +142,7 @@ def test_nobody_is_bound_who_is_being_erased(database: str, monkeypatch: Any) ->
 
     def bind() -> Any:
         assert begun.wait(30)
-        return cards.bind_member(card_id=card.id, member_id=guest.id)
+        return sharing.bind_member(card_id=card.id, member_id=guest.id)
 
     monkeypatch.setattr(accounts, "_forget_person", linger)
 
@@ -153,8 +153,8 @@ def test_nobody_is_bound_who_is_being_erased(database: str, monkeypatch: Any) ->
     with principal_scope("platform_admin"):
         assert not Binding.objects.filter(card=card, member=guest).exists()
     for issue in (
-        lambda: cards.issue_shared_card(card_type="PPD", owner_id=guest.id),
-        lambda: cards.issue_voucher_card(owner_id=guest.id, kind="percent", value=Decimal(20)),
+        lambda: issuing.issue_shared_card(card_type="PPD", owner_id=guest.id),
+        lambda: vouchers.issue_voucher_card(owner_id=guest.id, kind="percent", value=Decimal(20)),
     ):
         assert_refused(issue, "MEMBER_SUSPENDED", action="CARD_ISSUE_REFUSED")
 
@@ -164,9 +164,9 @@ def test_who_is_erased_and_who_binds_them_do_not_wait_for_each_other(
 ) -> None:
     guest, _ = factories.make_member()
     card = factories.make_prepaid(factories.make_member()[0], "10.00", binding_password="family-1")
-    cards.join_card(card_id=card.id, member_id=guest.id, binding_password="family-1")
+    sharing.join_card(card_id=card.id, member_id=guest.id, binding_password="family-1")
     held = threading.Event()
-    bind = cards._bind
+    bind = sharing._bind
 
     def linger(*args: Any, **more: Any) -> Any:
         held.set()
@@ -177,10 +177,10 @@ def test_who_is_erased_and_who_binds_them_do_not_wait_for_each_other(
         assert held.wait(30)
         erase(guest)
 
-    monkeypatch.setattr(cards, "_bind", linger)
+    monkeypatch.setattr(sharing, "_bind", linger)
 
     bound, erased = run_together(
-        [lambda: cards.bind_member(card_id=card.id, member_id=guest.id), erase_meanwhile]
+        [lambda: sharing.bind_member(card_id=card.id, member_id=guest.id), erase_meanwhile]
     )
 
     assert (type(bound), erased) == (Binding, None)
@@ -197,11 +197,11 @@ def test_nobody_leaves_to_be_rid_of_a_limit(database: str) -> None:
     as_member = {"card_id": card.id, "member_id": child.id}
 
     def rejoin() -> Binding:
-        cards.unbind_member(**as_member, by_member_id=child.id)
+        sharing.unbind_member(**as_member, by_member_id=child.id)
         assert invariants.check() == []
-        return cards.join_card(**as_member, binding_password="family-1")
+        return sharing.join_card(**as_member, binding_password="family-1")
 
-    cards.invite_member(**as_member, by_member_id=owner.id, limit_per_day=Decimal("50.00"))
+    sharing.invite_member(**as_member, by_member_id=owner.id, limit_per_day=Decimal("50.00"))
     assert factories.charge(till, factories.make_code(card, child), "50.00").status == 201
 
     assert rejoin().limits == {"limit_per_payment": None, "limit_per_day": "50.00"}
@@ -209,11 +209,11 @@ def test_nobody_leaves_to_be_rid_of_a_limit(database: str) -> None:
     assert more.body["code"] == "LIMIT_EXCEEDED"
 
     change = {"card_no": card.number, "member_no": child.number, "by_member_id": owner.id}
-    cards.change_binding(**change, role="viewer")  # type: ignore[arg-type]
+    sharing.change_binding(**change, role="viewer")  # type: ignore[arg-type]
     assert rejoin().role == "viewer"
     # What is agreed anew holds instead.
-    cards.change_binding(**change, role="admin", limit_per_day=None)  # type: ignore[arg-type]
+    sharing.change_binding(**change, role="admin", limit_per_day=None)  # type: ignore[arg-type]
     assert rejoin().role == "member"
-    cards.unbind_member(**as_member, by_member_id=owner.id)
-    assert cards.invite_member(**as_member, by_member_id=owner.id).limits["limit_per_day"] is None
+    sharing.unbind_member(**as_member, by_member_id=owner.id)
+    assert sharing.invite_member(**as_member, by_member_id=owner.id).limits["limit_per_day"] is None
     assert fetch("SELECT count(*) FROM cards_formerbinding") == 0

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from cards import services
+from cards import card_status, sharing, vouchers
 from cards.models import Card
 from members import services as member_services
 from members.models import Member
@@ -30,7 +30,7 @@ def test_cards_show_what_each_type_has(database: str) -> None:
     give_points(member, standard, 1000)
     prepaid = factories.make_prepaid(member, "715.95", fixed_discount="0.95", name="Family")
     corporate = factories.make_corporate(member, "50")
-    voucher = services.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal("15.00"))
+    voucher = vouchers.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal("15.00"))
 
     answer = factories.member_client(member).get("/api/v1/me/cards")
 
@@ -92,14 +92,14 @@ def test_a_standard_card_brings_the_best_corporate_discount_it_is_lent(database:
     lent = [factories.make_corporate(boss, fixed_discount=rate) for rate in ("0.9", "0.8", "0.7")]
     factories.make_corporate(boss, fixed_discount="0.5")  # not lent
     for card in lent:
-        services.bind_member(card_id=card.id, member_id=member.id)
+        sharing.bind_member(card_id=card.id, member_id=member.id)
 
     assert client.get(url).json()["discount_rate"] == "0.70"
-    services.freeze_card(card_id=lent[2].id)
+    card_status.freeze_card(card_id=lent[2].id)
     assert client.get(url).json()["discount_rate"] == "0.80"
     as_owner("UPDATE cards_card SET expires_at = now() WHERE id = %s", [lent[1].id])
     assert client.get(url).json()["discount_rate"] == "0.90"
-    services.unbind_member(card_id=lent[0].id, member_id=member.id)
+    sharing.unbind_member(card_id=lent[0].id, member_id=member.id)
     assert client.get(url).json()["discount_rate"] == "1.00"
 
 
@@ -116,14 +116,14 @@ def test_a_card_whose_time_is_over_shows_as_expired(database: str) -> None:
 def test_a_voucher_says_what_it_is_good_for(database: str) -> None:
     member, standard = factories.make_member()
     shops = [factories.make_till(name=name) for name in ("Bakery", "Corner shop")]
-    card = services.issue_voucher_card(
+    card = vouchers.issue_voucher_card(
         owner_id=member.id,
         kind="amount",
         value=Decimal(50),
         min_spend=Decimal(200),
         merchant_ids=[shop.merchant_id for shop in shops],
     )
-    anywhere = services.issue_voucher_card(
+    anywhere = vouchers.issue_voucher_card(
         owner_id=member.id, kind="percent", value=Decimal("12.5")
     )
     client = factories.member_client(member)
@@ -175,7 +175,7 @@ def test_a_list_of_cards_is_one_statement_however_many_there_are(database: str) 
             assert len(reads) == 1
         for _card in range(5):
             factories.make_prepaid(member, "1.00")
-            services.issue_voucher_card(
+            vouchers.issue_voucher_card(
                 owner_id=member.id,
                 kind="percent",
                 value=Decimal(10),
@@ -331,7 +331,7 @@ def test_a_member_locks_and_unlocks_a_card(database: str) -> None:
 
 def test_what_staff_froze_a_member_does_not_unlock(database: str) -> None:
     member, card = factories.make_member()
-    services.freeze_card(card_id=card.id, reason="stolen phone")
+    card_status.freeze_card(card_id=card.id, reason="stolen phone")
     client = factories.member_client(member)
 
     answer = post(client, f"/api/v1/me/cards/{card.number}/unlock")
@@ -348,7 +348,7 @@ def test_only_owner_and_admin_lock_a_shared_card(database: str) -> None:
 
     for role, status in (("member", 403), ("viewer", 403), ("admin", 200)):
         other, _ = factories.make_member()
-        services.bind_member(card_id=card.id, member_id=other.id, role=role)
+        sharing.bind_member(card_id=card.id, member_id=other.id, role=role)
         client = factories.member_client(other)
         assert post(client, f"/api/v1/me/cards/{card.number}/lock").status_code == status
         body = client.get(f"/api/v1/me/cards/{card.number}").json()

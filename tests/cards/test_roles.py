@@ -12,7 +12,7 @@ from django.contrib.auth.hashers import check_password
 from django.db.models import QuerySet
 from django.test import Client
 
-from cards import services
+from cards import card_status, sharing
 from cards.models import Binding, Card
 from members import services as members
 from members.models import Member
@@ -99,7 +99,7 @@ def family(database: str) -> Family:
     people = {name: factories.make_member()[0] for name in (*TABLE, "outsider")}
     card = factories.make_prepaid(people["owner"], "100.00", binding_password=OLD_PASSWORD)
     for role in ("admin", "member", "viewer"):
-        services.bind_member(card_id=card.id, member_id=people[role].id, role=role)
+        sharing.bind_member(card_id=card.id, member_id=people[role].id, role=role)
     return Family(card, people)
 
 
@@ -265,7 +265,7 @@ def test_whom_and_where_nobody_is_invited(family: Family) -> None:
     ):
         answer = post(client, f"{url}/bindings", {"member_no": member_no, "role": "member"})
         assert refusal(answer) == expected
-    services.freeze_card(card_id=family.card.id, reason="x")
+    card_status.freeze_card(card_id=family.card.id, reason="x")
     assert refusal(family.invite("owner", "outsider")) == (409, "CARD_NOT_ACTIVE")
 
     assert family.bindings() == before
@@ -338,7 +338,7 @@ def test_who_becomes_a_viewer_loses_their_code(family: Family) -> None:
 
 
 def test_an_admin_touches_no_owner(family: Family) -> None:
-    services.bind_member(
+    sharing.bind_member(
         card_id=family.card.id, member_id=family.people["outsider"].id, role="owner"
     )
     before = family.bindings()
@@ -451,7 +451,7 @@ def leave_together(family: Family) -> list[Any]:
     leaving = [family.people["owner"].id, family.people["outsider"].id]
     return run_together(
         [
-            lambda member_id=member_id: services.unbind_member(
+            lambda member_id=member_id: sharing.unbind_member(
                 card_id=family.card.id, member_id=member_id, by_member_id=member_id
             )
             for member_id in leaving
@@ -472,7 +472,7 @@ def test_control_without_the_lock_both_owners_leave(
     family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **_: self)
-    require_may_become = services._Sharing.require_may_become
+    require_may_become = sharing._Sharing.require_may_become
 
     both = threading.Barrier(2)
 
@@ -480,7 +480,7 @@ def test_control_without_the_lock_both_owners_leave(
         require_may_become(self, role)
         both.wait(30)
 
-    monkeypatch.setattr(services._Sharing, "require_may_become", check_slowly)
+    monkeypatch.setattr(sharing._Sharing, "require_may_become", check_slowly)
     # The database's own guard would stop one of them now and then.
     execute("ALTER TABLE cards_card DISABLE TRIGGER cards_card_guard")
 

@@ -15,7 +15,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from benchmarks import world
-from cards import rotation, services, tasks
+from cards import payment_codes, rotation, sharing, tasks
 from cards.models import Card
 from members.models import Member
 from mps.base.core.errors import InvalidRequestError
@@ -56,7 +56,7 @@ def shared(database: str) -> tuple[Member, Member, Card]:
     owner, _ = factories.make_member()
     friend, _ = factories.make_member()
     card = factories.make_prepaid(owner, "1000.00", fixed_discount="1")
-    services.bind_member(card_id=card.id, member_id=friend.id)
+    sharing.bind_member(card_id=card.id, member_id=friend.id)
     return owner, friend, card
 
 
@@ -142,7 +142,7 @@ def test_used_and_revoked_codes_get_no_successor(shared: tuple[Member, Member, C
     till = factories.make_till()
     factories.charge(till, factories.make_code(card, friend), "10.00")
     factories.make_code(card, owner)
-    services.revoke_code(card_id=card.id, member_id=owner.id)
+    payment_codes.revoke_code(card_id=card.id, member_id=owner.id)
     age(301)
 
     assert tasks.rotate_codes() == 0

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from cards import services as cards
+from cards import card_limits
 from cards.models import Binding
 from members import services as members
 from merchants import services as merchants
@@ -25,8 +25,14 @@ def test_limits_are_amounts_and_come_with_a_reason(database: str) -> None:
         binding = Binding.objects.get(card=card)
     good: dict[str, Any] = {"limit_per_payment": None, "limit_per_day": None, "reason": "x"}
     for service, name, held, action, unknown in (
-        (cards.set_card_limits, "card_id", card, "CARD_LIMITS_REFUSED", "CARD_NOT_FOUND"),
-        (cards.set_binding_limits, "binding_id", binding, "BINDING_LIMITS_REFUSED", "NOT_FOUND"),
+        (card_limits.set_card_limits, "card_id", card, "CARD_LIMITS_REFUSED", "CARD_NOT_FOUND"),
+        (
+            card_limits.set_binding_limits,
+            "binding_id",
+            binding,
+            "BINDING_LIMITS_REFUSED",
+            "NOT_FOUND",
+        ),
         (members.set_limits, "member_id", member, "MEMBER_LIMITS_REFUSED", "NOT_FOUND"),
         (
             merchants.set_limits,

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.db import connections
 
-from cards import services as cards
+from cards import card_status, sharing, vouchers
 from cards.selectors import balances_of
 from mps.base.core import invariants
 from mps.base.core.errors import MpsError
@@ -37,7 +37,7 @@ def share_among(card, number: int) -> list:
     """Bind so many members to a card; return them."""
     members = [factories.make_member()[0] for _ in range(number)]
     for member in members:
-        cards.bind_member(card_id=card.id, member_id=member.id)
+        sharing.bind_member(card_id=card.id, member_id=member.id)
     return members
 
 
@@ -238,7 +238,7 @@ def test_a_voucher_shown_twice_is_used_once(database: str) -> None:
     owner, _ = factories.make_member()
     till = factories.make_till()
     card = factories.make_prepaid(owner, "1000.00")
-    voucher = cards.issue_voucher_card(owner_id=owner.id, kind="amount", value=Decimal("50.00"))
+    voucher = vouchers.issue_voucher_card(owner_id=owner.id, kind="amount", value=Decimal("50.00"))
     voucher_code = factories.make_code(voucher, owner)
     codes = [factories.make_code(card, member) for member in share_among(card, 10)]
 
@@ -260,7 +260,7 @@ def test_freezing_while_paying_never_lets_a_payment_through_afterwards(database:
     card = factories.make_prepaid(owner, "1000.00")
     codes = [factories.make_code(card, member) for member in share_among(card, 30)]
     jobs = [lambda code=code: factories.charge(till, code, "1.00") for code in codes]
-    jobs.insert(10, lambda: cards.freeze_card(card_id=card.id, reason="lost"))
+    jobs.insert(10, lambda: card_status.freeze_card(card_id=card.id, reason="lost"))
 
     results = [result for result in run_together(jobs, workers=8) if result is not None]
 

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission, User
 from django.http import HttpRequest
 from django.test import Client
 
-from cards import services as cards
+from cards import vouchers
 from merchants import webhooks
 from mps.base.core import staff
 from mps.product.rpc import services as rpc
@@ -70,7 +70,7 @@ def make_world() -> SimpleNamespace:
     webhooks.create_endpoint(till=till, url="http://127.0.0.1:9/mps")
     prepaid = factories.make_prepaid(member, "1000.00")
     corporate = factories.make_corporate(member)
-    voucher = cards.issue_voucher_card(owner_id=member.id, kind="percent", value=Decimal(20))
+    voucher = vouchers.issue_voucher_card(owner_id=member.id, kind="percent", value=Decimal(20))
     code = factories.make_code(prepaid, member)
     paid = factories.charge(till, code, "100.00", external_order_id="ORDER-1")
     refund = refunds.refund_payment(

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from cards import services as cards
+from cards import sharing
 from cards.models import Binding, Card, Tier, Voucher
 from cards.selectors import balances_of
 from members.backends import MemberBackend
@@ -319,7 +319,9 @@ def test_binding_password(console: Client, world) -> None:
 
     assert "open-sesame-7" not in done.content.decode()
     friend, _ = factories.make_member()
-    cards.join_card(card_id=world.prepaid.id, member_id=friend.id, binding_password="open-sesame-7")
+    sharing.join_card(
+        card_id=world.prepaid.id, member_id=friend.id, binding_password="open-sesame-7"
+    )
     assert_audited_once("BINDING_PASSWORD_SET")
     assert "open-sesame-7" not in str([event.context for event in events()])
 

@@ -195,14 +195,14 @@ def test_credentials_work_and_only_their_owner_reads_them(database: str, short: 
 
 
 def test_the_family_card_takes_further_members_by_its_password(database: str, short: Path) -> None:
-    from cards import services
+    from cards import sharing
 
     load()
     wen = member_selectors.find_sign_in(demo.PEOPLE[2][1])
     line = next(line for line in read_credentials(short) if line[0] == "password")
 
     assert wen is not None
-    binding = services.join_card(card_no=line[1], member_id=wen.member_id, binding_password=line[2])
+    binding = sharing.join_card(card_no=line[1], member_id=wen.member_id, binding_password=line[2])
 
     assert binding.role == "member"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.test import Client
 
-from cards import services as cards
+from cards import card_status
 from members.models import Member
 from mps.base.core import db_scope
 from tests import factories
@@ -79,12 +79,12 @@ def test_a_member_pays_with_a_prepaid_card_and_gets_some_of_it_back(database: st
     assert card.number not in json.dumps(paid)
 
     # and a retry gets the same answer, whatever became of the code and the card
-    cards.freeze_card(card_id=card.id)
+    card_status.freeze_card(card_id=card.id)
     again = shop.raw("POST", "/pos/charges", order, key="till-1-0001")
     assert again.status_code == 201
     assert again["Idempotent-Replayed"] == "true"
     assert again.json() == paid
-    cards.unfreeze_card(card_id=card.id)
+    card_status.unfreeze_card(card_id=card.id)
     gone = me.raw("GET", f"/me/cards/{card.number}/code")
     assert gone.status_code in {404, 409}
 

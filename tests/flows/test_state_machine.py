@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cards import services as cards
+from cards import card_status
 from cards.selectors import balances_of
 from mps.base.core import invariants
 from mps.base.core.errors import MpsError
@@ -317,12 +317,12 @@ class Shop(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 2))
     def freeze(self, which: int) -> None:
-        cards.freeze_card(card_id=self.cards[which].real.id)
+        card_status.freeze_card(card_id=self.cards[which].real.id)
         self.cards[which].status = "frozen"
 
     @rule(which=st.integers(0, 2))
     def unfreeze(self, which: int) -> None:
-        cards.unfreeze_card(card_id=self.cards[which].real.id)
+        card_status.unfreeze_card(card_id=self.cards[which].real.id)
         self.cards[which].status = "active"
 
     @rule(which=st.integers(0, 2), delta=st.sampled_from([1, 999, 4000, -1, -500, -5000]))

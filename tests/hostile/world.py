@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connections
 from django.test import Client, override_settings
 
-from cards import services as cards
+from cards import sharing
 from cards.models import Card
 from members import onetime, pins
 from members import services as members
@@ -208,7 +208,7 @@ def make_world() -> World:
     friend, _ = factories.make_member()
     outsider, _ = factories.make_member()
     card = factories.make_prepaid(owner, "1000.00", binding_password=BINDING_PASSWORD)
-    cards.bind_member(card_id=card.id, member_id=friend.id)
+    sharing.bind_member(card_id=card.id, member_id=friend.id)
     till, key = factories.make_till_and_key(can_manage_webhooks=True)
     order = f"ORDER-{next(_numbers)}"
     paid = factories.charge(

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from cards import services as cards
+from cards import payment_codes
 from merchants import services, signing
 from mps.base.core import errors, throttle
 from mps.base.core.keys import parse_key
@@ -121,7 +121,7 @@ def test_a_signed_charge_moves_money(database: str) -> None:
     till, key = factories.make_till_and_key()
     assert till.terminal_id is not None
     services.require_signatures(terminal_id=till.terminal_id, reason="policy")
-    code = cards.issue_code(card_id=card.id, member_id=member.id).code
+    code = payment_codes.issue_code(card_id=card.id, member_id=member.id).code
     path, body = "/api/v1/pos/charges", json.dumps({"code": code, "amount": "10.00"}).encode()
 
     def send(headers: dict[str, str], sent: bytes = body, *, under: str = "a-key") -> int:

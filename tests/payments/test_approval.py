@@ -10,7 +10,7 @@ import pytest
 from django.db import IntegrityError, connections
 from django.test import Client
 
-from cards import services as cards
+from cards import card_status, vouchers
 from members import pins
 from members import services as members
 from mps.base.core.db_scope import principal_scope
@@ -269,7 +269,7 @@ def wait_for_locks(superuser: psycopg.Connection, database: str, number: int) ->
 def test_what_changed_meanwhile_counts(shop: Shop) -> None:
     code = shop.code()
     shop.post_charge(code)
-    cards.freeze_card(card_id=shop.card.id, reason="lost phone")
+    card_status.freeze_card(card_id=shop.card.id, reason="lost phone")
 
     assert shop.approve().json()["code"] == "CARD_NOT_ACTIVE"
     assert shop.post_charge(code).json()["code"] == "CARD_NOT_ACTIVE"
@@ -466,7 +466,7 @@ def test_who_has_a_long_password_sets_a_pin(shop: Shop) -> None:
 
 
 def test_a_voucher_waits_with_its_payment(shop: Shop) -> None:
-    voucher = cards.issue_voucher_card(
+    voucher = vouchers.issue_voucher_card(
         owner_id=shop.member.id, kind="amount", value=Decimal("50.00")
     )
     shop.post_charge(shop.code(), voucher_code=factories.make_code(voucher, shop.member))
@@ -498,7 +498,7 @@ def test_50_twins_ask_once_and_5_approvals_pay_once(shop: Shop) -> None:
 
 
 def test_a_voucher_waits_with_its_card(shop: Shop) -> None:
-    voucher = cards.issue_voucher_card(owner_id=shop.member.id, kind="amount", value=Decimal(5))
+    voucher = vouchers.issue_voucher_card(owner_id=shop.member.id, kind="amount", value=Decimal(5))
     voucher_code = factories.make_code(voucher, shop.member)
 
     asked = shop.post_charge(shop.code(), voucher_code=voucher_code)
@@ -512,7 +512,7 @@ def test_a_voucher_waits_with_its_card(shop: Shop) -> None:
 def test_a_voucher_code_that_dies_while_the_member_is_about_to_be_asked(
     shop: Shop, monkeypatch: Any
 ) -> None:
-    voucher = cards.issue_voucher_card(owner_id=shop.member.id, kind="amount", value=Decimal(5))
+    voucher = vouchers.issue_voucher_card(owner_id=shop.member.id, kind="amount", value=Decimal(5))
     voucher_code = factories.make_code(voucher, shop.member)
     kill = (
         "UPDATE cards_paymentcode SET ended_at = now(), outcome = 'revoked'"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, connections
 
-from cards import services as cards
+from cards import card_status, payment_codes, sharing, vouchers
 from cards.selectors import balances_of
 from members import services as members
 from merchants import services as merchants
@@ -142,7 +142,7 @@ def test_which_card_pays_how(database: str) -> None:
         "STD": standard,
         "PPD": factories.make_prepaid(member, "100.00"),
         "COR": factories.make_corporate(member, "100.00"),
-        "VCH": cards.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(1)),
+        "VCH": vouchers.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(1)),
     }
     allowed = {("PPD", "balance"), ("COR", "balance")} | {
         ("STD", method) for method in charge_decision.OUTSIDE_METHODS
@@ -166,7 +166,7 @@ def test_who_and_what_may_not_pay(database: str) -> None:
     bound, _ = factories.make_member()
     till = factories.make_till()
     card = factories.make_prepaid(owner, "100.00")
-    cards.bind_member(card_id=card.id, member_id=bound.id)
+    sharing.bind_member(card_id=card.id, member_id=bound.id)
 
     def decline(code: str) -> None:
         assert_declined(lambda: factories.charge(till, fresh, "1.00"), code)
@@ -182,9 +182,9 @@ def test_who_and_what_may_not_pay(database: str) -> None:
     members.activate_member(member_id=owner.id)
 
     fresh = factories.make_code(card, bound)
-    cards.freeze_card(card_id=card.id)
+    card_status.freeze_card(card_id=card.id)
     decline("CARD_NOT_ACTIVE")
-    cards.unfreeze_card(card_id=card.id)
+    card_status.unfreeze_card(card_id=card.id)
 
     for status, code in (
         ("lost", "CARD_NOT_ACTIVE"),
@@ -215,7 +215,7 @@ def test_a_code_of_somebody_no_longer_bound_does_not_pay(database: str) -> None:
     owner, _ = factories.make_member()
     bound, _ = factories.make_member()
     card = factories.make_prepaid(owner, "100.00")
-    cards.bind_member(card_id=card.id, member_id=bound.id)
+    sharing.bind_member(card_id=card.id, member_id=bound.id)
     code = factories.make_code(card, bound)
     execute("DELETE FROM cards_binding WHERE member_id = %s AND card_id = %s", [bound.id, card.id])
 
@@ -233,7 +233,7 @@ def test_a_dead_code_leaves_an_event_and_no_transaction_and_claims_no_key(databa
     factories.charge(till, used, "1.00")
     replaced = factories.make_code(card, member)
     revoked = factories.make_code(card, member)
-    cards.revoke_code(card_id=card.id, member_id=member.id)
+    payment_codes.revoke_code(card_id=card.id, member_id=member.id)
     dead = {"unknown": "77000000000000000003", "used": used, "replaced": replaced}
     dead["revoked"] = revoked
     for code in dead.values():
@@ -398,7 +398,7 @@ def test_a_code_that_dies_between_read_and_write_is_dead(database: str, monkeypa
     member, _ = factories.make_member()
     till = factories.make_till()
     card = factories.make_prepaid(member, "1000.00")
-    voucher = cards.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(5))
+    voucher = vouchers.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(5))
     code = factories.make_code(card, member)
     voucher_code = factories.make_code(voucher, member)
     between_read_and_write(
@@ -452,7 +452,7 @@ def test_a_voucher_that_changes_between_read_and_write_is_priced_again(
 ) -> None:
     member, _ = factories.make_member()
     card = factories.make_prepaid(member, "1000.00")
-    voucher = cards.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(5))
+    voucher = vouchers.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(5))
     code, voucher_code = factories.make_code(card, member), factories.make_code(voucher, member)
     tries = between_read_and_write(
         monkeypatch, lambda n: execute("UPDATE cards_voucher SET value = 7") if n == 1 else None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from cards import services as cards
+from cards import card_status
 from cards.errors import CardNotEmptyError
 from cards.models import Card
 from mps.base.core import db_scope
@@ -84,16 +84,16 @@ def test_only_an_empty_card_closes_and_it_never_reopens(database: str) -> None:
     code = factories.make_code(card, member)
 
     assert_refused(
-        lambda: cards.close_card(card_id=card.id),
+        lambda: card_status.close_card(card_id=card.id),
         CardNotEmptyError.code,
         action="CARD_CLOSED_REFUSED",
     )
     cash_out(card, "80.00")
-    cards.close_card(card_id=card.id, reason="moving away")
-    cards.close_card(card_id=card.id, reason="again")
+    card_status.close_card(card_id=card.id, reason="moving away")
+    card_status.close_card(card_id=card.id, reason="again")
 
     assert_refused(
-        lambda: cards.unfreeze_card(card_id=card.id),
+        lambda: card_status.unfreeze_card(card_id=card.id),
         "CARD_NOT_ACTIVE",
         action="CARD_UNFROZEN_REFUSED",
     )
@@ -111,7 +111,7 @@ def test_a_refund_to_a_closed_card_is_unclaimed(database: str) -> None:
     card = factories.make_prepaid(member, "80.00", fixed_discount=Decimal(1))
     till = factories.make_till()
     paid = factories.charge(till, factories.make_code(card, member), "80.00")
-    cards.close_card(card_id=card.id)
+    card_status.close_card(card_id=card.id)
 
     back = refund(till, paid, "80.00")
 
@@ -121,7 +121,7 @@ def test_a_refund_to_a_closed_card_is_unclaimed(database: str) -> None:
 
 def close(card: Card) -> str:
     try:
-        cards.close_card(card_id=card.id)
+        card_status.close_card(card_id=card.id)
     except MpsError as error:
         return error.code
     return "closed"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cards import services as cards
+from cards import card_status, sharing
 from cards.selectors import balances_of
 from payments import points as payment_points
 from payments import refunds
@@ -19,7 +19,7 @@ def test_it_pays_for_its_people_and_earns_no_points(database: str) -> None:
     till = factories.make_till()
     card = factories.make_corporate(owner, "100.00", fixed_discount="0.8")
     plain = factories.make_corporate(owner, "100.00")
-    cards.bind_member(card_id=card.id, member_id=bound.id)
+    sharing.bind_member(card_id=card.id, member_id=bound.id)
 
     paid = factories.charge(till, factories.make_code(card, bound), "50.00")
     undiscounted = factories.charge(till, factories.make_code(plain, owner), "50.00")
@@ -58,7 +58,7 @@ def test_it_lends_its_discount_to_the_standard_card_when_better(
         for each in corporate
     ]
     for card in lent:
-        cards.bind_member(card_id=card.id, member_id=member.id)
+        sharing.bind_member(card_id=card.id, member_id=member.id)
 
     def pay(card: Any = standard, method: str = "cash") -> str:
         code = factories.make_code(card, member)
@@ -74,9 +74,9 @@ def test_it_lends_its_discount_to_the_standard_card_when_better(
     assert pay() == by_tier
     execute("UPDATE cards_card SET expires_at = NULL WHERE card_type = 'COR'")
     assert pay() == rate
-    cards.freeze_card(card_id=lent[0].id)
-    cards.freeze_card(card_id=lent[-1].id)
+    card_status.freeze_card(card_id=lent[0].id)
+    card_status.freeze_card(card_id=lent[-1].id)
     assert pay() == by_tier
-    cards.unfreeze_card(card_id=lent[-1].id)
-    cards.unbind_member(card_id=lent[-1].id, member_id=member.id)
+    card_status.unfreeze_card(card_id=lent[-1].id)
+    sharing.unbind_member(card_id=lent[-1].id, member_id=member.id)
     assert pay() == by_tier

@@ -9,8 +9,7 @@ import pytest
 from django.db import connection, connections
 from django.test import Client
 
-from cards import codes
-from cards import services as cards
+from cards import codes, payment_codes
 from mps.base.core import throttle
 from mps.product.rpc import services as rpc
 from payments import code_rate_limit
@@ -110,7 +109,7 @@ def test_codes_that_were_issued_are_no_guesses(store: str) -> None:
     assert charge(key, used).status_code == 201
     replaced = factories.make_code(card, member)
     revoked = factories.make_code(card, member)
-    cards.revoke_code(card_id=card.id, member_id=member.id)
+    payment_codes.revoke_code(card_id=card.id, member_id=member.id)
 
     for code in (used, replaced, revoked):
         assert [charge(key, code).status_code for _ in range(8)] == [409] * 8

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cards import services as cards
+from cards import card_status
 from cards.selectors import balances_of
 from members import services as members
 from mps.base.core.money import JsonNumber
@@ -31,7 +31,7 @@ def test_a_retry_gets_the_first_answer_whatever_has_happened_since(database: str
     changes = [
         lambda: execute("UPDATE cards_paymentcode SET expires_at = issued_at"),
         lambda: factories.charge(till, factories.make_code(card, member), "40.00"),  # spent
-        lambda: cards.freeze_card(card_id=card.id),
+        lambda: card_status.freeze_card(card_id=card.id),
         lambda: members.suspend_member(member_id=member.id),
         lambda: execute("DELETE FROM cards_paymentcode"),
     ]

@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 from django.db.models import Model
 
-from cards import services as cards
+from cards import sharing
 from cards.models import Binding, Card
 from members.models import Member
 from merchants.models import Merchant
@@ -62,7 +62,7 @@ def test_three_members_share_a_card_each_with_a_limit_a_day(database: str) -> No
     members = [factories.make_member()[0] for _ in range(3)]
     card = factories.make_prepaid(members[0], "1000.00", fixed_discount=Decimal(1))
     for member in members[1:]:
-        cards.bind_member(card_id=card.id, member_id=member.id)
+        sharing.bind_member(card_id=card.id, member_id=member.id)
     for member in members:
         set_limit(Binding, binding_of(card, member).id, limit_per_day=LIMIT)
     till = factories.make_till()
@@ -200,7 +200,7 @@ def test_racing_payments_keep_within_the_limit(database: str, counted_before: bo
     members = [factories.make_member()[0] for _ in range(10)]
     card = factories.make_prepaid(members[0], "1000.00", fixed_discount=Decimal(1))
     for member in members[1:]:
-        cards.bind_member(card_id=card.id, member_id=member.id)
+        sharing.bind_member(card_id=card.id, member_id=member.id)
     till = factories.make_till()
     set_limit(Card, card.id, limit_per_day=LIMIT)
     if counted_before:
@@ -222,7 +222,7 @@ def test_control_without_the_counters_lock_racing_payments_pass_the_limit(
     members = [factories.make_member()[0] for _ in range(10)]
     card = factories.make_prepaid(members[0], "1000.00", fixed_discount=Decimal(1))
     for member in members[1:]:
-        cards.bind_member(card_id=card.id, member_id=member.id)
+        sharing.bind_member(card_id=card.id, member_id=member.id)
     till = factories.make_till()
     set_limit(Card, card.id, limit_per_day=LIMIT)
     pay(till, card, members[0], "1.00")
@@ -244,7 +244,7 @@ def test_charges_and_refunds_at_once_lock_limits_and_accounts_in_one_order(datab
     members = [factories.make_member()[0] for _ in range(8)]
     card = factories.make_prepaid(members[0], "1000.00", fixed_discount=Decimal(1))
     for member in members[1:]:
-        cards.bind_member(card_id=card.id, member_id=member.id)
+        sharing.bind_member(card_id=card.id, member_id=member.id)
     till = factories.make_till()
     set_limit(Card, card.id, limit_per_day=Decimal("900.00"))
     paid = [pay(till, card, member, "20.00") for member in members]

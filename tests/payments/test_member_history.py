@@ -10,7 +10,7 @@ from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from cards import services as cards
+from cards import sharing
 from mps.base.core.db_scope import principal_scope
 from payments import history, refunds
 from tests import factories
@@ -136,7 +136,7 @@ def test_every_role_sees_all_of_a_shared_card_and_nobody_else_does(database: str
     assert len(all_of_it) == 2
     for role in ("admin", "member", "viewer"):
         other, _ = factories.make_member()
-        cards.bind_member(card_id=card.id, member_id=other.id, role=role)
+        sharing.bind_member(card_id=card.id, member_id=other.id, role=role)
         client = factories.member_client(other)
         assert numbers(client) == all_of_it
         assert [row["points"] for row in read_all(client, POINTS)] == [10]
@@ -152,10 +152,10 @@ def test_who_left_a_card_still_sees_what_they_paid_with_it(database: str) -> Non
     other, _ = factories.make_member()
     till = factories.make_till()
     card = factories.make_prepaid(owner, "100.00")
-    cards.bind_member(card_id=card.id, member_id=other.id)
+    sharing.bind_member(card_id=card.id, member_id=other.id)
     factories.charge(till, factories.make_code(card, owner), "1.00")
     theirs = factories.charge(till, factories.make_code(card, other), "10.00").body["tx_no"]
-    cards.unbind_member(card_id=card.id, member_id=other.id)
+    sharing.unbind_member(card_id=card.id, member_id=other.id)
     refund = refunds.refund_payment(
         till=till, tx_no=theirs, amount=Decimal("1.00"), idempotency_key="r1"
     )

@@ -17,7 +17,7 @@ from django.db import DatabaseError, connection
 from django.db.models import QuerySet
 from django.test import Client
 
-from cards import services as cards
+from cards import card_status, sharing, vouchers
 from cards.models import Card
 from cards.selectors import balances_of
 from members import services as members
@@ -162,7 +162,7 @@ def test_who_may_top_up(owner: Any, make: Any) -> None:
     for role in ("admin", "member", "viewer", ""):
         asking[role], _ = factories.make_member()
         if role:
-            cards.bind_member(card_id=card.id, member_id=asking[role].id, role=role)
+            sharing.bind_member(card_id=card.id, member_id=asking[role].id, role=role)
     before = snapshot()
 
     for number, (role, expected) in enumerate(WHO_MAY.items(), 1):
@@ -183,9 +183,9 @@ def test_which_cards_are_topped_up(owner: Any, database: str) -> None:
     _, standard = factories.make_member()
     with principal_scope("platform_admin"):
         standard_owner = standard.owner
-    voucher = cards.issue_voucher_card(owner_id=owner.id, kind="percent", value=Decimal(20))
+    voucher = vouchers.issue_voucher_card(owner_id=owner.id, kind="percent", value=Decimal(20))
     frozen, past = factories.make_prepaid(owner), factories.make_prepaid(owner)
-    cards.freeze_card(card_id=frozen.id, reason="")
+    card_status.freeze_card(card_id=frozen.id, reason="")
     execute("UPDATE cards_card SET expires_at = now() - interval '1 s' WHERE id = %s", [past.id])
     full = factories.make_prepaid(owner, "9000000.00")
     before = snapshot()
@@ -224,7 +224,7 @@ def test_a_card_that_would_hold_too_much_is_refused(owner: Any, card: Card, sett
 
 def test_a_suspended_member_does_not_top_up(owner: Any, card: Card) -> None:
     admin, _ = factories.make_member()
-    cards.bind_member(card_id=card.id, member_id=admin.id, role="admin")
+    sharing.bind_member(card_id=card.id, member_id=admin.id, role="admin")
     members.suspend_member(member_id=admin.id, reason="risk")
 
     assert outcome(lambda: start(card, admin)) == "MEMBER_SUSPENDED"
@@ -352,8 +352,8 @@ def test_late_payments_are_credited_and_marked(owner: Any, card: Card) -> None:
 def test_money_paid_for_a_card_that_changed_is_not_lost(owner: Any) -> None:
     frozen, closed = factories.make_prepaid(owner), factories.make_prepaid(owner)
     for_frozen, for_closed = begin(frozen, owner), begin(closed, owner)
-    cards.freeze_card(card_id=frozen.id, reason="")
-    cards.close_card(card_id=closed.id, reason="")
+    card_status.freeze_card(card_id=frozen.id, reason="")
+    card_status.close_card(card_id=closed.id, reason="")
 
     assert call_back(report_of(for_frozen)).status_code == 200
     assert call_back(report_of(for_closed)).status_code == 200
@@ -800,7 +800,7 @@ def test_asking_of_a_top_up_nobody_has(database: str) -> None:
 
 def test_where_to_pay_is_shown_to_whoever_asked(owner: Any, card: Card) -> None:
     friend, _ = factories.make_member()
-    cards.bind_member(card_id=card.id, member_id=friend.id, role="viewer")
+    sharing.bind_member(card_id=card.id, member_id=friend.id, role="viewer")
     top_up = begin(card, owner)
     assert top_up.pay_url.startswith(SITE)
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from cards import services as cards
+from cards import vouchers
 from cards.selectors import balances_of
 from payments import points as payment_points
 from tests import factories
@@ -47,7 +47,7 @@ def test_points_are_added_and_taken_and_the_tier_follows(database: str) -> None:
 def test_what_cannot_be_adjusted(database: str) -> None:
     member, standard = factories.make_member()
     corporate = factories.make_corporate(member, "1.00")
-    voucher = cards.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(1))
+    voucher = vouchers.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(1))
     payment_points.adjust_points(card_id=standard.id, delta=10)
 
     for card_id, delta, code in (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cards import services as cards
+from cards import vouchers
 from tests import factories
 
 
@@ -89,7 +89,7 @@ def test_charge_and_query(pos: Any) -> None:
 def test_a_till_sees_what_a_voucher_takes_off(database: str, client: Any) -> None:
     member, _ = factories.make_member()
     _, key = factories.make_till_and_key()
-    voucher = cards.issue_voucher_card(
+    voucher = vouchers.issue_voucher_card(
         owner_id=member.id, kind="percent", value=Decimal(20), min_spend=Decimal(100)
     )
 

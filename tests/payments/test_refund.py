@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cards import pricing
-from cards import services as cards
+from cards import card_status, pricing
 from cards.selectors import balances_of
 from members import services as members
 from merchants import services as merchants
@@ -336,7 +335,7 @@ def test_any_number_of_refusals_leave_as_many_events(database: str) -> None:
     till = factories.make_till()
     card = factories.make_prepaid(member, "10.00")
     paid = factories.charge(till, factories.make_code(card, member), "10.00")
-    cards.freeze_card(card_id=card.id)
+    card_status.freeze_card(card_id=card.id)
 
     for _ in range(5):
         assert_refused(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cards import services as cards
+from cards import vouchers
 from cards.selectors import balances_of
 from merchants import services as merchants
 from payments import refunds
@@ -157,7 +157,9 @@ def test_a_suspended_shop_gives_nothing_back_that_was_paid_long_ago(
 
 
 def test_an_outside_payment_and_a_free_one_are_reversed_too(shop: Any) -> None:
-    voucher = cards.issue_voucher_card(owner_id=shop.member.id, kind="percent", value=Decimal(100))
+    voucher = vouchers.issue_voucher_card(
+        owner_id=shop.member.id, kind="percent", value=Decimal(100)
+    )
     by_cash = shop.charge(
         "O-1", code=factories.make_code(shop.standard, shop.member), payment_method="cash"
     )

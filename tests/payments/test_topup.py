@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cards import services as cards
+from cards import card_status, payment_codes, vouchers
 from cards.selectors import balances_of
 from merchants import services as merchants
 from payments import topups
@@ -104,18 +104,18 @@ def test_a_providers_order_is_credited_once_whatever_the_key(database: str) -> N
     assert not by_order(card, "1.00", "", "").replayed
     assert balances_of(card)[0] == Decimal("104.00")
     # One refused is not taken: it may be credited later.
-    cards.freeze_card(card_id=other.id)
+    card_status.freeze_card(card_id=other.id)
     assert by_order(other, "5.00", order="P2").refused
-    cards.unfreeze_card(card_id=other.id)
+    card_status.unfreeze_card(card_id=other.id)
     assert not by_order(other, "5.00", order="P2").refused
 
 
 def test_what_is_not_topped_up(database: str, settings: Any) -> None:
     member, standard = factories.make_member()
     settings.MPS_MAX_BALANCE = Decimal("1000.00")
-    voucher = cards.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(1))
+    voucher = vouchers.issue_voucher_card(owner_id=member.id, kind="amount", value=Decimal(1))
     frozen, full = factories.make_prepaid(member), factories.make_corporate(member, "999.99")
-    cards.freeze_card(card_id=frozen.id)
+    card_status.freeze_card(card_id=frozen.id)
 
     for card, code in (
         (standard, "UNSUPPORTED_CARD_TYPE_FOR_RECHARGE"),
@@ -131,7 +131,7 @@ def test_what_is_not_topped_up(database: str, settings: Any) -> None:
             answers=1,
         )
         assert last_context() == {"amount": "0.02", "method": "", "order": "", "error": code}
-        cards.unfreeze_card(card_id=card.id)
+        card_status.unfreeze_card(card_id=card.id)
         before = snapshot()
         assert recharge(card, "0.02", key).body["code"] == code
         assert snapshot() == before
@@ -170,7 +170,7 @@ def test_what_a_till_may_not_top_up(database: str) -> None:
     barred = factories.make_till(can_top_up=False)
     card = factories.make_prepaid(member)
     used = factories.make_code(card, member)
-    cards.revoke_code(card_id=card.id, member_id=member.id)
+    payment_codes.revoke_code(card_id=card.id, member_id=member.id)
 
     def refused(expected: str, answers: int = 0, till: Any = till, **fields: Any) -> None:
         assert_refused(
@@ -184,9 +184,9 @@ def test_what_a_till_may_not_top_up(database: str) -> None:
     refused("CARD_NOT_FOUND", card_no="PPD99999999")
     refused("QR_EXPIRED_OR_INVALID", code=used)
     refused("UNSUPPORTED_CARD_TYPE_FOR_RECHARGE", answers=1, card_no=standard.number)
-    cards.freeze_card(card_id=card.id)
+    card_status.freeze_card(card_id=card.id)
     refused("CARD_NOT_ACTIVE", answers=1, card_no=card.number)
-    cards.unfreeze_card(card_id=card.id)
+    card_status.unfreeze_card(card_id=card.id)
     at_till(till, "1.00", "K", card_no=card.number)
     refused("IDEMPOTENCY_KEY_REUSED", key="K", card_no=standard.number)
     merchants.suspend_merchant(merchant_id=till.merchant_id)

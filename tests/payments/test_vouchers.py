@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cards import services as cards
+from cards import card_status, vouchers
 from cards.selectors import balances_of
 from members import services as members
 from payments import refunds
@@ -23,7 +23,7 @@ def shop(database: str) -> Any:
         card = factories.make_prepaid(member, "1000.00", fixed_discount="0.9")
 
         def issue(self, kind: str = "amount", value: str = "30", **fields: Any) -> Any:
-            return cards.issue_voucher_card(
+            return vouchers.issue_voucher_card(
                 owner_id=self.member.id, kind=kind, value=Decimal(value), **fields
             )
 
@@ -113,10 +113,10 @@ def test_where_and_when_it_does_not_apply(shop: Any) -> None:
     from_100 = shop.issue(min_spend=Decimal("100.00"))
     frozen, late = shop.issue(), shop.issue()
     frozen_code, late_code = shop.code(frozen), shop.code(late)
-    cards.freeze_card(card_id=frozen.id)
+    card_status.freeze_card(card_id=frozen.id)
     execute("UPDATE cards_card SET expires_at = now() WHERE id = %s", [late.id])
     stranger, _ = factories.make_member()
-    lent = cards.issue_voucher_card(owner_id=stranger.id, kind="amount", value=Decimal(1))
+    lent = vouchers.issue_voucher_card(owner_id=stranger.id, kind="amount", value=Decimal(1))
     lent_code = factories.make_code(lent, stranger)
     members.suspend_member(member_id=stranger.id)
 

@@ -11,7 +11,7 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from cards import services as cards
+from cards import payment_codes
 from mps.base.core.errors import MpsError
 from payments import charges, topups
 from tests import factories
@@ -120,7 +120,7 @@ def test_code_usage_adds_up(shop: Any, service_key: str) -> None:
     # given the fixture's four used ones: of two payments, and of two that failed
     codes = [factories.make_code(shop.card, shop.member) for _ in range(2)]
     assert codes[0] != codes[1]
-    cards.revoke_code(card_id=shop.card.id, member_id=shop.member.id)
+    payment_codes.revoke_code(card_id=shop.card.id, member_id=shop.member.id)
     factories.make_code(shop.card, shop.member)
     execute("UPDATE cards_paymentcode SET expires_at = now() WHERE ended_at IS NULL")
     other, card = factories.make_member()

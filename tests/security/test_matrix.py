@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from cards import services as cards
+from cards import card_status
 from cards.selectors import balances_of
 from members import services as members
 from merchants import services as merchants
@@ -185,7 +185,7 @@ def test_what_is_not_asked_for_is_not_taken(database: str) -> None:
         "final_amount": "0.01",
         "discount_rate": "0.01",
     }
-    cards.freeze_card(card_id=world.card.id, reason="so that nothing is paid")
+    card_status.freeze_card(card_id=world.card.id, reason="so that nothing is paid")
     for operation in guarded():
         if operation.is_rpc or operation.body is None:
             continue

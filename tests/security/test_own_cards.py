@@ -3,7 +3,7 @@
 import pytest
 from django.db import DatabaseError, connection
 
-from cards import services as cards
+from cards import card_status, sharing
 from mps.base.core import db_scope
 from tests import factories
 
@@ -46,8 +46,8 @@ def test_a_member_takes_no_card_and_no_right(database: str, statement: str, refu
     me, _ = factories.make_member()
     theirs, shared, frozen = (factories.make_prepaid(owner, "10.00") for _ in range(3))
     for card in (shared, frozen):
-        cards.bind_member(card_id=card.id, member_id=me.id, role="admin")
-    cards.freeze_card(card_id=frozen.id, reason="fraud")
+        sharing.bind_member(card_id=card.id, member_id=me.id, role="admin")
+    card_status.freeze_card(card_id=frozen.id, reason="fraud")
     which = {"theirs": theirs.id, "shared": shared.id, "frozen": frozen.id, "me": me.id}
 
     with (

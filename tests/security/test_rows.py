@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from django.db import DatabaseError, connection, connections
 
-from cards import services as cards
+from cards import vouchers
 from members import pins
 from members import services as members
 from mps.base.core import db_scope
@@ -121,7 +121,7 @@ def populate() -> dict[str, UUID]:
     member, standard = factories.make_member()
     till = factories.make_till(fee_rate=Decimal("0.02"))
     card = factories.make_prepaid(member, "500.00")
-    cards.issue_voucher_card(owner_id=member.id, kind="percent", value=Decimal(10))
+    vouchers.issue_voucher_card(owner_id=member.id, kind="percent", value=Decimal(10))
     members.bind_identity(member_id=member.id, provider="wechat", external_id=uuid4().hex)
     paid = factories.charge(till, factories.make_code(card, member), "50.00", external_order_id="A")
     factories.charge(till, factories.make_code(standard, member), "5.00", payment_method="cash")

@@ -3,7 +3,7 @@
 from django.db import connection
 from django.http import HttpRequest
 
-from cards import services as cards
+from cards import issuing
 from cards.errors import CannotRemoveLastOwnerError, CardNotEmptyError
 from cards.models import Card
 from members import identity_proofs, passwords, rate_limits
@@ -47,7 +47,7 @@ def register_member(
         # The new member acts on their own behalf: the id is made first and sees only itself.
         with db_scope.principal_scope("member_app", new.id):
             member = members.add_member(new)
-            card = cards.issue_standard_card(owner_id=member.id)
+            card = issuing.issue_standard_card(owner_id=member.id)
             audit.record(
                 "MEMBER_REGISTERED",
                 object_type="member",

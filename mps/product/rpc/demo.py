@@ -21,7 +21,7 @@ from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Model
 
-from cards import services as cards
+from cards import issuing, payment_codes, sharing, vouchers
 from cards.models import Card, CardType
 from members.models import Member
 from merchants import merchant_users, webhooks
@@ -280,24 +280,24 @@ def _let_manager_in(till: Till) -> None:
 
 def _issue_cards(world: World) -> None:
     mei, ming, wen = world.members
-    family = cards.issue_shared_card(
+    family = issuing.issue_shared_card(
         card_type=CardType.PREPAID,
         owner_id=mei.id,
         name="家庭卡",
         fixed_discount=Decimal("0.95"),
         binding_password=FAMILY_PASSWORD,
     )
-    cards.bind_member(card_id=family.id, member_id=ming.id)
-    company = cards.issue_shared_card(
+    sharing.bind_member(card_id=family.id, member_id=ming.id)
+    company = issuing.issue_shared_card(
         card_type=CardType.CORPORATE,
         owner_id=wen.id,
         name="公司卡",
         fixed_discount=Decimal("0.88"),
     )
-    world.cards["percent"] = cards.issue_voucher_card(
+    world.cards["percent"] = vouchers.issue_voucher_card(
         owner_id=mei.id, kind="percent", value=Decimal(20), min_spend=Decimal(200)
     )
-    world.cards["amount"] = cards.issue_voucher_card(
+    world.cards["amount"] = vouchers.issue_voucher_card(
         owner_id=ming.id, kind="amount", value=Decimal(100), min_spend=Decimal(500)
     )
     world.cards |= {"family": family, "company": company}
@@ -389,9 +389,11 @@ class _History:
         voucher_code = ""
         voucher = self.voucher
         with context.acting("member", wallet.member.number):
-            code = cards.issue_code(card_id=wallet.card.id, member_id=wallet.member.id).code
+            code = payment_codes.issue_code(card_id=wallet.card.id, member_id=wallet.member.id).code
             if voucher and wallet.member.id == voucher.owner_id and visit.amount >= 500:
-                voucher_code = cards.issue_code(card_id=voucher.id, member_id=wallet.member.id).code
+                voucher_code = payment_codes.issue_code(
+                    card_id=voucher.id, member_id=wallet.member.id
+                ).code
         with context.acting("terminal", str(till.terminal_id)):
             answer = charges.charge_card(
                 till=till,

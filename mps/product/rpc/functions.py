@@ -14,8 +14,15 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from cards import rotation
-from cards import services as cards
+from cards import (
+    binding_passwords,
+    card_status,
+    issuing,
+    payment_codes,
+    rotation,
+    sharing,
+    vouchers,
+)
 from cards.models import Binding, CardType, Voucher
 from members import services as members
 from members.selectors import MemberPrincipal
@@ -239,7 +246,9 @@ def _idempotency_key() -> fields.Text:
 
 
 def _new_binding_password(**kwargs: Any) -> fields.Secret:
-    return fields.Secret(min_length=cards.MIN_BINDING_PASSWORD, max_length=128, **kwargs)
+    return fields.Secret(
+        min_length=binding_passwords.MIN_BINDING_PASSWORD, max_length=128, **kwargs
+    )
 
 
 # --- members, merchants, cards -------------------------------------------------------------------
@@ -331,7 +340,7 @@ _SHARED_CARD = {
 )
 def create_prepaid_card(call: Call, *, owner_member_id: UUID, **arguments: Any) -> Answer:
     """Issue a prepaid card; answers its id."""
-    card = cards.issue_shared_card(
+    card = issuing.issue_shared_card(
         card_type=CardType.PREPAID, owner_id=owner_member_id, **arguments
     )
     return card.id
@@ -345,7 +354,7 @@ def create_prepaid_card(call: Call, *, owner_member_id: UUID, **arguments: Any) 
 )
 def create_corporate_card(call: Call, *, owner_member_id: UUID, **arguments: Any) -> Answer:
     """Issue a company's card to the member who answers for it; answers its id."""
-    card = cards.issue_shared_card(
+    card = issuing.issue_shared_card(
         card_type=CardType.CORPORATE, owner_id=owner_member_id, **arguments
     )
     return card.id
@@ -379,7 +388,7 @@ def create_voucher_card(
     **arguments: Any,
 ) -> Answer:
     """Issue a voucher, good for one use; a plain date is its last day. Answers its card's id."""
-    card = cards.issue_voucher_card(
+    card = vouchers.issue_voucher_card(
         owner_id=member_id,
         expires_at=selectors.end_of(expires_at) if expires_at else None,
         merchant_ids=selectors.ids_of_merchants(list(merchant_codes)),
@@ -397,7 +406,7 @@ def create_voucher_card(
 )
 def set_card_binding_password(call: Call, *, card_id: UUID, password: str) -> Answer:
     """Set the password by which members join a shared card; members only if they own it."""
-    cards.set_binding_password(
+    binding_passwords.set_binding_password(
         card_id=card_id, password=password, by_member_id=call.caller.principal_id
     )
     return True
@@ -450,15 +459,15 @@ def bind_member_to_card(
     """
     caller = call.caller
     if not isinstance(caller, MemberPrincipal):
-        cards.bind_member(
+        sharing.bind_member(
             card_id=card_id, member_id=member_id, role=role, binding_password=binding_password
         )
     elif caller.member_id != member_id:
-        cards.invite_member(
+        sharing.invite_member(
             card_id=card_id, member_id=member_id, role=role, by_member_id=caller.member_id
         )
     elif role == Binding.Role.MEMBER:
-        cards.join_card(
+        sharing.join_card(
             card_id=card_id, member_id=member_id, binding_password=binding_password or ""
         )
     else:
@@ -475,7 +484,9 @@ def bind_member_to_card(
 )
 def unbind_member_from_card(call: Call, *, card_id: UUID, member_id: UUID) -> Answer:
     """Take a member off a shared card: themself, or by its owner or admin."""
-    cards.unbind_member(card_id=card_id, member_id=member_id, by_member_id=call.caller.principal_id)
+    sharing.unbind_member(
+        card_id=card_id, member_id=member_id, by_member_id=call.caller.principal_id
+    )
     return True
 
 
@@ -494,7 +505,7 @@ def rotate_card_qr(
     call: Call, *, card_id: UUID, ttl_seconds: int | None = None, member_id: UUID | None = None
 ) -> Answer:
     """Make a new payment code; the one before is dead at once."""
-    shown = cards.issue_code(
+    shown = payment_codes.issue_code(
         card_id=card_id, member_id=call.holder(card_id, member_id), ttl_seconds=ttl_seconds
     )
     return [{"qr_plain": shown.code, "qr_expires_at": shown.expires_at}]
@@ -509,7 +520,7 @@ def rotate_card_qr(
 )
 def revoke_card_qr(call: Call, *, card_id: UUID, member_id: UUID | None = None) -> Answer:
     """Kill the live payment code at once."""
-    cards.revoke_code(card_id=card_id, member_id=call.holder(card_id, member_id))
+    payment_codes.revoke_code(card_id=card_id, member_id=call.holder(card_id, member_id))
     return True
 
 
@@ -705,14 +716,14 @@ def update_points_and_level(
 @function("S", card_id=Id(), reason=text(200), example={"card_id": _CARD}, returns=True)
 def freeze_card(call: Call, **arguments: Any) -> Answer:
     """Stop a card from paying."""
-    cards.freeze_card(**arguments)
+    card_status.freeze_card(**arguments)
     return True
 
 
 @function("S", card_id=Id(), reason=text(200), example={"card_id": _CARD}, returns=True)
 def unfreeze_card(call: Call, **arguments: Any) -> Answer:
     """Let a frozen card pay again."""
-    cards.unfreeze_card(**arguments)
+    card_status.unfreeze_card(**arguments)
     return True
 
 

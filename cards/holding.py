@@ -1,0 +1,71 @@
+"""Find cards and members, and hold them as they are until the scope ends."""
+
+from uuid import UUID
+
+from cards import selectors
+from cards.errors import (
+    CardNotFoundError,
+)
+from cards.models import Binding, Card
+from members.errors import MemberSuspendedError
+from members.models import Member
+from mps.base.core import errors
+
+
+def hold_card(*, card_id: UUID | None = None, card_no: str = "") -> Card:
+    """Return a card that stays as it is until the scope ends; nobody closes it meanwhile.
+
+    Inside a shop's scope or the platform's. A shop sees of a card what moving its money takes.
+
+    :param card_id: the card, or `card_no`: its number.
+    :raises CardNotFoundError: there is no such card.
+    """
+    held = Card.objects.raw(
+        "SELECT id, number, card_type, status, expires_at, owner_id, money_account_id,"
+        " points_account_id FROM cards_hold(%s, %s)",
+        [card_id, card_no],
+    )
+    for card in held:
+        return card
+    raise CardNotFoundError
+
+
+def hold_member(**which: UUID | str) -> Member:
+    """Return an active member, who stays so until the scope ends. Inside a scope of the platform,
+    before the card is locked.
+
+    :raises NotFoundError: there is no such member.
+    :raises MemberSuspendedError: the member is suspended, or was erased.
+    """
+    member = Member.objects.select_for_update(no_key=True).filter(**which).first()
+    if member is None:
+        raise errors.NotFoundError("There is no such member.")
+    return require_active(member)
+
+
+def require_active(member: Member) -> Member:
+    """Let a member who is suspended look, and change nothing about sharing."""
+    if member.status != Member.Status.ACTIVE:
+        raise MemberSuspendedError
+    return member
+
+
+def which_card(card_id: UUID | None, card_no: str) -> dict[str, UUID | str]:
+    """Return how to find a card: by its id, else by its number.
+
+    :raises CardNotFoundError: the number has not the form of one.
+    """
+    if card_id is not None:
+        return {"id": card_id}
+    return {"number": selectors.require_number(card_no)}
+
+
+def require_bound(which: dict[str, UUID | str], member_id: UUID) -> Binding:
+    """Return what binds a member to a card. Inside a scope."""
+    card = {f"card__{name}": value for name, value in which.items()}
+    binding = (
+        Binding.objects.select_related("card", "member").filter(member_id=member_id, **card).first()
+    )
+    if binding is None:
+        raise CardNotFoundError
+    return binding
