@@ -195,12 +195,12 @@ def _sign_in() -> Any:
     from django.http import HttpRequest
     from django.test import Client
 
-    from mps.base.core import staff
+    from mps.base.staff import sessions
 
     client = Client(SERVER_NAME="localhost")
     request = HttpRequest()
     request.session = client.session
-    staff.sign_in(request, User.objects.create_superuser("bench", password=None))
+    sessions.sign_in(request, User.objects.create_superuser("bench", password=None))
     request.session.save()
     client.cookies[settings.SESSION_COOKIE_NAME] = request.session.session_key
     return client

@@ -60,7 +60,7 @@ INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
-    "mps.base.approvals.console_app.ConsoleConfig",
+    "mps.base.staff.admin_app.ConsoleSiteConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -82,6 +82,8 @@ INSTALLED_APPS = [
     "mps.base.ledger",
     "mps.base.audit",
     "mps.base.approvals",
+    "mps.base.console",
+    "mps.base.staff",
     "members",
     "merchants",
     "cards",
@@ -89,6 +91,8 @@ INSTALLED_APPS = [
     "settlements",
     "mps.product.accounts",
     "mps.product.rpc",
+    "mps.product.reports",
+    "mps.product.demo",
     "mps.product.pages",
     "mps.product.monitoring",
 ]
@@ -117,7 +121,8 @@ APPEND_SLASH = False
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "mps" / "templates"],
+        # Before those of the libraries, some of which they replace.
+        "DIRS": [BASE_DIR / "mps" / "base" / room / "templates" for room in ("console", "core")],
         "OPTIONS": {
             "loaders": [
                 (
@@ -161,7 +166,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 if env.str("DATABASE_OWNER_URL", default=""):
     DATABASES["owner"] = _database(env.str("DATABASE_OWNER_URL"))
-# Reports over many days read there, if it is set; see `principals.reporting_cursor()`.
+# Reports over many days read there, if it is set; see `db_scope.reporting_cursor()`.
 if env.str("DATABASE_REPLICA_URL", default=""):
     DATABASES["replica"] = _database(env.str("DATABASE_REPLICA_URL"))
 DATABASE_ROUTERS: list[str] = []
@@ -288,7 +293,7 @@ MPS_FOUR_EYES = switch("MPS_FOUR_EYES", default=True)
 MPS_FOUR_EYES_POINTS = env.int("MPS_FOUR_EYES_POINTS", default=1000)
 MPS_FOUR_EYES_AMOUNT = Decimal(env.str("MPS_FOUR_EYES_AMOUNT", default="10000.00"))
 MPS_APPROVAL_TTL_SECONDS = env.int("MPS_APPROVAL_TTL_SECONDS", default=24 * 3600)
-MFA_ADAPTER = "mps.base.core.staff.MfaAdapter"
+MFA_ADAPTER = "mps.base.staff.second_factors.MfaAdapter"
 MFA_TOTP_ISSUER = "MPS"
 # A code is good for one step more and one less, as phones' clocks are.
 MFA_TOTP_TOLERANCE = 1

@@ -11,8 +11,8 @@ from drf_spectacular.renderers import (
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from mps.base.core import pages
-from mps.landing import landing
 from mps.product.monitoring.views import show_metrics
+from mps.product.pages.landing import landing
 from payments import sandbox_pages
 
 # JSON first: it is what most programs ask for, and every YAML reader reads it.
@@ -39,7 +39,7 @@ urlpatterns = [
     path("rest/v1/", include("mps.product.rpc.urls")),
     path("_allauth/", include("members.allauth_urls")),
     path("sandbox/pay/<str:order_id>", sandbox_pages.pay, name="sandbox-pay"),
-    path("", include("mps.product.rpc.report_urls")),
+    path("", include("mps.product.reports.urls")),
     path("admin/", admin.site.urls),
     path("", include("mps.product.pages.urls")),
     *(path(page, pages.add_slash) for page in PAGES),

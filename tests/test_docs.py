@@ -22,7 +22,7 @@ from django.urls import include, path
 from mps.base.core.errors import every_error
 from mps.base.core.management.commands import write_api_examples, write_error_docs
 from mps.launcher import embedded
-from mps.product.rpc import demo
+from mps.product.demo import plan
 from tests.conftest import url_for
 from tests.servers import ROOT
 from tests.servers_http import serve
@@ -41,7 +41,7 @@ def test_quick_start_works_as_pasted(database: str, settings, tmp_path: Path, mo
     data_dir = tmp_path / "a folder"
     settings.MPS_DEMO = True
     settings.DATA_DIR = data_dir
-    monkeypatch.setattr(demo, "DAYS", 1)
+    monkeypatch.setattr(plan, "DAYS", 1)
     call_command("load_demo", stdout=StringIO(), stderr=StringIO())
 
     with serve(
@@ -339,7 +339,7 @@ def test_landing_page_leads_everywhere(settings) -> None:
     pages = ("/admin/", "/wallet/", "/pos/", "/shop/", "/api/docs/", "/api/schema/", "/healthz")
     for target in pages:
         assert f'href="{target}"' in text
-    assert demo.STAFF_PASSWORD not in text
+    assert plan.STAFF_PASSWORD not in text
     # No assets from anywhere else, no scripts.
     assert not re.search(r"""(src|href)="https?:|<script""", text)
     assert Client().post("/").status_code == 405
@@ -351,18 +351,18 @@ def test_landing_page_names_the_demonstrations_sign_ins(settings) -> None:
 
     text = Client().get("/").content.decode()
 
-    assert demo.STAFF_PASSWORD in text
-    assert demo.MANAGER_PASSWORD in text
-    for name, phone in demo.PEOPLE:
+    assert plan.STAFF_PASSWORD in text
+    assert plan.MANAGER_PASSWORD in text
+    for name, phone in plan.PEOPLE:
         assert name in text
         assert phone in text
     # Keys stay in the file.
     assert "mps.t" not in text
-    assert demo.CREDENTIALS_FILE in text
+    assert plan.CREDENTIALS_FILE in text
 
 
 def _landing_urls() -> list:
-    from mps.landing import landing
+    from mps.product.pages.landing import landing
 
     return [path("", landing), path("", include("mps.urls"))]
 

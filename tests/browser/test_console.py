@@ -14,20 +14,20 @@ from playwright.sync_api import expect
 
 from cards.models import Card
 from cards.selectors import balances_of
-from members import groups
 from members.models import Member
 from merchants.models import Merchant, WebhookDelivery
 from mps.base.approvals.models import Approval
 from mps.base.audit.models import Event
 from mps.base.core.db_scope import principal_scope
 from mps.base.core.models import JobRun
+from mps.base.staff import groups
 from payments.models import TopUp, Transaction
 from settlements.models import Settlement
 from tests.browser.conftest import check_accessibility, check_width
 from tests.console.conftest import PASSWORD, enter, make_world
 from tests.console.helpers import act_url, list_url, page_url
-from tests.console.test_staff import totp
 from tests.pages.test_shop import settle
+from tests.staff.test_sign_in import totp
 
 MAX_WEIGHT = 200_000
 FITS = """() => [...document.querySelectorAll('table')].every(

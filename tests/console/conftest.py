@@ -11,7 +11,7 @@ from django.test import Client
 
 from cards import vouchers
 from merchants import webhooks
-from mps.base.core import staff
+from mps.base.staff import sessions
 from mps.product.rpc import services as rpc
 from payments import member_topups, refunds
 from tests import factories
@@ -37,7 +37,7 @@ def enter(client: Client, user: User) -> None:
     """Sign somebody in, past password and second factor."""
     request = HttpRequest()
     request.session = client.session
-    staff.sign_in(request, user)
+    sessions.sign_in(request, user)
     request.session.save()
     client.cookies[settings.SESSION_COOKIE_NAME] = request.session.session_key
 

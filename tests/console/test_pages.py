@@ -18,7 +18,7 @@ from django.utils import timezone
 from cards.models import Card, CodeHistory, PaymentCode
 from members.models import Member
 from merchants.models import Merchant, TerminalKey
-from mps.base import core
+from mps.base import console
 from mps.base.audit.models import Event
 from mps.base.console import template_loader
 from mps.base.core.db_scope import principal_scope
@@ -47,7 +47,7 @@ ADDABLE = {
 }
 
 
-CONSOLE_FILES = Path(core.__file__).parent / "static" / "mps" / "console"
+CONSOLE_FILES = Path(console.__file__).parent / "static" / "mps" / "console"
 ICON = re.compile(r"material-symbols-outlined[^<]*?>\s*([a-z_0-9]+)\s*<")
 JUNK = ("?q=%00", "?p=x", "?o=99.-99", "?e=1", "?status__exact=%00", "?created_at_from=%00")
 

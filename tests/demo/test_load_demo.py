@@ -20,7 +20,7 @@ from merchants import selectors as merchants
 from merchants.models import Merchant, WebhookDelivery, WebhookEndpoint
 from mps.base.approvals.models import Approval
 from mps.base.core import db_scope, keys
-from mps.product.rpc import demo
+from mps.product.demo import plan
 from payments.models import TopUp, Transaction
 from settlements.models import Line, Settlement
 
@@ -35,7 +35,7 @@ def data_dir(settings, tmp_path: Path) -> Path:
 @pytest.fixture
 def short(data_dir: Path, monkeypatch) -> Path:
     """A day instead of a week, where the history does not matter."""
-    monkeypatch.setattr(demo, "DAYS", 1)
+    monkeypatch.setattr(plan, "DAYS", 1)
     return data_dir
 
 
@@ -46,7 +46,7 @@ def load() -> tuple[str, str]:
 
 
 def read_credentials(data_dir: Path) -> list[list[str]]:
-    text = (data_dir / demo.CREDENTIALS_FILE).read_text(encoding="utf-8")
+    text = (data_dir / plan.CREDENTIALS_FILE).read_text(encoding="utf-8")
     return [line.split() for line in text.splitlines()]
 
 
@@ -59,10 +59,10 @@ def test_demo_is_a_plausible_week_and_all_invariants_hold(database: str, data_di
     assert "Posting a week of history" in progress
     with db_scope.principal_scope("platform_admin"):
         assert [member.name for member in Member.objects.order_by("number")] == [
-            name for name, _phone in demo.PEOPLE
+            name for name, _phone in plan.PEOPLE
         ]
         assert set(Merchant.objects.values_list("code", flat=True)) == {
-            shop.code for shop in demo.SHOPS
+            shop.code for shop in plan.SHOPS
         }
         assert len(set(Merchant.objects.values_list("settlement_mode", flat=True))) == 3
         assert len(set(Merchant.objects.values_list("fee_rate", flat=True))) == 4
@@ -86,7 +86,7 @@ def test_demo_is_a_plausible_week_and_all_invariants_hold(database: str, data_di
     } <= kinds
     assert {"balance", "cash", "wechat", "alipay"} <= methods
     assert {"INSUFFICIENT_BALANCE", "UNSUPPORTED_CARD_TYPE_FOR_PAYMENT"} <= failures
-    assert 40 * demo.DAYS <= payments <= 80 * demo.DAYS
+    assert 40 * plan.DAYS <= payments <= 80 * plan.DAYS
     assert vouchers == 1
     # What newcomers try first works.
     money, _points = cards.balances_of(family)
@@ -95,7 +95,7 @@ def test_demo_is_a_plausible_week_and_all_invariants_hold(database: str, data_di
     # Back-dated, in the order it happened, and nothing in the future.
     now = datetime.now(UTC)
     assert times == sorted(times)
-    assert now - timedelta(days=demo.DAYS, hours=2) < times[0] < now - timedelta(days=5)
+    assert now - timedelta(days=plan.DAYS, hours=2) < times[0] < now - timedelta(days=5)
     assert now - timedelta(days=1) < times[-1] < now
     # Ids and audit events, too, are of the time things happened.
     with connections["owner"].cursor() as cursor:
@@ -114,7 +114,7 @@ def test_demo_is_a_plausible_week_and_all_invariants_hold(database: str, data_di
         actors = dict(cursor.fetchall())
     assert transactions > 0
     assert late == 0
-    assert days >= demo.DAYS
+    assert days >= plan.DAYS
     assert early
     assert {"system", "member", "terminal", "service", "staff"} <= set(actors)
 
@@ -123,7 +123,7 @@ def test_days_are_settled_and_two_of_the_staff_pay_them_out(
     database: str, data_dir: Path, monkeypatch
 ) -> None:
     # given; a settlement is paid two mornings after its night
-    monkeypatch.setattr(demo, "DAYS", 4)
+    monkeypatch.setattr(plan, "DAYS", 4)
 
     # when; the fixture checks the invariants afterwards
     load()
@@ -142,17 +142,17 @@ def test_days_are_settled_and_two_of_the_staff_pay_them_out(
     # Each day of each shop that is settled by day, back-dated, in all its states.
     assert {each.status for each in found} == {"pending", "settled", "paid"}
     assert {each.merchant.code for each in found} >= {"SHOP001", "SHOP002", "SHOP004"}
-    assert len(found) >= 3 * (demo.DAYS - 1)
-    assert found[0].created_at < datetime.now(UTC) - timedelta(days=demo.DAYS - 2)
+    assert len(found) >= 3 * (plan.DAYS - 1)
+    assert found[0].created_at < datetime.now(UTC) - timedelta(days=plan.DAYS - 2)
     assert lines == found[0].tx_count > 0
     assert len(paid) == sum(each.status == "paid" for each in found)
     assert {(each.maker.username, each.checker.username) for each in paid} == {
-        (demo.STAFF_NAME, demo.CHECKER_NAME)
+        (plan.STAFF_NAME, plan.CHECKER_NAME)
     }
     # Something is left to agree to; nothing is sent to anybody.
     assert waiting == {
-        ("settlements.settlement:mark-paid", demo.STAFF_NAME),
-        ("cards.card:adjust-points", demo.STAFF_NAME),
+        ("settlements.settlement:mark-paid", plan.STAFF_NAME),
+        ("cards.card:adjust-points", plan.STAFF_NAME),
     }
     assert not endpoint.enabled
     assert told == {("failed", 0)}
@@ -162,7 +162,7 @@ def test_days_are_settled_and_two_of_the_staff_pay_them_out(
 def test_credentials_work_and_only_their_owner_reads_them(database: str, short: Path) -> None:
     load()
 
-    file = short / demo.CREDENTIALS_FILE
+    file = short / plan.CREDENTIALS_FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     lines = read_credentials(short)
     staff = next(line for line in lines if line[0] == "staff")
@@ -171,14 +171,14 @@ def test_credentials_work_and_only_their_owner_reads_them(database: str, short: 
     assert user.is_superuser
     (shop,) = (line for line in lines if line[0] == "shop")
     assert (
-        merchant_users.sign_in(name=shop[1], password=shop[2]).get_username() == demo.MANAGER_NAME
+        merchant_users.sign_in(name=shop[1], password=shop[2]).get_username() == plan.MANAGER_NAME
     )
     signed_up = [line for line in lines if line[0] == "member"]
     assert len(signed_up) == 3
     for _kind, phone, password, *_rest in signed_up:
         assert members.check_credentials(identifier=phone, password=password) is not None
     tills = [line for line in lines if line[0] == "terminal"]
-    assert [line[1] for line in tills] == [shop.code for shop in demo.SHOPS]
+    assert [line[1] for line in tills] == [shop.code for shop in plan.SHOPS]
     for _kind, code, text in tills:
         presented = keys.parse_key(text)
         assert presented is not None
@@ -191,14 +191,14 @@ def test_credentials_work_and_only_their_owner_reads_them(database: str, short: 
         cursor.execute(
             "SELECT name FROM rpc_authenticate_service(%s, %s)", [service.id, service.secret_hash]
         )
-        assert cursor.fetchall() == [(demo.BACKEND_NAME,)]
+        assert cursor.fetchall() == [(plan.BACKEND_NAME,)]
 
 
 def test_the_family_card_takes_further_members_by_its_password(database: str, short: Path) -> None:
     from cards import sharing
 
     load()
-    wen = member_selectors.find_sign_in(demo.PEOPLE[2][1])
+    wen = member_selectors.find_sign_in(plan.PEOPLE[2][1])
     line = next(line for line in read_credentials(short) if line[0] == "password")
 
     assert wen is not None
@@ -209,7 +209,7 @@ def test_the_family_card_takes_further_members_by_its_password(database: str, sh
 
 def test_loading_again_does_nothing(database: str, short: Path) -> None:
     load()
-    (short / demo.CREDENTIALS_FILE).write_text("mine")
+    (short / plan.CREDENTIALS_FILE).write_text("mine")
     with db_scope.principal_scope("platform_admin"):
         before = Transaction.objects.count()
 
@@ -217,7 +217,7 @@ def test_loading_again_does_nothing(database: str, short: Path) -> None:
 
     assert said == "There are members already: no demonstration data was loaded.\n"
     assert progress == ""
-    assert (short / demo.CREDENTIALS_FILE).read_text() == "mine"
+    assert (short / plan.CREDENTIALS_FILE).read_text() == "mine"
     with db_scope.principal_scope("platform_admin"):
         assert (Transaction.objects.count(), Member.objects.count()) == (before, 3)
 

@@ -5,94 +5,15 @@ service runs outside of it, because the service owns its database transaction. N
 here, and a model's fields are read-only unless its page names them as editable.
 """
 
-from mps.base.console.acts import (
-    Act,
-    Done,
-    above_amount,
-    above_points,
-    add_acts,
-    always,
-    calling,
-    find_act,
-    limiting,
-)
-from mps.base.console.cells import (
-    amount,
-    badge,
-    link,
-    moment,
-    refusal,
-    rows_url,
-    shown,
-    url_of,
-    whole,
-)
-from mps.base.console.exports import Exported
-from mps.base.console.forms import (
-    ActForm,
-    LimitsForm,
-    MomentField,
-    MoneyField,
-    RateField,
-    ReasonForm,
-)
-from mps.base.console.lists import DayByIdFilter, DayFilter, smallest_id
-from mps.base.console.model_admin import ROWS_SHOWN, ConsoleAdmin, LogAdmin
-from mps.base.console.sections import Figure, Section, add_figure, add_sections, figures_for
-from mps.base.console.site import (
-    ConsoleSite,
-    HistoryLine,
-    add_doorkeeper,
-    banner,
-    may_sign_in,
-    platform,
-    refusal_page,
-    rendered,
-)
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "ROWS_SHOWN",
-    "Act",
-    "ActForm",
-    "ConsoleAdmin",
-    "ConsoleSite",
-    "DayByIdFilter",
-    "DayFilter",
-    "Done",
-    "Exported",
-    "Figure",
-    "HistoryLine",
-    "LimitsForm",
-    "LogAdmin",
-    "MomentField",
-    "MoneyField",
-    "RateField",
-    "ReasonForm",
-    "Section",
-    "above_amount",
-    "above_points",
-    "add_acts",
-    "add_doorkeeper",
-    "add_figure",
-    "add_sections",
-    "always",
-    "amount",
-    "badge",
-    "banner",
-    "calling",
-    "figures_for",
-    "find_act",
-    "limiting",
-    "link",
-    "may_sign_in",
-    "moment",
-    "platform",
-    "refusal",
-    "refusal_page",
-    "rendered",
-    "rows_url",
-    "shown",
-    "smallest_id",
-    "url_of",
-    "whole",
-]
+if TYPE_CHECKING:
+    from mps.base.console.toolkit import *  # noqa: F403
+else:
+    # Django imports an app's package before there are models, which the toolkit needs.
+    def __getattr__(name):
+        from importlib import import_module
+
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(import_module("mps.base.console.toolkit"), name)

@@ -20,12 +20,16 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.gzip import gzip_page
 from unfold.sites import UnfoldAdminSite
 
+from mps.base.audit import services as audit
+from mps.base.audit.models import Event
+from mps.base.console import four_eyes
 from mps.base.console.acts import Act
-from mps.base.core import context, db_scope, errors, problems, staff
+from mps.base.core import context, db_scope, errors, problems
 
 logger = logging.getLogger(__name__)
 
 _Site: Any = UnfoldAdminSite
+HISTORY_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,11 @@ class HistoryLine:
 
 
 class ConsoleSite(_Site):  # type: ignore[misc]
-    """The console's pages, each in the platform's scope and in the name of who is signed in."""
+    """The console's pages, each in the platform's scope and in the name of who is signed in.
+
+    Password changes, sign-outs and saved forms leave an audit event; acts that need it become
+    requests for approval.
+    """
 
     index_title = _("Today")
 
@@ -54,7 +62,7 @@ class ConsoleSite(_Site):  # type: ignore[misc]
         @functools.wraps(view)
         def acting(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             context.set_actor("staff", request.user.get_username())
-            staff.keep_alive(request)
+            self.keep_alive(request)
             try:
                 if getattr(view, "opens_own_scope", False):
                     return view(request, *args, **kwargs)
@@ -66,6 +74,9 @@ class ConsoleSite(_Site):  # type: ignore[misc]
         guarded: Callable[..., HttpResponseBase] = super().admin_view(acting, cacheable)
         return gzip_page(guarded)
 
+    def keep_alive(self, request: HttpRequest) -> None:
+        """Remember that a session is used; what kind of session that is, those say who open it."""
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
         """Return the apps and their lists once they are looked at.
 
@@ -76,18 +87,29 @@ class ConsoleSite(_Site):  # type: ignore[misc]
     def record(
         self, action: str, *, object_type: str, object_id: object, details: dict[str, Any]
     ) -> None:
-        """Write down what staff did, in the log of the site that is installed."""
-        raise NotImplementedError
+        """Append one event to the audit log: what staff did."""
+        audit.record(
+            action, object_type=object_type, object_id=str(object_id)[:80], details=details
+        )
 
     def history_of(self, object_ids: Sequence[str]) -> list[HistoryLine]:
-        """Return the latest of what was written down about an object, newest first."""
-        raise NotImplementedError
+        """Return the latest events about an object, by the index on its name."""
+        events = Event.objects.filter(object_id__in=object_ids).order_by("-id")[:HISTORY_LENGTH]
+        return [
+            HistoryLine(
+                event.happened_at,
+                event.who,
+                event.action,
+                event.context,
+            )
+            for event in events
+        ]
 
     def ask_second_pair(
         self,
         *,
         model: type[Model],
-        act: "Act",
+        act: Act,
         targets: Sequence[Any],
         values: Mapping[str, list[str]],
         user: Any,
@@ -96,7 +118,31 @@ class ConsoleSite(_Site):  # type: ignore[misc]
 
         :param values: of the form's fields, as they were sent.
         """
-        raise NotImplementedError
+        return four_eyes.request_act(
+            model=model, act=act, targets=targets, values=values, user=user
+        )
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Sign out."""
+        name = request.user.get_username()
+        response = super().logout(request, extra_context)
+        if request.method == "POST":
+            self.record("STAFF_SIGNED_OUT", object_type="user", object_id=name, details={})
+        return response
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Let staff change their own password."""
+        response = super().password_change(request, extra_context)
+        if request.method == "POST" and response.status_code == 302:
+            self.record(
+                "USER_CHANGED",
+                object_type="user",
+                object_id=request.user.get_username(),
+                details={"password": "changed"},
+            )
+        return response
 
     def _refuse(self, request: HttpRequest, exception: Exception) -> HttpResponseBase:
         """Answer a known refusal with a page; what is unknown is a defect and goes up."""
@@ -140,17 +186,3 @@ def rendered(response: HttpResponseBase) -> HttpResponseBase:
     if isinstance(response, TemplateResponse):
         response.render()
     return response
-
-
-# Who has no business here, whatever their user says.
-_doorkeepers: list[Callable[[Any], bool]] = []
-
-
-def add_doorkeeper(may_enter: Callable[[Any], bool]) -> None:
-    """Let an app say of a user whether they may sign in. Called inside the platform's scope."""
-    _doorkeepers.append(may_enter)
-
-
-def may_sign_in(user: Any) -> bool:
-    """Return whether nothing is known that keeps a user out."""
-    return all(may_enter(user) for may_enter in _doorkeepers)

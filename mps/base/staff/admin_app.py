@@ -1,0 +1,9 @@
+"""How Django finds the console: in place of its own admin site."""
+
+from django.contrib.admin.apps import AdminConfig
+
+
+class ConsoleSiteConfig(AdminConfig):
+    """The admin app with the console's pages, behind the staff's sign-in."""
+
+    default_site = "mps.base.staff.passkey_pages.PasskeySite"

@@ -1,0 +1,21 @@
+"""Which users work here: all but those that another app knows as its own."""
+
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
+
+_conditions: list[Q] = []
+
+
+def require(condition: Q) -> None:
+    """Let an app say what is true of users who work here, such as that they are no member."""
+    _conditions.append(condition)
+
+
+def working_here(users: QuerySet[User]) -> QuerySet[User]:
+    """Return those of the users who work here."""
+    return users.filter(*_conditions)
+
+
+def may_sign_in(user: User) -> bool:
+    """Return whether nothing is known that keeps a user out. Inside the platform's scope."""
+    return working_here(User.objects.filter(pk=user.pk)).exists()
