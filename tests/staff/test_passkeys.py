@@ -16,8 +16,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from mps.base.staff import services
-from mps.base.staff import sessions
+from mps.base.staff import services, sessions
 from tests.console.conftest import PASSWORD, enter
 from tests.console.helpers import events
 from tests.passkey import Passkey
