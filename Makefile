@@ -1,7 +1,7 @@
 # `make` lists the targets. Needs Python 3.11+, make and git; everything else comes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long coverage lint audit bench screenshots messages requirements reset clean
+.PHONY: help run test test-long coverage lint audit bench screenshots messages schema dump requirements reset clean
 .NOTPARALLEL:
 
 # Options for what a target starts: `make test ARGS="tests/flows -x"`.
@@ -53,6 +53,12 @@ screenshots: $(DEV_STAMP) ## Take the README's pictures of a running system
 
 messages: $(DEV_STAMP) ## Collect what people read, and compile its translation
 	$(PY) manage.py write_messages --settings tests.settings
+
+schema: $(DEV_STAMP) ## Write down the expected schema, after a change of a table or of SQL
+	@exec $(PY) -m tests.upgrades.schema
+
+dump: $(DEV_STAMP) ## Keep a populated database of this release for the tests of upgrades
+	@exec $(PY) -m tests.upgrades.dump
 
 # In an environment that may be empty: a pin that vanished must not keep its own cure from running.
 requirements: ## Pin the newest allowed versions, with hashes, for all platforms

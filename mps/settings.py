@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
+import mps
 from mps.base.core import logs, production
 from mps.launcher import state as embedded
 
@@ -362,7 +363,7 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Member Payment System",
-    "VERSION": "1.0.0",
+    "VERSION": mps.__version__,
     "DESCRIPTION": "Tills charge members' cards; members hold cards and show payment codes.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],

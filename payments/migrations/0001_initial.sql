@@ -49,7 +49,8 @@ CREATE TABLE payments_transaction (
     CONSTRAINT payments_transaction_amounts_not_negative CHECK (amount >= 0 AND final_amount >= 0 AND discount_amount >= 0 AND fee >= 0),
     CONSTRAINT payments_transaction_discount_adds_up CHECK (final_amount + discount_amount = amount),
     CONSTRAINT payments_transaction_refunds_within_payment CHECK (
-        refunded_total BETWEEN 0 AND final_amount AND refunded_points BETWEEN 0 AND greatest(points, 0) AND refunded_fee BETWEEN 0 AND fee),
+        refunded_total >= 0 AND refunded_total <= final_amount AND refunded_points >= 0
+        AND refunded_points <= greatest(points, 0) AND refunded_fee >= 0 AND refunded_fee <= fee),
     CONSTRAINT payments_transaction_refund_has_original CHECK (type <> 'refund' OR original_id IS NOT NULL)
 ) PARTITION BY RANGE (id);
 

@@ -257,3 +257,10 @@ def test_a_database_of_a_newer_release_is_refused(unchecked_database: str, clien
     with pytest.raises(CommandError, match=r"newer version of MPS.*cards\.9999_later"):
         call_command("migrate")
     assert client.get("/readyz").status_code == 503
+
+
+def test_nothing_starts_on_a_database_that_lacks_something(unchecked_database: str) -> None:
+    execute("ALTER TABLE payments_transaction DROP COLUMN tag CASCADE")
+
+    with pytest.raises(CommandError, match=r"column payments_transaction\.tag is missing"):
+        call_command("prepare")

@@ -6,6 +6,7 @@ by a test. `manage.py check_schema` and `/readyz` compare a database with it by 
 what hashes of files cannot: a function replaced by hand, an index dropped, a restore cut short.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 FILE = Path(__file__).with_name("schema.txt")
 _VERSION = "PostgreSQL "
+# Casts to text, and brackets around a single constant, column or array.
+_CAST = re.compile(r"::(?:character varying|text)(?:\[\])?(?![\w(])")
+_BRACKETS = re.compile(r"""(?<!\w)\(('[^']*'|[\w."]+|ARRAY\[[^\]]*\])\)""")
 
 # Partitions are left out: they are made month by month after their table.
 _QUERY = """
@@ -87,7 +91,19 @@ def read_schema(connection: BaseDatabaseWrapper) -> dict[str, str]:
     """Return every object's definition by its kind and name. Any login may read them."""
     with connection.cursor() as cursor:
         cursor.execute(_QUERY)
-        return {name: " ".join(definition.split()) for name, definition in cursor.fetchall()}
+        return {name: normalize(definition) for name, definition in cursor.fetchall()}
+
+
+def normalize(definition: str) -> str:
+    """Return a definition without what a restored dump writes in another way.
+
+    PostgreSQL keeps `status IN ('a', 'b')` of a varchar column as one array with one cast. Once it
+    was dumped and restored, each value has a cast of its own. Both mean the same.
+    """
+    definition = " ".join(_CAST.sub("", definition).split())
+    while (shorter := _BRACKETS.sub(r"\1", definition)) != definition:
+        definition = shorter
+    return definition
 
 
 def read_major_version(connection: BaseDatabaseWrapper) -> int:

@@ -83,10 +83,10 @@ def _file(app_label: str, name: str) -> SQLFile:
 def list_pending(connection: BaseDatabaseWrapper) -> list[SQLFile]:
     """Return the files whose text is not the one that was applied last, in order."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('core_sqlfile') IS NOT NULL")
+        cursor.execute("SELECT to_regprocedure('core_applied_files()') IS NOT NULL")
         if not cursor.fetchone()[0]:
             return list(list_files())
-        cursor.execute("SELECT app, name, sha256 FROM core_sqlfile")
+        cursor.execute("SELECT app, name, sha256 FROM core_applied_files()")
         applied = {(app, name): bytes(sha256) for app, name, sha256 in cursor.fetchall()}
     return [file for file in list_files() if applied.get((file.app, file.name)) != file.sha256]
 

@@ -15,6 +15,6 @@ BEGIN
     EXECUTE format('CREATE POLICY %I ON %s TO platform_admin USING (true) WITH CHECK (true)', name || '_platform', p_table);
 END $$;
 
--- What jobs and guesses left is the console's to see, and nobody else's.
+-- Job runs, counted guesses and the list of applied files: the console sees them, and nobody else.
 
-SELECT core_protect(t) FROM unnest(ARRAY['core_jobrun', 'core_guess']::regclass[]) AS t;
+SELECT core_protect(t) FROM unnest(ARRAY['core_jobrun', 'core_guess', 'core_sqlfile']::regclass[]) AS t;

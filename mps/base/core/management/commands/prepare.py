@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from mps.base.core import releases
+from mps.base.core import releases, schema
 from mps.base.core.management.commands.ensure_partitions import ensure_partitions
 
 
@@ -39,6 +39,11 @@ class Command(BaseCommand):
         if releases.find_missing(connections["owner"]):
             self.stdout.write("Creating or changing tables and functions ...")
             call_command("migrate", verbosity=0, interactive=False)
+        if differences := schema.find_differences(connections["owner"], additions=False):
+            raise CommandError(
+                f"The database is not what this release needs: {', '.join(differences[:5])}. "
+                "See docs/upgrading.md."
+            )
         ensure_partitions()
         call_command("make_groups", verbosity=0)
         if settings.MPS_DEMO:
