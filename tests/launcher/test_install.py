@@ -144,6 +144,12 @@ def _pin(root: Path, *pins: str) -> str:
     return "".join(lines)
 
 
+def _uninstall(folder: Path) -> None:
+    python = folder / ".venv" / "bin" / "python"
+    command = [python, "-m", "pip", "uninstall", "--yes", "plugin", "library", "engine"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
 def _versions(folder: Path) -> str:
     program = "import engine, library, plugin; print(engine.version, library.version)"
     python = folder / ".venv" / "bin" / "python"
@@ -180,11 +186,11 @@ def test_install_refuses_a_lock_in_which_a_package_is_missing(
 ) -> None:
     root, url = index
     (folder / "lock.txt").write_text(_pin(root, "plugin==1.0", "engine==1.0"))
-    python = folder / ".venv" / "bin" / "python"
-    command = [python, "-m", "pip", "uninstall", "--yes", "plugin", "library", "engine"]
-    subprocess.run(command, check=True, capture_output=True)
+    _uninstall(folder)
 
     answer = _install(folder, "lock.txt", ".dev-5", index=url)
+
+    _uninstall(folder)
 
     assert answer.returncode == 1
     assert answer.stderr.startswith("The pinned packages do not fit together:")
