@@ -9,68 +9,27 @@ from typing import Any, cast
 import orjson
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import renderers, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cards import binding_passwords, card_status, codes, payment_codes, pictures, selectors, sharing
+from cards import (
+    binding_passwords,
+    card_status,
+    codes,
+    examples,
+    payment_codes,
+    pictures,
+    selectors,
+    sharing,
+)
 from cards.models import Binding, CardType, Voucher
 from members.api import MemberView
 from mps.base.core import api, fields
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _POSITION = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?\+00:00", re.ASCII)
-CARD_EXAMPLE = {
-    "card_no": "PPD00000001",
-    "card_type": "PPD",
-    "name": "Family",
-    "status": "active",
-    "role": "owner",
-    "balance": "715.95",
-    "points": 299,
-    "tier": "ordinary",
-    "level": 0,
-    "next_tier": "silver",
-    "next_tier_points": 1000,
-    "discount_rate": "0.95",
-    "expires_at": None,
-    "voucher": None,
-}
-_VOUCHER_EXAMPLE = {
-    "card_no": "VCH00000001",
-    "card_type": "VCH",
-    "name": "",
-    "status": "active",
-    "role": "owner",
-    "balance": None,
-    "points": None,
-    "tier": None,
-    "level": None,
-    "next_tier": None,
-    "next_tier_points": None,
-    "discount_rate": "1.00",
-    "expires_at": "2026-12-31T15:59:59.999999Z",
-    "voucher": {
-        "kind": "percent",
-        "value": "20.00",
-        "min_spend": "200.00",
-        "merchants": [{"code": "SHOP001", "name": "Corner shop"}],
-        "used": False,
-    },
-}
-_CODE_EXAMPLE = {
-    "code": "77290145667120934185",
-    "expires_at": "2026-03-01T08:15:00.000000Z",
-    "ttl_seconds": 900,
-}
-_BINDING_EXAMPLE = {
-    "member_no": "M00000002",
-    "name": "Lin",
-    "role": "member",
-    "limit_per_payment": None,
-    "limit_per_day": "200.00",
-}
 
 
 class VoucherShopOut(serializers.Serializer[selectors.VoucherShop]):
@@ -190,7 +149,7 @@ class Cards(CardView):
         operation_id="list_my_cards",
         tags=["Members"],
         responses=CardOut(many=True),
-        examples=[OpenApiExample("A prepaid card", CARD_EXAMPLE, response_only=True)],
+        examples=examples.LIST_MY_CARDS,
     )
     def get(self, request: Request) -> Response:
         """List my cards, the standard card first."""
@@ -207,10 +166,7 @@ class OneCard(CardView):
         operation_id="show_my_card",
         tags=["Members"],
         responses=CardOut,
-        examples=[
-            OpenApiExample("A prepaid card", CARD_EXAMPLE, response_only=True),
-            OpenApiExample("A voucher", _VOUCHER_EXAMPLE, response_only=True),
-        ],
+        examples=examples.SHOW_MY_CARD,
     )
     def get(self, request: Request, card_no: str) -> Response:
         """Show one of my cards."""
@@ -226,9 +182,7 @@ class Lock(CardView):
         tags=["Members"],
         request=None,
         responses=CardOut,
-        examples=[
-            OpenApiExample("Locked", {**CARD_EXAMPLE, "status": "frozen"}, response_only=True)
-        ],
+        examples=examples.LOCK_MY_CARD,
     )
     def post(self, request: Request, card_no: str) -> Response:
         """Lock a card of mine, e.g. when my phone is lost."""
@@ -245,7 +199,7 @@ class Unlock(CardView):
         tags=["Members"],
         request=None,
         responses=CardOut,
-        examples=[OpenApiExample("Unlocked", CARD_EXAMPLE, response_only=True)],
+        examples=examples.UNLOCK_MY_CARD,
     )
     def post(self, request: Request, card_no: str) -> Response:
         """Unlock a card I locked; one that staff froze stays frozen."""
@@ -269,10 +223,7 @@ class Code(CardView):
         tags=["Members"],
         request=Input,
         responses={201: CodeOut},
-        examples=[
-            OpenApiExample("For ten minutes", {"ttl_seconds": 600}, request_only=True),
-            OpenApiExample("Made", _CODE_EXAMPLE, response_only=True, status_codes=["201"]),
-        ],
+        examples=examples.MAKE_CODE,
     )
     def post(self, request: Request, card_no: str) -> Response:
         """Make a payment code; the one before is dead at once."""
@@ -285,7 +236,7 @@ class Code(CardView):
         operation_id="show_code",
         tags=["Members"],
         responses=CodeOut,
-        examples=[OpenApiExample("Live", _CODE_EXAMPLE, response_only=True)],
+        examples=examples.SHOW_CODE,
     )
     def get(self, request: Request, card_no: str) -> Response:
         """Show the live payment code again."""
@@ -399,9 +350,7 @@ class BindingPassword(CardView):
         tags=["Members"],
         request=Input,
         responses={204: None},
-        examples=[
-            OpenApiExample("A new password", {"password": "our family 7"}, request_only=True)
-        ],
+        examples=examples.SET_BINDING_PASSWORD,
     )
     def put(self, request: Request, card_no: str) -> Response:
         """Set the password by which members join a card I own; who joined before stays."""
@@ -415,7 +364,7 @@ class BindingPassword(CardView):
         tags=["Members"],
         request=None,
         responses={204: None},
-        examples=[OpenApiExample("Removed", None, response_only=True, status_codes=["204"])],
+        examples=examples.REMOVE_BINDING_PASSWORD,
     )
     def delete(self, request: Request, card_no: str) -> Response:
         """Take the password away: from now on members come by invitation only."""
@@ -463,7 +412,7 @@ class Bindings(CardView):
         operation_id="list_bindings",
         tags=["Members"],
         responses=BindingOut(many=True),
-        examples=[OpenApiExample("A member of the card", _BINDING_EXAMPLE, response_only=True)],
+        examples=examples.LIST_BINDINGS,
     )
     def get(self, request: Request, card_no: str) -> Response:
         """List who may use a card of mine, the owner first."""
@@ -477,20 +426,7 @@ class Bindings(CardView):
         tags=["Members"],
         request=Input,
         responses={201: Output},
-        examples=[
-            OpenApiExample("The card's password", {"password": "our family 7"}, request_only=True),
-            OpenApiExample(
-                "An invitation",
-                {"member_no": "M00000002", "role": "member", "limit_per_day": "200.00"},
-                request_only=True,
-            ),
-            OpenApiExample(
-                "Bound",
-                {"card_no": "PPD00000001", **_BINDING_EXAMPLE},
-                response_only=True,
-                status_codes=["201"],
-            ),
-        ],
+        examples=examples.JOIN_CARD,
     )
     def post(self, request: Request, card_no: str) -> Response:
         """Join a shared card by its password, or as its owner or admin let a member use it."""
@@ -523,14 +459,7 @@ class OneBinding(CardView):
         tags=["Members"],
         request=Input,
         responses=BindingOut,
-        examples=[
-            OpenApiExample(
-                "200.00 a day",
-                {"limit_per_payment": None, "limit_per_day": "200.00"},
-                request_only=True,
-            ),
-            OpenApiExample("Changed", _BINDING_EXAMPLE, response_only=True),
-        ],
+        examples=examples.CHANGE_BINDING,
     )
     def patch(self, request: Request, card_no: str, member_no: str) -> Response:
         """Change a member's role on a card I own or administer, or what they may pay with it."""

@@ -3,34 +3,17 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from members import access, onetime, selectors, services
-from members.api import MEMBER_EXAMPLE, PROOF_EXAMPLES, MemberOut, MemberView, ProofInput
+from members import access, examples, onetime, selectors, services
+from members.api import MemberOut, MemberView, ProofInput
 from members.models import MemberToken
 from mps.base.core import api, fields
 
 _NO_STORE = {"Cache-Control": "no-store"}
-_TOKEN_EXAMPLE = {
-    "token": f"mps.m{'0' * 32}.{'A' * 43}",
-    "expires_at": "2025-09-30T04:00:00.000000Z",
-}
-_SIGNED_IN = OpenApiExample("Signed in", _TOKEN_EXAMPLE, response_only=True)
-_SENT = OpenApiExample(
-    "Sent, if there is anybody",
-    {"expires_in_seconds": onetime.TTL_SECONDS},
-    response_only=True,
-    status_codes=["202"],
-)
-_ASKED_FOR_A_CODE = [
-    OpenApiExample(
-        "To a verified phone or e-mail", {"identifier": "0912345678"}, request_only=True
-    ),
-    _SENT,
-]
 
 
 class OneTimeCode(fields.Text):
@@ -92,7 +75,7 @@ class ProviderLoginView(Door):
         auth=[],
         request=ProofInput,
         responses={200: TokenOut, 401: None},
-        examples=[*PROOF_EXAMPLES, _SIGNED_IN],
+        examples=examples.LOGIN_BY_PROVIDER,
     )
     def post(self, request: Request) -> Response:
         """Sign in by a provider's token; the identity must be bound to a member."""
@@ -109,7 +92,7 @@ class LoginCodeView(Door):
         auth=[],
         request=WhoInput,
         responses={202: SentOut},
-        examples=_ASKED_FOR_A_CODE,
+        examples=examples.ASKED_FOR_A_CODE,
     )
     def post(self, request: Request) -> Response:
         """Send a code to a verified phone or e-mail. The answer is the same for everybody."""
@@ -130,14 +113,7 @@ class CodeLoginView(Door):
         auth=[],
         request=Input,
         responses={200: TokenOut, 401: None},
-        examples=[
-            OpenApiExample(
-                "The code that came",
-                {"identifier": "0912345678", "code": "048213"},
-                request_only=True,
-            ),
-            _SIGNED_IN,
-        ],
+        examples=examples.LOGIN_BY_CODE,
     )
     def post(self, request: Request) -> Response:
         """Sign in by the code that was sent last; it works once."""
@@ -153,7 +129,7 @@ class PasswordResetView(Door):
         auth=[],
         request=WhoInput,
         responses={202: SentOut},
-        examples=_ASKED_FOR_A_CODE,
+        examples=examples.ASKED_FOR_A_CODE,
     )
     def post(self, request: Request) -> Response:
         """Send a code to a verified phone or e-mail. The answer is the same for everybody."""
@@ -175,13 +151,7 @@ class PasswordResetConfirmView(Door):
         auth=[],
         request=Input,
         responses={204: None, 401: None},
-        examples=[
-            OpenApiExample(
-                "The code that came",
-                {"identifier": "0912345678", "code": "048213", "password": "battery staple 8"},
-                request_only=True,
-            )
-        ],
+        examples=examples.RESET_PASSWORD,
     )
     def post(self, request: Request) -> Response:
         """Set another password by the code that was sent last; every token ends."""
@@ -213,21 +183,7 @@ class PasswordView(MemberView):
         tags=["Members"],
         request=Input,
         responses={204: None},
-        examples=[
-            OpenApiExample(
-                "Another one",
-                {"current_password": "correct-horse-7", "new_password": "battery staple 8"},
-                request_only=True,
-            ),
-            OpenApiExample(
-                "The first one, of a member who signs in by a provider",
-                {
-                    "identity": {"provider": "wechat", "login_code": "071AbcDe0fGhIj1kLmNo"},
-                    "new_password": "battery staple 8",
-                },
-                request_only=True,
-            ),
-        ],
+        examples=examples.CHANGE_MY_PASSWORD,
     )
     def post(self, request: Request) -> Response:
         """Set another password; this token goes on, all others end."""
@@ -248,10 +204,7 @@ class VerificationsView(MemberView):
         tags=["Members"],
         request=Input,
         responses={202: SentOut},
-        examples=[
-            OpenApiExample("A phone", {"contact": "0912345678"}, request_only=True),
-            _SENT,
-        ],
+        examples=examples.REQUEST_VERIFICATION,
     )
     def post(self, request: Request) -> Response:
         """Send a code to a phone or an e-mail address that I say is mine."""
@@ -272,14 +225,7 @@ class VerificationConfirmView(MemberView):
         tags=["Members"],
         request=Input,
         responses={200: MemberOut},
-        examples=[
-            OpenApiExample(
-                "The code that came",
-                {"contact": "0912345678", "code": "048213"},
-                request_only=True,
-            ),
-            OpenApiExample("Proved", MEMBER_EXAMPLE, response_only=True),
-        ],
+        examples=examples.VERIFY_CONTACT,
     )
     def post(self, request: Request) -> Response:
         """Prove that a phone or an e-mail address is mine; from now on it signs me in."""
@@ -307,23 +253,7 @@ class SessionsView(MemberView):
         operation_id="list_my_sessions",
         tags=["Members"],
         responses={200: Output},
-        examples=[
-            OpenApiExample(
-                "This one only",
-                {
-                    "results": [
-                        {
-                            "id": "0198f0a1-6a5b-7c3d-8e9f-0a1b2c3d4e5f",
-                            "created_at": "2025-09-29T04:00:00.000000Z",
-                            "expires_at": "2025-09-30T04:00:00.000000Z",
-                            "address": "203.0.113.7",
-                            "current": True,
-                        }
-                    ]
-                },
-                response_only=True,
-            )
-        ],
+        examples=examples.LIST_MY_SESSIONS,
     )
     def get(self, request: Request) -> Response:
         """List my tokens that work, newest first, with the address each was made for."""
@@ -341,7 +271,7 @@ class SessionView(MemberView):
         tags=["Members"],
         request=None,
         responses={204: None},
-        examples=[OpenApiExample("Ended", None, response_only=True, status_codes=["204"])],
+        examples=examples.END_MY_SESSION,
     )
     def delete(self, request: Request, session_id: UUID) -> Response:
         """End one of my tokens at once."""

@@ -2,29 +2,17 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from members import access, identity_proofs, selectors, services
+from members import access, examples, identity_proofs, selectors, services
 from members.authentication import MemberAuthentication
 from members.models import Member
 from members.selectors import MemberPrincipal
 from mps.base.core import fields
 from mps.base.core.api import ApiView, WholeList, read_body
-
-MEMBER_EXAMPLE = {
-    "number": "M00000001",
-    "name": "林小美",
-    "phone": "0912345678",
-    "email": "mei@example.com",
-    "phone_verified": True,
-    "email_verified": False,
-    "pin_set": True,
-    "status": "active",
-    "created_at": "2025-09-29T04:00:00.000000Z",
-}
 
 
 class MemberOut(serializers.Serializer[Member]):
@@ -64,20 +52,6 @@ class ProofInput(serializers.Serializer[Any]):
         return {"provider": found.pop("provider"), "proof": found}
 
 
-PROOF_EXAMPLES = [
-    OpenApiExample(
-        "LINE, by an id token or an access token",
-        {"provider": "line", "id_token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJVMTIzIn0.c2ln"},
-        request_only=True,
-    ),
-    OpenApiExample(
-        "WeChat, by a mini program's login code; `code` for one of the web",
-        {"provider": "wechat", "login_code": "071AbcDe0fGhIj1kLmNo"},
-        request_only=True,
-    ),
-]
-
-
 class MemberView(ApiView):
     """An endpoint for members."""
 
@@ -110,21 +84,7 @@ class LoginView(ApiView):
         auth=[],
         request=Input,
         responses={200: Output, 401: None},
-        examples=[
-            OpenApiExample(
-                "By phone; e-mail and member number do as well",
-                {"identifier": "0912345678", "password": "correct-horse-7"},
-                request_only=True,
-            ),
-            OpenApiExample(
-                "Signed in",
-                {
-                    "token": f"mps.m{'0' * 32}.{'A' * 43}",
-                    "expires_at": "2025-09-30T04:00:00.000000Z",
-                },
-                response_only=True,
-            ),
-        ],
+        examples=examples.LOGIN,
     )
     def post(self, request: Request) -> Response:
         """Sign in by phone, e-mail or member number; the token works for a day."""
@@ -142,7 +102,7 @@ class LogoutView(MemberView):
         tags=["Members"],
         request=None,
         responses={204: None},
-        examples=[OpenApiExample("Signed out", None, response_only=True, status_codes=["204"])],
+        examples=examples.LOGOUT,
     )
     def post(self, request: Request) -> Response:
         """End the token this request came with."""
@@ -166,7 +126,7 @@ class MeView(MemberView):
         operation_id="get_me",
         tags=["Members"],
         responses={200: MemberOut},
-        examples=[OpenApiExample("A member", MEMBER_EXAMPLE, response_only=True)],
+        examples=examples.GET_ME,
     )
     def get(self, request: Request) -> Response:
         """Show the member who asks."""
@@ -177,18 +137,7 @@ class MeView(MemberView):
         tags=["Members"],
         request=Input,
         responses={200: MemberOut},
-        examples=[
-            OpenApiExample(
-                "Another phone, no e-mail any more",
-                {"phone": "0987654321", "email": None},
-                request_only=True,
-            ),
-            OpenApiExample(
-                "Changed",
-                {**MEMBER_EXAMPLE, "phone": "0987654321", "email": None},
-                response_only=True,
-            ),
-        ],
+        examples=examples.CHANGE_ME,
     )
     def patch(self, request: Request) -> Response:
         """Change name, phone or e-mail; what is not named stays.
@@ -220,23 +169,7 @@ class IdentitiesView(MemberView):
         operation_id="list_my_identities",
         tags=["Members"],
         responses={200: Output},
-        examples=[
-            OpenApiExample(
-                "One",
-                {
-                    "next": None,
-                    "previous": None,
-                    "results": [
-                        {
-                            "provider": "wechat",
-                            "external_id": "oABC123",
-                            "created_at": "2025-09-29T04:00:00.000000Z",
-                        }
-                    ],
-                },
-                response_only=True,
-            )
-        ],
+        examples=examples.LIST_MY_IDENTITIES,
     )
     def get(self, request: Request) -> Response:
         """List the member's external identities: one a provider at most."""
@@ -248,19 +181,7 @@ class IdentitiesView(MemberView):
         tags=["Members"],
         request=ProofInput,
         responses={201: IdentityOut},
-        examples=[
-            *PROOF_EXAMPLES,
-            OpenApiExample(
-                "Bound",
-                {
-                    "provider": "line",
-                    "external_id": "U4af4980629",
-                    "created_at": "2025-09-29T04:00:00.000000Z",
-                },
-                response_only=True,
-                status_codes=["201"],
-            ),
-        ],
+        examples=examples.ADD_MY_IDENTITY,
     )
     def post(self, request: Request) -> Response:
         """Bind an identity that a provider's token proves to be mine."""
@@ -279,7 +200,7 @@ class IdentityView(MemberView):
         tags=["Members"],
         request=None,
         responses={204: None},
-        examples=[OpenApiExample("Removed", None, response_only=True, status_codes=["204"])],
+        examples=examples.REMOVE_MY_IDENTITY,
     )
     def delete(self, request: Request, provider: str) -> Response:
         """Forget who the member is at this provider."""

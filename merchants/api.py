@@ -3,42 +3,17 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from merchants import webhooks
+from merchants import examples, webhooks
 from merchants.authentication import TerminalAuthentication
 from merchants.models import WebhookDelivery, WebhookEvent
 from merchants.selectors import Till
 from mps.base.core import fields
 from mps.base.core.api import ApiView, NewestFirst, read_body
-
-ENDPOINT = {
-    "id": "01998f2e-7a3b-7c4d-8e5f-6a7b8c9d0e1f",
-    "url": "https://till.example.com/mps",
-    "description": "The till's back office",
-    "events": ["payment.completed", "refund.completed"],
-    "enabled": True,
-    "disabled_reason": "",
-    "failing_since": None,
-    "created_at": "2025-09-29T04:00:00.000000Z",
-}
-WITH_SECRET = {**ENDPOINT, "secret": "whsec_bm90IGEgc2VjcmV0LCBqdXN0IGFuIGV4YW1wbGUhISE="}
-DELIVERY = {
-    "id": "01998f2f-1a2b-7c3d-8e4f-5a6b7c8d9e0f",
-    "webhook_id": "01998f2f-1a2b-7c3d-8e4f-5a6b7c8d9e0e",
-    "type": "payment.completed",
-    "state": "pending",
-    "attempts": 2,
-    "next_attempt_at": "2025-09-29T04:00:36.000000Z",
-    "last_attempt_at": "2025-09-29T04:00:06.000000Z",
-    "last_status": 503,
-    "last_error": "HTTP 503",
-    "delivered_at": None,
-    "created_at": "2025-09-29T04:00:00.000000Z",
-}
 
 
 class PosView(ApiView):
@@ -114,7 +89,7 @@ class WebhookEndpointsView(PosView):
         operation_id="list_webhook_endpoints",
         tags=["POS"],
         responses={200: EndpointOut(many=True)},
-        examples=[OpenApiExample("An endpoint", ENDPOINT, response_only=True)],
+        examples=examples.LIST_WEBHOOK_ENDPOINTS,
     )
     def get(self, request: Request) -> Response:
         """List this shop's webhook endpoints, newest first."""
@@ -128,14 +103,7 @@ class WebhookEndpointsView(PosView):
         tags=["POS"],
         request=Input,
         responses={201: SecretOut},
-        examples=[
-            OpenApiExample(
-                "Payments and refunds",
-                {name: ENDPOINT[name] for name in ("url", "description", "events")},
-                request_only=True,
-            ),
-            OpenApiExample("With its secret", WITH_SECRET, response_only=True),
-        ],
+        examples=examples.CREATE_WEBHOOK_ENDPOINT,
     )
     def post(self, request: Request) -> Response:
         """Open a webhook endpoint; its secret is shown this once.
@@ -165,7 +133,7 @@ class WebhookEndpointView(PosView):
         operation_id="get_webhook_endpoint",
         tags=["POS"],
         responses={200: EndpointOut},
-        examples=[OpenApiExample("An endpoint", ENDPOINT, response_only=True)],
+        examples=examples.GET_WEBHOOK_ENDPOINT,
     )
     def get(self, request: Request, endpoint_id: UUID) -> Response:
         """Return a webhook endpoint of this shop."""
@@ -177,14 +145,7 @@ class WebhookEndpointView(PosView):
         tags=["POS"],
         request=Input,
         responses={200: EndpointOut},
-        examples=[
-            OpenApiExample("Stop for a while", {"enabled": False}, request_only=True),
-            OpenApiExample(
-                "Stopped",
-                {**ENDPOINT, "enabled": False, "disabled_reason": "Disabled by the shop."},
-                response_only=True,
-            ),
-        ],
+        examples=examples.CHANGE_WEBHOOK_ENDPOINT,
     )
     def patch(self, request: Request, endpoint_id: UUID) -> Response:
         """Change a webhook endpoint; what happens while it is disabled is not sent later."""
@@ -215,10 +176,7 @@ class RotateSecretView(PosView):
         tags=["POS"],
         request=Input,
         responses={200: SecretOut},
-        examples=[
-            OpenApiExample("Both sign for an hour", {"overlap_seconds": 3600}, request_only=True),
-            OpenApiExample("With its new secret", WITH_SECRET, response_only=True),
-        ],
+        examples=examples.ROTATE_WEBHOOK_SECRET,
     )
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         """Give a webhook endpoint a new secret, shown this once; for a day the old one signs, too.
@@ -242,22 +200,7 @@ class SendTestView(PosView):
         tags=["POS"],
         request=Input,
         responses={201: DeliveryOut},
-        examples=[
-            OpenApiExample("Nothing to say", {}, request_only=True),
-            OpenApiExample(
-                "On its way",
-                {
-                    **DELIVERY,
-                    "type": "ping",
-                    "attempts": 0,
-                    "next_attempt_at": "2025-09-29T04:00:00.000000Z",
-                    "last_attempt_at": None,
-                    "last_status": None,
-                    "last_error": "",
-                },
-                response_only=True,
-            ),
-        ],
+        examples=examples.TEST_WEBHOOK_ENDPOINT,
     )
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         """Send a webhook endpoint a `ping`, by the same way as every event."""
@@ -276,7 +219,7 @@ class DeliveriesView(PosView):
         operation_id="list_webhook_deliveries",
         tags=["POS"],
         responses={200: DeliveryOut(many=True)},
-        examples=[OpenApiExample("To be tried again", DELIVERY, response_only=True)],
+        examples=examples.LIST_WEBHOOK_DELIVERIES,
     )
     def get(self, request: Request, endpoint_id: UUID) -> Response:
         """List what was or will be sent to a webhook endpoint, newest first, of 30 days."""

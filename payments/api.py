@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,7 +16,7 @@ from mps.base.core import days, fields, money, problems
 from mps.base.core.api import NewestFirst, read_body
 from mps.base.core.days import show_time
 from mps.base.core.errors import InvalidRequestError, NotFoundError
-from payments import charge_decision, charges, representations, selectors, topups
+from payments import charge_decision, charges, examples, representations, selectors, topups
 from payments import refunds as payment_refunds
 from payments.errors import IdempotencyKeyRequiredError
 from payments.idempotency import Answer
@@ -29,22 +29,6 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     required=True,
     description="1 to 255 printable ASCII characters; the same key gets the same answer.",
 )
-CHARGE_EXAMPLE = {
-    "tx_no": "PAY0000000123",
-    "status": "completed",
-    "external_order_id": "WX20250929001",
-    "amount": "299.00",
-    "discount_rate": "0.95",
-    "discount_amount": "14.95",
-    "final_amount": "284.05",
-    "currency": "TWD",
-    "points_earned": 299,
-    "tier": "ordinary",
-    "payment_method": "balance",
-    "card_no": "PPD****0001",
-    "balance_after": "715.95",
-    "created_at": "2025-09-29T04:00:00.000000Z",
-}
 
 
 class Code(fields.Text):
@@ -168,30 +152,7 @@ class ChargesView(PosView):
         parameters=[IDEMPOTENCY_KEY],
         request=Input,
         responses={201: ChargeOut, 202: AwaitingOut},
-        examples=[
-            OpenApiExample(
-                "A scanned code",
-                {"code": "77201210041123829227", "amount": "299.00"},
-                request_only=True,
-            ),
-            OpenApiExample("Paid", CHARGE_EXAMPLE, response_only=True, status_codes=["201"]),
-            OpenApiExample(
-                "The member is asked",
-                {
-                    "code": "AWAITING_MEMBER",
-                    "status": "pending",
-                    "title": "The member has to approve this payment. Ask again with the same key.",
-                    "detail": "The member has been asked.",
-                    "external_order_id": "WX20250929001",
-                    "amount": "5000.00",
-                    "final_amount": "4750.00",
-                    "currency": "TWD",
-                    "expires_at": "2025-09-29T04:00:45.000000Z",
-                },
-                response_only=True,
-                status_codes=["202"],
-            ),
-        ],
+        examples=examples.CHARGE,
     )
     def post(self, request: Request) -> Response:
         """Charge the card behind a payment code."""
@@ -204,39 +165,7 @@ class ChargesView(PosView):
         tags=["POS"],
         parameters=[OpenApiParameter("external_order_id", str, required=True)],
         responses={200: OrderOut},
-        examples=[
-            OpenApiExample(
-                "Found",
-                {
-                    **CHARGE_EXAMPLE,
-                    "failure_code": None,
-                    "refunded_total": "0.00",
-                    "refunds": [],
-                },
-                response_only=True,
-            ),
-            OpenApiExample(
-                "It waits for its member",
-                {
-                    **{name: None for name in CHARGE_EXAMPLE if name != "balance_after"},
-                    "status": "pending",
-                    "external_order_id": "WX20250929001",
-                    "amount": "5000.00",
-                    "discount_amount": "250.00",
-                    "final_amount": "4750.00",
-                    "currency": "TWD",
-                    "points_earned": 0,
-                    "payment_method": "balance",
-                    "card_no": "PPD****0001",
-                    "created_at": "2025-09-29T04:00:00.000000Z",
-                    "failure_code": None,
-                    "refunded_total": "0.00",
-                    "refunds": [],
-                    "expires_at": "2025-09-29T04:00:45.000000Z",
-                },
-                response_only=True,
-            ),
-        ],
+        examples=examples.FIND_CHARGE_BY_ORDER,
     )
     def get(self, request: Request) -> Response:
         """Return what became of an order: what a till asks when it does not know how one ended."""
@@ -258,27 +187,7 @@ class ChargeView(PosView):
         operation_id="get_charge",
         tags=["POS"],
         responses={200: ChargeDetailOut},
-        examples=[
-            OpenApiExample(
-                "Found",
-                {
-                    **CHARGE_EXAMPLE,
-                    "failure_code": None,
-                    "refunded_total": "50.00",
-                    "refunds": [
-                        {
-                            "tx_no": "REF0000000007",
-                            "amount": "50.00",
-                            "points_reversed": 52,
-                            "credited_to": "card",
-                            "reason": "damaged",
-                            "created_at": "2025-09-30T04:00:00.000000Z",
-                        }
-                    ],
-                },
-                response_only=True,
-            )
-        ],
+        examples=examples.GET_CHARGE,
     )
     def get(self, request: Request, tx_no: str) -> Response:
         """Return a payment of this shop with its refunds."""
@@ -315,26 +224,7 @@ class RefundsView(PosView):
         parameters=[IDEMPOTENCY_KEY],
         request=Input,
         responses={201: Output},
-        examples=[
-            OpenApiExample(
-                "Part of it", {"amount": "50.00", "reason": "damaged"}, request_only=True
-            ),
-            OpenApiExample(
-                "Refunded",
-                {
-                    "tx_no": "REF0000000007",
-                    "original_tx_no": "PAY0000000123",
-                    "status": "completed",
-                    "amount": "50.00",
-                    "points_reversed": 52,
-                    "refunded_total": "50.00",
-                    "remaining": "234.05",
-                    "credited_to": "card",
-                },
-                response_only=True,
-                status_codes=["201"],
-            ),
-        ],
+        examples=examples.REFUND,
     )
     def post(self, request: Request, tx_no: str) -> Response:
         """Refund part or all of a payment of this shop."""
@@ -363,19 +253,7 @@ class ReverseView(PosView):
         tags=["POS"],
         request={"application/json": {"type": "object"}},
         responses={200: Output},
-        examples=[
-            OpenApiExample(
-                "Was paid",
-                {
-                    "external_order_id": "WX20250929001",
-                    "status": "cancelled",
-                    "tx_no": "PAY0000000123",
-                    "refund_tx_no": "REF0000000008",
-                    "amount": "284.05",
-                },
-                response_only=True,
-            )
-        ],
+        examples=examples.REVERSE_ORDER,
     )
     def post(self, request: Request, external_order_id: str) -> Response:
         """Reverse an order, whatever became of it; repeat it as often as needed."""
@@ -411,32 +289,7 @@ class ValidateView(PosView):
         tags=["POS"],
         request=Input,
         responses={200: Output},
-        examples=[
-            OpenApiExample("A scanned code", {"code": "77201210041123829227"}, request_only=True),
-            OpenApiExample(
-                "Live",
-                {
-                    "card_type": "PPD",
-                    "card_no": "PPD****0001",
-                    "tier": "ordinary",
-                    "discount_rate": "0.95",
-                    "expires_at": "2025-09-29T04:15:00.000000Z",
-                },
-                response_only=True,
-            ),
-            OpenApiExample(
-                "A voucher",
-                {
-                    "card_type": "VCH",
-                    "card_no": "VCH****0001",
-                    "tier": None,
-                    "discount_rate": "1.00",
-                    "expires_at": "2025-09-29T04:15:00.000000Z",
-                    "voucher": {"kind": "percent", "value": "20.00", "min_spend": "100.00"},
-                },
-                response_only=True,
-            ),
-        ],
+        examples=examples.VALIDATE_CODE,
     )
     def post(self, request: Request) -> Response:
         """Say what a live code is good for, without burning it."""
@@ -477,25 +330,13 @@ class TopUpsView(PosView):
         amount = fields.Money()
         card_no = serializers.CharField()
 
-    TOP_UP_EXAMPLE = {
-        "tx_no": "RCG0000000042",
-        "status": "completed",
-        "amount": "500.00",
-        "card_no": "PPD****0001",
-    }
-
     @extend_schema(
         operation_id="top_up",
         tags=["POS"],
         parameters=[IDEMPOTENCY_KEY],
         request=Input,
         responses={201: Output},
-        examples=[
-            OpenApiExample(
-                "By number", {"card_no": "PPD00000001", "amount": "500.00"}, request_only=True
-            ),
-            OpenApiExample("Credited", TOP_UP_EXAMPLE, response_only=True, status_codes=["201"]),
-        ],
+        examples=examples.TOP_UP,
     )
     def post(self, request: Request) -> Response:
         """Put cash taken at this till on a card."""
@@ -512,13 +353,7 @@ class TopUpReverseView(PosView):
         tags=["POS"],
         request={"application/json": {"type": "object"}},
         responses={200: TopUpsView.Output, 402: None},
-        examples=[
-            OpenApiExample(
-                "Reversed",
-                {**TopUpsView.TOP_UP_EXAMPLE, "status": "cancelled"},
-                response_only=True,
-            )
-        ],
+        examples=examples.REVERSE_TOP_UP,
     )
     def post(self, request: Request, tx_no: str) -> Response:
         """Reverse a top-up of this terminal, the same day and while the balance is there."""
@@ -557,28 +392,7 @@ class TransactionsView(PosView):
             OpenApiParameter("status", str, enum=Transaction.Status.values),
         ],
         responses={200: Output(many=True)},
-        examples=[
-            OpenApiExample(
-                "A payment",
-                {
-                    "tx_no": "PAY0000000123",
-                    "type": "payment",
-                    "status": "completed",
-                    "failure_code": None,
-                    "external_order_id": "WX20250929001",
-                    "original_tx_no": None,
-                    "card_no": "PPD****0001",
-                    "amount": "299.00",
-                    "final_amount": "284.05",
-                    "currency": "TWD",
-                    "points": 299,
-                    "payment_method": "balance",
-                    "terminal_id": "0c771d72-ac2e-4bf8-bca4-a05f6c56a8b5",
-                    "created_at": "2025-09-29T04:00:00.000000Z",
-                },
-                response_only=True,
-            )
-        ],
+        examples=examples.LIST_SHOP_TRANSACTIONS,
     )
     def get(self, request: Request) -> Response:
         """List this shop's transactions, newest first."""
@@ -618,25 +432,7 @@ class SummaryView(PosView):
             OpenApiParameter("date", date, description="A day in the shop's time zone; today.")
         ],
         responses={200: Output},
-        examples=[
-            OpenApiExample(
-                "A day",
-                {
-                    "date": "2025-09-29",
-                    "currency": "TWD",
-                    "lines": [
-                        {
-                            "type": "payment",
-                            "payment_method": "balance",
-                            "count": 12,
-                            "amount": "3588.00",
-                            "final_amount": "3408.60",
-                        }
-                    ],
-                },
-                response_only=True,
-            )
-        ],
+        examples=examples.GET_SHOP_SUMMARY,
     )
     def get(self, request: Request) -> Response:
         """Return counts and sums of what succeeded, by type and method."""

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,10 +13,8 @@ from members import services as members
 from members.api import MemberView
 from mps.base.core import fields
 from mps.base.core.api import WholeList, read_body
-from payments import consents, representations, selectors
-from payments.api import CHARGE_EXAMPLE, ChargeOut, respond
-
-_ID = "0198c5a4-7f4e-7c3a-9d2f-0a1b2c3d4e5f"
+from payments import consents, examples, representations, selectors
+from payments.api import ChargeOut, respond
 
 
 class PinView(MemberView):
@@ -31,11 +29,7 @@ class PinView(MemberView):
         tags=["Members"],
         request=Input,
         responses={204: None},
-        examples=[
-            OpenApiExample(
-                "A PIN", {"password": "demo-password-1", "pin": "4711"}, request_only=True
-            )
-        ],
+        examples=examples.SET_PIN,
     )
     def put(self, request: Request) -> Response:
         """Set my PIN, or another one; my password says it is me."""
@@ -65,30 +59,7 @@ class ApprovalsView(MemberView):
         operation_id="list_approvals",
         tags=["Members"],
         responses={200: Output},
-        examples=[
-            OpenApiExample(
-                "One waits",
-                {
-                    "next": None,
-                    "previous": None,
-                    "results": [
-                        {
-                            "id": _ID,
-                            "merchant_code": "SHOP001",
-                            "merchant_name": "Corner shop",
-                            "card_no": "PPD00000001",
-                            "amount": "5000.00",
-                            "final_amount": "4750.00",
-                            "currency": "TWD",
-                            "payment_method": "balance",
-                            "external_order_id": None,
-                            "expires_at": "2025-09-29T04:00:45.000000Z",
-                        }
-                    ],
-                },
-                response_only=True,
-            )
-        ],
+        examples=examples.LIST_APPROVALS,
     )
     def get(self, request: Request) -> Response:
         """List the payments that wait for my word."""
@@ -108,10 +79,7 @@ class ApproveView(MemberView):
         tags=["Members"],
         request=Input,
         responses={201: ChargeOut, 402: None},
-        examples=[
-            OpenApiExample("With the PIN", {"pin": "4711"}, request_only=True),
-            OpenApiExample("Paid", CHARGE_EXAMPLE, response_only=True, status_codes=["201"]),
-        ],
+        examples=examples.APPROVE_PAYMENT,
     )
     def post(self, request: Request, approval_id: UUID) -> Response:
         """Approve a payment with my PIN; the answer is what the till gets."""
@@ -136,7 +104,7 @@ class DeclineView(MemberView):
         tags=["Members"],
         request=Input,
         responses={204: None},
-        examples=[OpenApiExample("Declined", {}, request_only=True)],
+        examples=examples.DECLINE_PAYMENT,
     )
     def post(self, request: Request, approval_id: UUID) -> Response:
         """Decline a payment that waits for me."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.pagination import Cursor
 from rest_framework.request import Request
@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from members.api import MemberView
 from mps.base.core import api, errors, fields
-from payments import history
+from payments import examples, history
 from payments.models import Transaction
 
 Line = TypeVar("Line", history.HistoryLine, history.PointsLine)
@@ -100,31 +100,7 @@ class MyTransactions(MemberView):
             OpenApiParameter("type", str, enum=Transaction.Type.values),
         ],
         responses=TransactionOut(many=True),
-        examples=[
-            OpenApiExample(
-                "A payment",
-                {
-                    "tx_no": "PAY0000000001",
-                    "type": "payment",
-                    "status": "completed",
-                    "failure_code": None,
-                    "card_no": "PPD00000001",
-                    "merchant_code": "SHOP001",
-                    "merchant_name": "Corner shop",
-                    "amount": "299.00",
-                    "discount_rate": "0.95",
-                    "discount_amount": "14.95",
-                    "final_amount": "284.05",
-                    "currency": "TWD",
-                    "points": 299,
-                    "payment_method": "balance",
-                    "external_order_id": "WX20250929001",
-                    "original_tx_no": None,
-                    "created_at": "2025-09-29T04:00:00.000000Z",
-                },
-                response_only=True,
-            )
-        ],
+        examples=examples.LIST_MY_TRANSACTIONS,
     )
     def get(self, request: Request) -> Response:
         """List the transactions of my cards, newest first."""
@@ -155,20 +131,7 @@ class MyPoints(MemberView):
         operation_id="list_my_points",
         tags=["Members"],
         responses=PointsOut(many=True),
-        examples=[
-            OpenApiExample(
-                "Earned",
-                {
-                    "card_no": "PPD00000001",
-                    "points": 299,
-                    "balance_after": 299,
-                    "tx_no": "PAY0000000001",
-                    "type": "payment",
-                    "created_at": "2025-09-29T04:00:00.000000Z",
-                },
-                response_only=True,
-            )
-        ],
+        examples=examples.LIST_MY_POINTS,
     )
     def get(self, request: Request) -> Response:
         """List how the points of my cards moved, newest first."""

@@ -3,37 +3,16 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cards.api import CardView
 from mps.base.core import api, fields
-from payments import member_topups, providers
+from payments import examples, member_topups, providers
 from payments.api import IDEMPOTENCY_KEY, idempotency_key, respond
 from payments.models import TopUp
-
-_STARTED = {
-    "id": "01a203df-035c-785c-b315-f36ee95e4ad1",
-    "status": "pending",
-    "card_no": "PPD00000001",
-    "provider": "sandbox",
-    "amount": "500.00",
-    "currency": "TWD",
-    "created_at": "2025-09-29T04:00:00.000000Z",
-    "expires_at": "2025-09-29T05:00:00.000000Z",
-    "pay_url": "https://pay.example.com/sandbox/pay/Zq1vT0c8mJ2yX5nW7bR4kL9sD3fG6hA0",
-}
-_CREDITED = {
-    **_STARTED,
-    "status": "completed",
-    "pay_url": None,
-    "failure_code": None,
-    "tx_no": "RCG0000000042",
-    "credited_to": "card",
-    "late": False,
-}
 
 
 class TopUpOut(serializers.Serializer[Any]):
@@ -69,7 +48,7 @@ class TopUpProviders(CardView):
         operation_id="list_top_up_providers",
         tags=["Members"],
         responses={200: Output},
-        examples=[OpenApiExample("One", {"providers": ["sandbox"]}, response_only=True)],
+        examples=examples.LIST_TOP_UP_PROVIDERS,
     )
     def get(self, request: Request) -> Response:
         """List the payment providers this installation works with, the preferred first."""
@@ -98,14 +77,7 @@ class MyTopUps(CardView):
         parameters=[IDEMPOTENCY_KEY],
         request=Input,
         responses={201: TopUpOut},
-        examples=[
-            OpenApiExample(
-                "By the sandbox",
-                {"amount": "500.00", "provider": "sandbox", "return_path": "/"},
-                request_only=True,
-            ),
-            OpenApiExample("To be paid", _STARTED, response_only=True, status_codes=["201"]),
-        ],
+        examples=examples.START_TOP_UP,
     )
     def post(self, request: Request, card_no: str) -> Response:
         """Top up my card through a payment provider: answers where to pay. Credited once paid."""
@@ -126,7 +98,7 @@ class MyTopUps(CardView):
         operation_id="list_top_ups",
         tags=["Members"],
         responses=TopUpDetailOut(many=True),
-        examples=[OpenApiExample("Credited", _CREDITED, response_only=True)],
+        examples=examples.LIST_TOP_UPS,
     )
     def get(self, request: Request, card_no: str) -> Response:
         """List my card's top-ups through providers, newest first."""
@@ -144,7 +116,7 @@ class OneTopUp(CardView):
         operation_id="get_top_up",
         tags=["Members"],
         responses={200: TopUpDetailOut},
-        examples=[OpenApiExample("Credited", _CREDITED, response_only=True)],
+        examples=examples.GET_TOP_UP,
     )
     def get(self, request: Request, card_no: str, topup_id: UUID) -> Response:
         """Return a top-up: what to ask until it is credited."""

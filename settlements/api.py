@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,28 +15,8 @@ from merchants.models import Merchant
 from mps.base.core import fields
 from mps.base.core.api import NewestFirst
 from mps.base.core.parsing import FastJSONRenderer
-from settlements import selectors, statements
+from settlements import examples, selectors, statements
 from settlements.models import Settlement
-
-EXAMPLE = {
-    "id": "01998f2e-7a3b-7c4d-8e5f-6a7b8c9d0e1f",
-    "mode": "t_plus_1",
-    "period_start": "2025-09-28T16:00:00.000000Z",
-    "period_end": "2025-09-29T16:00:00.000000Z",
-    "currency": "TWD",
-    "gross": "2840.50",
-    "refunds": "50.00",
-    "cash_topups": "500.00",
-    "fee": "55.81",
-    "carried_in": "0.00",
-    "net": "2234.69",
-    "tx_count": 14,
-    "status": "paid",
-    "created_at": "2025-09-29T16:10:00.000000Z",
-    "approved_at": "2025-09-30T01:00:00.000000Z",
-    "paid_at": "2025-09-30T02:00:00.000000Z",
-    "payout_reference": "BANK-20250930-17",
-}
 
 
 @extend_schema_field(
@@ -83,7 +63,7 @@ class SettlementsView(PosView):
         operation_id="list_settlements",
         tags=["POS"],
         responses={200: SettlementOut(many=True)},
-        examples=[OpenApiExample("A settlement", EXAMPLE, response_only=True)],
+        examples=examples.LIST_SETTLEMENTS,
     )
     def get(self, request: Request) -> Response:
         """List this shop's settlements, newest first."""
@@ -100,7 +80,7 @@ class SettlementView(PosView):
         operation_id="get_settlement",
         tags=["POS"],
         responses={200: SettlementOut},
-        examples=[OpenApiExample("Paid out", EXAMPLE, response_only=True)],
+        examples=examples.GET_SETTLEMENT,
     )
     def get(self, request: Request, settlement_id: UUID) -> Response:
         """Return a settlement of this shop."""
@@ -136,18 +116,7 @@ class StatementCsvView(SettlementView):
         operation_id="get_statement_csv",
         tags=["POS"],
         responses={(200, statements.CSV): OpenApiTypes.STR, 409: None},
-        examples=[
-            OpenApiExample(
-                "A payment and what it comes to",
-                ",".join(statements.COLUMNS)
-                + "\r\nPAY0000000123,payment,2025-09-29T12:00:00+08:00,WX20250929001,,PPD****0001,"
-                "balance,284.05,284.05,0.00,0.00,5.68,278.37\r\n"
-                "TOTAL,,,,,,,,284.05,0.00,0.00,5.68,278.37\r\n"
-                "CARRIED_IN,,,,,,,,,,,,0.00\r\nNET,,,,,,,,,,,,278.37\r\n",
-                response_only=True,
-                media_type=statements.CSV,
-            )
-        ],
+        examples=examples.GET_STATEMENT_CSV,
     )
     def get(self, request: Request, settlement_id: UUID) -> FileResponse:  # type: ignore[override]
         """Return the statement of a settlement as CSV: its transactions, then the sums."""
@@ -163,14 +132,7 @@ class StatementXlsxView(SettlementView):
         operation_id="get_statement_xlsx",
         tags=["POS"],
         responses={(200, statements.XLSX): OpenApiTypes.BINARY, 409: None},
-        examples=[
-            OpenApiExample(
-                "A workbook",
-                "binary: a sheet for the settlement, one for its transactions",
-                response_only=True,
-                media_type=statements.XLSX,
-            )
-        ],
+        examples=examples.GET_STATEMENT_XLSX,
     )
     def get(self, request: Request, settlement_id: UUID) -> FileResponse:  # type: ignore[override]
         """Return the statement of a settlement as a workbook."""

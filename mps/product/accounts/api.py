@@ -8,8 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cards import selectors as cards
-from cards.api import CARD_EXAMPLE, CardOut
+from cards.api import CardOut
+from cards.examples import CARD_EXAMPLE
 from members import api as members
+from members import examples as member_examples
 from members import services as member_services
 from mps.base.core import fields
 from mps.base.core.api import ApiView, read_body
@@ -153,7 +155,7 @@ class ExportView(members.MemberView):
             OpenApiExample(
                 "Somebody who has just registered",
                 {
-                    "member": members.MEMBER_EXAMPLE,
+                    "member": member_examples.MEMBER_EXAMPLE,
                     "identities": [],
                     "cards": [],
                     "transactions": [],
