@@ -19,6 +19,7 @@ from django.core.management.base import CommandError
 from django.test import Client
 from django.urls import include, path
 
+from mps.base.core import schema
 from mps.base.core.errors import every_error
 from mps.base.core.management.commands import write_api_examples, write_error_docs
 from mps.launcher import embedded
@@ -297,6 +298,27 @@ def test_files_that_are_named_exist(document: Path) -> None:
     )
     # The label of a signature looks like a path.
     assert {each for each in named if not (ROOT / each).exists()} <= {"mps/terminal-signature"}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
+def test_functions_and_modules_that_are_named_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    apps = "core|ledger|audit|approvals|members|merchants|cards|payments|settlements|rpc|monitoring"
+    known = set(re.findall(r"^function (\w+)\(", schema.FILE.read_text("utf-8"), re.MULTILINE))
+    assert set(re.findall(rf"`((?:{apps})_[a-z_]+)\(", text)) <= known
+
+    modules = re.findall(r"\bmps\.(?:base|product)\.[a-z_.]*[a-z_]", text)
+    for module in modules:
+        path = ROOT / module.replace(".", "/")
+        assert path.is_dir() or path.with_suffix(".py").exists(), module
+
+
+def test_every_job_is_in_the_table_of_jobs(settings) -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| [^|]+ \| `(\w+\.\w+)` \|", text, re.MULTILINE)
+    assert sorted(shown) == sorted(
+        entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()
+    )
 
 
 def test_every_decision_is_listed() -> None:
