@@ -46,6 +46,8 @@ def price(
 ) -> Price:
     """Price a payment: the card's best single discount, then the voucher, rounded half up once.
 
+    Rule R-PRICE-3.
+
     :param fixed_discount: of the card itself (prepaid, corporate); replaces the tier.
     :param tier_rate: by the points before this payment.
     :param corporate_rate: the best fixed discount of the corporate cards the member is bound to.
@@ -67,7 +69,10 @@ def card_rate(
     tier_rate: Decimal | None,
     corporate_rate: Decimal | None,
 ) -> Decimal:
-    """Return the best single discount a card brings, as the factor the amount is multiplied by."""
+    """Return the best single discount a card brings, as the factor the amount is multiplied by.
+
+    Rule R-PRICE-1.
+    """
     by_tier = tier_rate if tier_rate is not None else NO_DISCOUNT
     match card_type:
         case CardType.STANDARD:
@@ -80,7 +85,7 @@ def card_rate(
 
 
 def points_earned(*, price: Price, card_type: str, basis: str) -> int:
-    """Return the points a payment adds: whole units of the list or the paid amount."""
+    """Return the points a payment adds: whole units of the list or the paid amount (R-PTS-1)."""
     if not CardType(card_type).earns_points:
         return 0
     return int(price.amount if basis == "list" else price.final_amount)
@@ -93,7 +98,7 @@ def share_of_refund(
     one would.
 
     Cumulative: `floor(total × refunded_after / paid)` to `unit`, less what earlier refunds gave;
-    all of it at the full refund.
+    all of it at the full refund (R-REF-3, R-PTS-4).
 
     :param refunded_after: refunded money including this refund.
     :param unit: 1 for points, 0.01 for money.
