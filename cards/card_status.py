@@ -1,4 +1,7 @@
-"""Change a card's status: freeze, lock, lose, suspend, activate, close."""
+"""Change a card's status: freeze, lock, lose, suspend, activate, close.
+
+Rules: docs/rules.md#cards.
+"""
 
 from uuid import UUID
 

@@ -1,4 +1,7 @@
-"""Make payment codes for members, and end them."""
+"""Make payment codes for members, and end them.
+
+Rules: docs/rules.md#payment-codes.
+"""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,4 +1,7 @@
-"""What a payment costs and earns. Pure: no database, no clock, no settings."""
+"""What a payment costs and earns. Pure: no database, no clock, no settings.
+
+Rules: docs/rules.md#discounts-and-prices.
+"""
 
 from dataclasses import dataclass
 from decimal import Decimal

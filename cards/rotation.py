@@ -8,6 +8,8 @@ and leaves the others to the next. A code a charge holds at that moment is left 
 
 The digits are made here, because the database has no key to make them with; a thread makes those
 of the next batch while the database is at this one.
+
+Rules: docs/rules.md#payment-codes.
 """
 
 from collections.abc import Iterable, Iterator

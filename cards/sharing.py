@@ -1,4 +1,7 @@
-"""Share a card: join it, invite, bind, change a part, leave; and its binding password."""
+"""Share a card: join it, invite, bind, change a part, leave; and its binding password.
+
+Rules: docs/rules.md#sharing-a-card.
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -1,4 +1,7 @@
-"""Issue vouchers, and give a used one back."""
+"""Issue vouchers, and give a used one back.
+
+Rules: docs/rules.md#vouchers.
+"""
 
 from datetime import datetime
 from decimal import Decimal

@@ -4,6 +4,8 @@ An event is written to the outbox in the database transaction of what happened, 
 exactly when that is. A delivery is taken for a short while, sent with no database transaction open,
 and written down; one whose worker died comes back by itself. So each event arrives at least once,
 always under the same id, by which a receiver tells a second time.
+
+Rules: docs/rules.md#webhooks.
 """
 
 import logging

@@ -1,4 +1,7 @@
-"""Record money of a card that was paid out to its owner."""
+"""Record money of a card that was paid out to its owner.
+
+Rules: docs/rules.md#cash-out-and-closing.
+"""
 
 from decimal import Decimal
 from uuid import UUID

@@ -3,6 +3,8 @@
 One read without a lock, a decision without a database, one write that compares what was read.
 Lock order: facts (shared, by the database), idempotency key, order, daily limits and accounts, each
 in id order, payment codes.
+
+Rules: docs/rules.md#charge.
 """
 
 from decimal import Decimal

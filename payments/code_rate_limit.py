@@ -5,6 +5,8 @@ for two minutes, and until then each code it shows is counted before it is looke
 if it was issued. Every other till is charged no round trip for this: what it did lately comes with
 its authentication. So of codes nobody ever had, a terminal gets the first looked up whatever
 happens (with what it has under way beside it), and then no more than the limits allow.
+
+Rules: docs/rules.md#guessing.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,7 @@
-"""Payments above the threshold: the member's word, or the end of the time it was waited for."""
+"""Payments above the threshold: the member's word, or the end of the time it was waited for.
+
+Rules: docs/rules.md#payments-a-member-approves.
+"""
 
 import logging
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Answers that are given once and then repeated."""
+"""Answers that are given once and then repeated.
+
+Rules: docs/rules.md#idempotency.
+"""
 
 import hashlib
 import json

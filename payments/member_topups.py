@@ -7,6 +7,8 @@ that was frozen since, beyond the most a card may hold; for a closed card to `un
 
 Lock order as everywhere: the card (shared), the member's key, the top-up's row, the provider's
 payment, accounts. No database transaction is open while a provider is asked.
+
+Rules: docs/rules.md#top-ups.
 """
 
 import logging

@@ -1,4 +1,7 @@
-"""Add and take points on someone's word."""
+"""Add and take points on someone's word.
+
+Rules: docs/rules.md#points-and-tiers.
+"""
 
 from decimal import Decimal
 from uuid import UUID

@@ -2,6 +2,8 @@
 
 Lock order: the shop's fact, then key, order and transaction row, and the card's fact after them:
 whoever changes a card holds none of these.
+
+Rules: docs/rules.md#refund.
 """
 
 from datetime import timedelta

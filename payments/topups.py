@@ -2,6 +2,8 @@
 
 Lock order: the shop's fact, then key and transaction row, and the card's fact after them. What
 members begin at a provider themselves is in `member_topups`.
+
+Rules: docs/rules.md#top-ups.
 """
 
 from datetime import datetime

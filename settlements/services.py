@@ -9,6 +9,8 @@ One that failed undoes its fee and gives up its claims and the debts it took ove
 run takes them; itself it stays, as a record, and its period is not settled again.
 
 Everything about one shop's settlements is done alone, under `settlements_lock()`.
+
+Rules: docs/rules.md#settlement.
 """
 
 import logging

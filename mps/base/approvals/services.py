@@ -2,6 +2,8 @@
 
 The request is bound to its payload: whoever decides sends the hash of what they saw, and exactly
 that is carried out, once.
+
+Rules: docs/rules.md#four-eyes.
 """
 
 import hashlib
