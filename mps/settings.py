@@ -593,7 +593,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "SHOW_LANGUAGES": True,
     "ENVIRONMENT": "mps.base.console.banner",
-    "DASHBOARD_CALLBACK": "payments.admin.first_page",
+    "DASHBOARD_CALLBACK": "payments.first_page.first_page",
     "ACCOUNT": {
         "navigation": [
             {"title": _("Change password"), "link": _link("admin:password_change")},
