@@ -1,32 +1,22 @@
 """Members' own top-ups: asked of a provider, credited once when the provider says it was paid.
 
-A top-up stands for an order at a provider. It moves no money before the provider's signed callback,
-or its answer when it is asked, confirms amount and currency; then one transaction credits the card.
-Money that was paid is credited whenever that becomes known: after the top-up was closed, on a card
-that was frozen since, beyond the most a card may hold; for a closed card to `unclaimed`.
+A top-up stands for an order at a provider. It moves no money before the provider confirms it, which
+is in `topup_confirmations`; whether both agree on what was paid, in `topup_comparison`.
 
 Lock order as everywhere: the card (shared), the member's key, the top-up's row, the provider's
 payment, accounts. No database transaction is open while a provider is asked.
-
-Rules: docs/rules.md#top-ups.
 """
 
-import logging
 import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
-from cards import holding
 from cards.errors import (
     CardExpiredError,
     CardNotActiveError,
@@ -38,11 +28,10 @@ from cards.selectors import owner_is_active, require_number
 from members.errors import MemberSuspendedError
 from members.models import Member
 from mps.base.audit import services as audit
-from mps.base.core import context, db_scope, problems
+from mps.base.core import db_scope, problems
 from mps.base.core.database import DatabaseNow
 from mps.base.core.days import show_time
 from mps.base.core.errors import (
-    AlreadyExistsError,
     InvalidAmountError,
     InvalidRequestError,
     MpsError,
@@ -52,33 +41,24 @@ from mps.base.core.errors import (
     UnavailableError,
 )
 from mps.base.core.money import show_money
-from payments import idempotency, providers, topups
+from payments import idempotency, providers, topup_confirmations
 from payments.errors import LimitExceededError
 from payments.idempotency import Answer
 from payments.models import TopUp, Transaction
-from payments.providers import sandbox
-from payments.providers.base import NewOrder, OpenedOrder, Outcome, Provider, Report
-
-logger = logging.getLogger(__name__)
+from payments.providers.base import NewOrder, OpenedOrder, Provider
 
 # What a provider did not take, and what it was paid otherwise than asked.
 REFUSED_BY_PROVIDER = "REFUSED_BY_PROVIDER"
-AMOUNT_DIFFERS = "AMOUNT_DIFFERS"
-CURRENCY_DIFFERS = "CURRENCY_DIFFERS"
-PAYMENT_CREDITED_OTHERWISE = "PAYMENT_CREDITED_OTHERWISE"
 
 _ORDER_BYTES = 24
+
 _BATCH = 500
+
 # What a member may have begun and not paid.
 _MOST_OPEN = 20
-_COMPARED_DAYS = 3
-# An order is made here a little before the provider makes it, and clocks differ.
-_CLOCK_SKEW = timedelta(hours=1)
+
 # A path of ours: no host, no backslash that a browser takes for a slash, nothing unprintable.
 _LOCAL_PATH = re.compile(r"(/(?![/\\])[\x21-\x5b\x5d-\x7e]*)?", re.ASCII)
-
-
-# --- start ---------------------------------------------------------------------------------------
 
 
 def start_top_up(
@@ -289,7 +269,7 @@ def _give_up(begun: TopUp, refusal: MpsError, about: dict[str, str]) -> Answer:
         top_up, answered = _resume(begun)
         if answered is not None:
             return answered
-        _close(top_up, TopUp.Status.FAILED, failure_code=REFUSED_BY_PROVIDER)
+        topup_confirmations.close(top_up, TopUp.Status.FAILED, failure_code=REFUSED_BY_PROVIDER)
         return _refuse(top_up, refusal, about, top_up.card.number)
 
 
@@ -316,232 +296,6 @@ def _store(top_up: TopUp, answer: Answer) -> None:
         answer,
         at=DatabaseNow(),
     )
-
-
-# --- what the provider says ----------------------------------------------------------------------
-
-
-def receive_callback(*, provider: str, body: bytes, headers: Mapping[str, str]) -> None:
-    """Take what a provider says of an order: credit it if it was paid, once however often it comes.
-
-    :raises NotFoundError: this installation works with no such provider, or has no such order.
-    :raises NotAuthenticatedError: it does not come from the provider, or is too old.
-    :raises InvalidRequestError: it is genuine and cannot be read.
-    """
-    with audit.refusals(
-        "TOP_UP_CALLBACK_REFUSED", object_type="top_up_provider", object_id=provider
-    ):
-        report = providers.get_provider(provider).read_callback(body=body, headers=headers)
-        context.set_actor("system", f"provider {provider}")
-        if report is None:
-            return
-        with db_scope.principal_scope("platform_admin"):
-            _settle(_lock(provider=provider, order_id=report.order_id), report)
-
-
-def confirm_with_provider(*, top_up_id: UUID) -> TopUp:
-    """Ask the provider what became of a top-up, and do as if it had called back.
-
-    :raises NotFoundError: there is no such top-up, or its provider is no longer worked with.
-    :raises UnavailableError: the provider cannot be reached.
-    """
-    with audit.refusals("TOP_UP_CHECK_REFUSED", object_type="top_up", object_id=top_up_id):
-        with db_scope.principal_scope("platform_admin"):
-            asked = TopUp.objects.filter(id=top_up_id).first()
-        if asked is None:
-            raise NotFoundError("There is no such top-up.")
-        report = providers.get_provider(asked.provider).ask(
-            order_id=asked.order_id, reference=asked.reference
-        )
-        with db_scope.principal_scope("platform_admin"):
-            top_up = _lock(id=top_up_id)
-            if report is None or not _settle(top_up, report):
-                audit.record(
-                    "TOP_UP_CHECKED",
-                    object_type="top_up",
-                    object_id=top_up_id,
-                    details={
-                        "status": top_up.status,
-                        "provider_says": report.outcome.value if report else "unknown",
-                    },
-                )
-        return top_up
-
-
-def show_in_sandbox(*, order_id: str) -> sandbox.ShownOrder:
-    """Return an order for the sandbox's page.
-
-    :raises NotFoundError: the sandbox is not on, or has no such order.
-    """
-    providers.get_provider(sandbox.Sandbox.name)
-    return sandbox.show_order(order_id)
-
-
-def pay_in_sandbox(*, order_id: str, paid: bool) -> sandbox.ShownOrder:
-    """Decide an order on the sandbox's page, and let the sandbox tell us of it as a provider does.
-
-    :raises NotFoundError: the sandbox is not on, or has no such order.
-    """
-    providers.get_provider(sandbox.Sandbox.name)
-    shown, callback = sandbox.decide(order_id=order_id, paid=paid)
-    if callback is not None:
-        receive_callback(
-            provider=sandbox.Sandbox.name, body=callback.body, headers=callback.headers
-        )
-    return shown
-
-
-def _lock(**which: Any) -> TopUp:
-    """Hold a top-up's card and lock the top-up: whoever else confirms it waits here.
-
-    :raises NotFoundError: there is none such.
-    """
-    found = TopUp.objects.filter(**which).first()
-    if found is None:
-        raise NotFoundError("There is no such order here.")
-    card = holding.hold_card(card_id=found.card_id)
-    top_up = TopUp.objects.select_for_update(of=("self",)).get(id=found.id)
-    top_up.card = card
-    return top_up
-
-
-def _settle(top_up: TopUp, report: Report) -> bool:
-    """Do what a report of a locked top-up calls for; return whether anything changed."""
-    if report.outcome is Outcome.OPEN:
-        return False
-    if top_up.status == TopUp.Status.COMPLETED:
-        if report.outcome is Outcome.PAID and report.payment_id != top_up.payment_id:
-            _report_second_payment(top_up, report)
-        return False
-    if report.outcome is Outcome.CLOSED:
-        return _cancel(top_up)
-    top_up.reference = top_up.reference or report.reference
-    difference = _difference(top_up, report)
-    if not difference:
-        try:
-            return _credit(top_up, report)
-        except AlreadyExistsError:
-            difference = PAYMENT_CREDITED_OTHERWISE
-    return _put_aside(top_up, report, difference)
-
-
-def _cancel(top_up: TopUp) -> bool:
-    """Close a pending top-up that nobody will pay."""
-    if top_up.status != TopUp.Status.PENDING:
-        return False
-    _close(top_up, TopUp.Status.CANCELLED)
-    audit.record(
-        "TOP_UP_CANCELLED",
-        object_type="top_up",
-        object_id=top_up.id,
-        details={"provider": top_up.provider, "card": top_up.card.number},
-    )
-    return True
-
-
-def _difference(top_up: TopUp, report: Report) -> str:
-    """Return in what a payment is not what was asked for; empty: in nothing."""
-    if report.currency != top_up.currency:
-        return CURRENCY_DIFFERS
-    return AMOUNT_DIFFERS if report.amount != top_up.amount else ""
-
-
-def _credit(top_up: TopUp, report: Report) -> bool:
-    """Credit a paid top-up.
-
-    :raises AlreadyExistsError: its payment was credited before, to another card or with another
-        amount; nothing was written.
-    """
-    done = topups.credit_payment(
-        card=top_up.card,
-        member_id=top_up.member_id,
-        amount=top_up.amount,
-        provider=top_up.provider,
-        provider_order_id=report.payment_id,
-        tag={"top_up": str(top_up.id)},
-    )
-    if TopUp.objects.filter(tx_id=done.id).exists():
-        raise AlreadyExistsError("This payment was credited for another top-up.")
-    top_up.late = (
-        top_up.status != TopUp.Status.PENDING
-        or TopUp.objects.filter(id=top_up.id, expires_at__lte=DatabaseNow()).exists()
-    )
-    top_up.tx_id = done.id
-    _take_down(top_up, report)
-    _close(top_up, TopUp.Status.COMPLETED)
-    audit.record(
-        "RECHARGE_COMPLETED",
-        object_type="transaction",
-        object_id=done.tx_no,
-        details={
-            "amount": show_money(top_up.amount),
-            "method": top_up.provider,
-            "order": report.payment_id,
-            "card": top_up.card.number,
-            "top_up": str(top_up.id),
-            "late": top_up.late,
-            "credited_to": done.credited_to,
-        },
-    )
-    return True
-
-
-def _put_aside(top_up: TopUp, report: Report, difference: str) -> bool:
-    """Keep a payment that is not what was asked for, for staff to look at; nothing is credited."""
-    if (top_up.failure_code, top_up.payment_id) == (difference, report.payment_id):
-        return False
-    _take_down(top_up, report)
-    _close(top_up, TopUp.Status.FAILED, failure_code=difference)
-    about = {
-        "provider": top_up.provider,
-        "error": difference,
-        "asked": f"{show_money(top_up.amount)} {top_up.currency}",
-        "paid": f"{report.amount} {report.currency}",
-        "payment": report.payment_id,
-    }
-    audit.record("TOP_UP_MISMATCH", object_type="top_up", object_id=top_up.id, details=about)
-    logger.error("a paid top-up was not credited", extra={"top_up": str(top_up.id), **about})
-    return True
-
-
-def _report_second_payment(top_up: TopUp, report: Report) -> None:
-    """Tell of an order that was paid twice: the member is owed what the provider took again."""
-    about = {
-        "provider": top_up.provider,
-        "credited": top_up.payment_id,
-        "paid": f"{report.amount} {report.currency}",
-        "payment": report.payment_id,
-    }
-    audit.record("TOP_UP_PAID_TWICE", object_type="top_up", object_id=top_up.id, details=about)
-    logger.error("a top-up was paid twice", extra={"top_up": str(top_up.id), **about})
-
-
-def _take_down(top_up: TopUp, report: Report) -> None:
-    top_up.payment_id = report.payment_id
-    top_up.paid_amount, top_up.paid_currency = report.amount, report.currency
-    top_up.paid_at = report.paid_at
-
-
-def _close(top_up: TopUp, status: str, *, failure_code: str = "") -> None:
-    """Write down how a locked top-up ended."""
-    top_up.status, top_up.failure_code = status, failure_code
-    top_up.closed_at = _read_clock()
-    top_up.save(
-        update_fields=[
-            *("status", "failure_code", "closed_at", "reference", "tx_id", "late"),
-            *("payment_id", "paid_amount", "paid_currency", "paid_at"),
-        ]
-    )
-
-
-def _read_clock() -> datetime:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT core_now()")
-        now: datetime = cursor.fetchone()[0]
-    return now
-
-
-# --- by themselves -------------------------------------------------------------------------------
 
 
 def expire_top_ups() -> int:
@@ -580,139 +334,6 @@ def _expire_batch() -> int:
             [_BATCH],
         )
         return int(cursor.rowcount)
-
-
-# --- comparison ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Something a provider's books and ours do not agree on.
-
-    :param kind: `not_credited` (paid there, not credited here), `not_paid` (credited here, not paid
-        there), `amount_differs`, `unknown_order` (paid there, never asked for here).
-    """
-
-    kind: str
-    provider: str
-    order_id: str
-    here: str
-    there: str
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What came of comparing.
-
-    :param compared: how many orders were looked at.
-    :param unreachable: the providers that could not be asked.
-    """
-
-    compared: int
-    differences: tuple[Difference, ...]
-    unreachable: tuple[str, ...]
-
-
-def compare_top_ups(*, day: date | None = None) -> Comparison:
-    """Compare the top-ups of a day with what the providers say was paid. Reports; credits nothing.
-
-    Each difference is an audit event and an alert in the log. A payment whose callback got lost is
-    credited by `confirm_with_provider`.
-
-    :param day: in `MPS_TIME_ZONE`; None: the three days up to yesterday, as what is paid slowly is
-        paid a day or two later.
-    """
-    zone = ZoneInfo(settings.MPS_TIME_ZONE)
-    with db_scope.principal_scope("platform_admin"):
-        yesterday = _read_clock().astimezone(zone).date() - timedelta(days=1)
-    first = day or yesterday - timedelta(days=_COMPARED_DAYS - 1)
-    start = datetime.combine(first, time.min, zone)
-    end = datetime.combine((day or yesterday) + timedelta(days=1), time.min, zone)
-    compared, differences, unreachable = 0, list[Difference](), list[str]()
-    for name in settings.MPS_TOPUP_PROVIDERS:
-        try:
-            there = {
-                report.order_id: report
-                for report in providers.get_provider(name).list_paid(
-                    since=start - _CLOCK_SKEW, until=end + _CLOCK_SKEW
-                )
-            }
-        except UnavailableError:
-            unreachable.append(name)
-            logger.error("top-ups not compared", extra={"provider": name})
-            continue
-        with db_scope.principal_scope("platform_admin"):
-            number, found = _compare(name, there, start, end)
-            for each in found:
-                _report_difference(each)
-        compared += number
-        differences += found
-    return Comparison(compared, tuple(differences), tuple(unreachable))
-
-
-def _compare(
-    provider: str, there: dict[str, Report], start: datetime, end: datetime
-) -> tuple[int, list[Difference]]:
-    """Return how many orders of the time were looked at, and what differs."""
-    ours = TopUp.objects.filter(provider=provider)
-    here = {
-        each.order_id: each
-        for each in ours.filter(created_at__gte=start, created_at__lt=end).order_by("id")
-    }
-    # What the provider took near the edges may be of the day before or after.
-    elsewhere = set(
-        ours.filter(order_id__in=[name for name in there if name not in here]).values_list(
-            "order_id", flat=True
-        )
-    )
-    differences = []
-    for order_id in sorted((here.keys() | there.keys()) - elsewhere):
-        kind = _kind_of_difference(here.get(order_id), there.get(order_id), start, end)
-        if kind:
-            top_up, report = here.get(order_id), there.get(order_id)
-            differences.append(
-                Difference(
-                    kind,
-                    provider,
-                    order_id,
-                    here=f"{top_up.status} {_sum(top_up)}" if top_up else "",
-                    there=f"{report.amount} {report.currency}" if report else "",
-                )
-            )
-    return len(here), differences
-
-
-def _kind_of_difference(
-    top_up: TopUp | None, report: Report | None, start: datetime, end: datetime
-) -> str:
-    if top_up is None:
-        return "unknown_order" if report and start <= report.opened_at < end else ""
-    credited = top_up.status == TopUp.Status.COMPLETED
-    if report is None:
-        return "not_paid" if credited else ""
-    if not credited:
-        return "not_credited"
-    return "amount_differs" if _difference(top_up, report) else ""
-
-
-def _report_difference(each: Difference) -> None:
-    about = {
-        "kind": each.kind,
-        "provider": each.provider,
-        "here": each.here,
-        "there": each.there,
-    }
-    audit.record(
-        "TOP_UP_DIFFERENCE", object_type="top_up_order", object_id=each.order_id, details=about
-    )
-    logger.error("books differ from a provider's", extra={"order": each.order_id, **about})
-
-
-def _sum(top_up: TopUp) -> str:
-    return f"{show_money(top_up.amount)} {top_up.currency}"
-
-
-# --- for the member's eyes -----------------------------------------------------------------------
 
 
 def list_top_ups(*, card_no: str, member_id: UUID) -> QuerySet[TopUp]:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from mps.base.console import refusal_page
 from mps.base.core import problems
-from payments import member_topups
+from payments import topup_confirmations
 
 
 @never_cache
@@ -19,8 +19,8 @@ def pay(request: HttpRequest, order_id: str) -> HttpResponse:
     """Show an order with two buttons; take what was pressed and go back where it came from."""
     try:
         if request.method != "POST":
-            return _page(request, member_topups.show_in_sandbox(order_id=order_id))
-        shown = member_topups.pay_in_sandbox(
+            return _page(request, topup_confirmations.show_in_sandbox(order_id=order_id))
+        shown = topup_confirmations.pay_in_sandbox(
             order_id=order_id, paid=request.POST.get("answer") == "pay"
         )
     except Exception as exception:

@@ -4,7 +4,7 @@ from typing import Any
 
 from mps.base.core.jobs import job
 from mps.base.core.retention import last_of
-from payments import consents, member_topups, retention
+from payments import consents, member_topups, retention, topup_comparison
 
 
 @job("payments.purge_idempotency")
@@ -28,7 +28,7 @@ def expire_top_ups() -> int:
 @job("payments.compare_top_ups")
 def compare_top_ups() -> dict[str, Any]:
     """Compare the last days' top-ups with what the providers say; meant for every day."""
-    found = member_topups.compare_top_ups()
+    found = topup_comparison.compare_top_ups()
     return {
         "compared": found.compared,
         "differences": len(found.differences),

@@ -10,7 +10,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from cards.card_admin import CARD_NUMBER
 from mps.base import console
 from mps.base.console import Act, Done
-from payments import member_topups, transaction_admin
+from payments import topup_confirmations, transaction_admin
 from payments.models import TopUp, Transaction
 
 _ORDER_SHOWN = 10
@@ -144,7 +144,7 @@ class TopUpAdmin(console.Exported, console.LogAdmin):
 
 
 def _confirm(top_up: TopUp, values: dict[str, Any], staff: Any) -> Done:
-    done = member_topups.confirm_with_provider(top_up_id=top_up.id)
+    done = topup_confirmations.confirm_with_provider(top_up_id=top_up.id)
     return Done(
         text=_("%(top_up)s: %(status)s.") % {"top_up": done, "status": done.get_status_display()},
         refused=done.status == TopUp.Status.FAILED,

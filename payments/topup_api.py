@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from cards.api import CardView
 from mps.base.core import api, fields
-from payments import examples, member_topups, providers
+from payments import examples, member_topups, providers, topup_confirmations
 from payments.api import IDEMPOTENCY_KEY, idempotency_key, respond
 from payments.models import TopUp
 
@@ -139,7 +139,7 @@ class TopUpCallback(api.ApiView):
     @extend_schema(exclude=True)
     def post(self, request: Request, provider: str) -> Response:
         """Take a provider's word, if it is signed."""
-        member_topups.receive_callback(
+        topup_confirmations.receive_callback(
             provider=provider, body=request.body, headers=request.headers
         )
         return Response({"received": True})

@@ -23,7 +23,7 @@ from cards.selectors import balances_of
 from members import services as members
 from mps.base.core import invariants
 from mps.base.core.db_scope import principal_scope
-from payments import member_topups, tasks, topups
+from payments import member_topups, tasks, topup_comparison, topup_confirmations, topups
 from payments.models import TopUp, Transaction
 from payments.providers import sandbox
 from payments.providers.base import Outcome
@@ -570,7 +570,7 @@ def confirm_together(top_up: TopUp, times: int) -> Counter[str]:
 
     def confirm() -> str:
         return outcome(
-            lambda: member_topups.receive_callback(
+            lambda: topup_confirmations.receive_callback(
                 provider="sandbox", body=callback.body, headers=callback.headers
             )
         )
@@ -625,7 +625,7 @@ def test_a_payment_that_comes_while_it_expires(owner: Any, card: Card) -> None:
         [
             *[member_topups.expire_top_ups] * 4,
             *[
-                lambda: member_topups.receive_callback(
+                lambda: topup_confirmations.receive_callback(
                     provider="sandbox", body=callback.body, headers=callback.headers
                 )
             ]
@@ -684,7 +684,7 @@ def settled_world(owner: Any, card: Card) -> dict[str, TopUp]:
     """One top-up of each kind a comparison may meet."""
     names = ("agreed", "lost", "unpaid", "invented", "smaller", "wrong")
     world = {name: begin(card, owner) for name in names}
-    member_topups.pay_in_sandbox(order_id=world["agreed"].order_id, paid=True)
+    topup_confirmations.pay_in_sandbox(order_id=world["agreed"].order_id, paid=True)
     for name in ("lost", "smaller", "wrong"):
         sandbox.decide(order_id=world[name].order_id, paid=True)
     call_back(report_of(world["invented"]))
@@ -708,7 +708,7 @@ def test_a_days_comparison_finds_what_differs(
     before = snapshot()
 
     with caplog.at_level(logging.ERROR):
-        found = member_topups.compare_top_ups(day=today())
+        found = topup_comparison.compare_top_ups(day=today())
 
     kinds = {each.order_id: each.kind for each in found.differences}
     assert kinds == {
@@ -723,7 +723,7 @@ def test_a_days_comparison_finds_what_differs(
     assert events_of("TOP_UP_DIFFERENCE") == 5
     messages = [each.message for each in caplog.records if each.levelname == "ERROR"]
     assert messages == ["books differ from a provider's"] * 5
-    assert member_topups.compare_top_ups(day=today() - timedelta(days=7)).differences == ()
+    assert topup_comparison.compare_top_ups(day=today() - timedelta(days=7)).differences == ()
 
 
 def test_the_daily_comparison_looks_back_three_days(owner: Any, card: Card) -> None:
@@ -765,7 +765,7 @@ def test_staff_ask_the_provider(owner: Any, card: Card, console: Client) -> None
 
     assert texts(act(console, TopUp, "confirm", lost))
     for each in (waiting, gone, odd, lost):
-        member_topups.confirm_with_provider(top_up_id=each.id)
+        topup_confirmations.confirm_with_provider(top_up_id=each.id)
 
     assert [fresh(each).status for each in (lost, waiting, gone, odd)] == [
         *("completed", "pending", "cancelled", "failed")
@@ -793,7 +793,8 @@ def test_staff_ask_the_provider(owner: Any, card: Card, console: Client) -> None
 
 def test_asking_of_a_top_up_nobody_has(database: str) -> None:
     assert (
-        outcome(lambda: member_topups.confirm_with_provider(top_up_id=uuid.uuid4())) == "NOT_FOUND"
+        outcome(lambda: topup_confirmations.confirm_with_provider(top_up_id=uuid.uuid4()))
+        == "NOT_FOUND"
     )
     assert last_event()[0] == "TOP_UP_CHECK_REFUSED"
 

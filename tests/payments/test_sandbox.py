@@ -12,7 +12,7 @@ from django.test import Client
 
 from cards.models import Card
 from cards.selectors import balances_of
-from payments import member_topups
+from payments import topup_confirmations
 from payments.models import SandboxOrder, TopUp
 from payments.providers import sandbox
 from payments.providers.base import NewOrder, Outcome
@@ -82,7 +82,7 @@ def test_paying_credits_the_card_and_goes_back(owner: Any, card: Card, payer: Cl
 def test_paying_twice_credits_once(owner: Any, card: Card) -> None:
     top_up = begin(card, owner)
     for paid in (True, True, False):
-        member_topups.pay_in_sandbox(order_id=top_up.order_id, paid=paid)
+        topup_confirmations.pay_in_sandbox(order_id=top_up.order_id, paid=paid)
 
     assert fresh(top_up).status == "completed"
     assert balances_of(card)[0] == Decimal("500.00")
@@ -98,7 +98,7 @@ def test_cancelling_closes_it(owner: Any, card: Card, payer: Client) -> None:
     assert answer.status_code == 200
     assert "Cancelled" in answer.content.decode()
     assert fresh(top_up).status == "cancelled"
-    member_topups.pay_in_sandbox(order_id=top_up.order_id, paid=True)
+    topup_confirmations.pay_in_sandbox(order_id=top_up.order_id, paid=True)
     assert snapshot().value == before
 
 
@@ -107,7 +107,7 @@ def test_an_order_whose_time_is_over_is_not_paid(owner: Any, card: Card, payer: 
     shift(top_up, "-2 hours")
 
     assert "The time to pay is over" in payer.get(page_of(top_up)).content.decode()
-    member_topups.pay_in_sandbox(order_id=top_up.order_id, paid=True)
+    topup_confirmations.pay_in_sandbox(order_id=top_up.order_id, paid=True)
 
     assert fetch("SELECT status FROM payments_sandboxorder") == "open"
     assert fresh(top_up).status == "pending"

@@ -23,7 +23,7 @@ import pytest
 from cards.models import Card
 from cards.selectors import balances_of
 from mps.base.core.errors import InvalidAmountError
-from payments import member_topups
+from payments import topup_comparison, topup_confirmations
 from payments.models import TopUp
 from payments.providers import stripe_checkout
 from tests import factories
@@ -413,7 +413,7 @@ def test_asking_stripe_credits_what_it_says_was_paid(
     stripe_api.pay(foreign, client_reference_id=paid.order_id)
 
     for top_up in (paid, waiting, missing, foreign):
-        member_topups.confirm_with_provider(top_up_id=top_up.id)
+        topup_confirmations.confirm_with_provider(top_up_id=top_up.id)
 
     assert [fresh(each).status for each in (paid, waiting, missing, foreign)] == [
         *("completed", "pending", "pending", "pending")
@@ -421,7 +421,8 @@ def test_asking_stripe_credits_what_it_says_was_paid(
     assert balances_of(card)[0] == Decimal("500.00")
     stripe_api.error = (500, {"error": {"type": "api_error"}})
     assert (
-        outcome(lambda: member_topups.confirm_with_provider(top_up_id=waiting.id)) == "UNAVAILABLE"
+        outcome(lambda: topup_confirmations.confirm_with_provider(top_up_id=waiting.id))
+        == "UNAVAILABLE"
     )
 
 
@@ -431,7 +432,7 @@ def test_asking_of_a_session_that_was_never_made(
     stripe_api.error = (500, {"error": {"type": "api_error"}})
     assert outcome(lambda: start(card, owner, provider="stripe")) == "UNAVAILABLE"
     left = fetch("SELECT id FROM payments_topup")
-    assert member_topups.confirm_with_provider(top_up_id=left).status == "pending"
+    assert topup_confirmations.confirm_with_provider(top_up_id=left).status == "pending"
 
 
 def today() -> date:
@@ -451,7 +452,7 @@ def test_the_comparison_reads_stripes_list(
         "metadata": {},
     }
 
-    found = member_topups.compare_top_ups(day=today())
+    found = topup_comparison.compare_top_ups(day=today())
 
     assert [(each.kind, each.order_id) for each in found.differences] == [
         ("not_credited", lost.order_id)
@@ -463,4 +464,4 @@ def test_the_comparison_reads_stripes_list(
     asked_from = datetime.fromtimestamp(int(listed[0]["created[gte]"][0]), UTC)
     assert start_of_day - asked_from == timedelta(hours=1)
     stripe_api.error = (500, {"error": {"type": "api_error"}})
-    assert member_topups.compare_top_ups(day=today()).unreachable == ("stripe",)
+    assert topup_comparison.compare_top_ups(day=today()).unreachable == ("stripe",)

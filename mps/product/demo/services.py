@@ -40,7 +40,7 @@ from mps.launcher import state
 from mps.product.accounts import services as accounts
 from mps.product.demo import plan as planned
 from mps.product.rpc import services as rpc
-from payments import charges, member_topups, refunds, topups
+from payments import charges, member_topups, refunds, topup_confirmations, topups
 from payments.errors import InsufficientBalanceError
 from payments.idempotency import Answer
 from payments.providers import sandbox
@@ -518,7 +518,7 @@ class _Office:
                 )
             order = answer.body["pay_url"].rpartition("/")[2]
             with context.acting("anonymous", ""):
-                member_topups.pay_in_sandbox(order_id=order, paid=paid)
+                topup_confirmations.pay_in_sandbox(order_id=order, paid=paid)
 
 
 # --- the owner's clock ---------------------------------------------------------------------------

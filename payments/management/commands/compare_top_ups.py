@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from mps.base.core import commands
 from mps.base.core.jobs import Result
-from payments import member_topups
+from payments import topup_comparison
 
 
 class Command(BaseCommand):
@@ -28,10 +28,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Compare; a line for each difference."""
         day = _day(options["date"])
-        found: list[member_topups.Comparison] = []
+        found: list[topup_comparison.Comparison] = []
 
         def compare() -> Result:
-            found.append(member_topups.compare_top_ups(day=day))
+            found.append(topup_comparison.compare_top_ups(day=day))
             return {"compared": found[0].compared, "differences": len(found[0].differences)}
 
         commands.run_job("payments.compare_top_ups", compare)
