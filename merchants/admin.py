@@ -9,8 +9,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from merchants import merchant_users, services, webhook_admin  # noqa: F401
+from merchants import merchant_users, services
 from merchants.models import Merchant, MerchantUser, Terminal
+from merchants.webhooks import admin as webhook_admin  # noqa: F401 -- registers its pages
 from mps.base import console
 from mps.base.console import Act, Done, Section
 from mps.base.core.days import time_zones

@@ -7,10 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
-from django.utils.translation import gettext
 
-from merchants.models import Merchant, WebhookDelivery, WebhookEndpoint
+from merchants.models import Merchant
 from mps.base.core import db_scope
 from mps.base.core.errors import NotFoundError
 from mps.base.core.keys import PresentedKey
@@ -127,30 +125,3 @@ def _till(**which: Any) -> Till:
         merchant.fee_rate,
         can_top_up=True,
     )
-
-
-def list_endpoints(*, merchant_id: UUID) -> QuerySet[WebhookEndpoint]:
-    """Return a shop's webhook endpoints. Inside a scope."""
-    return WebhookEndpoint.objects.filter(merchant_id=merchant_id, deleted_at=None)
-
-
-def get_endpoint(*, merchant_id: UUID, endpoint_id: UUID, lock: bool = False) -> WebhookEndpoint:
-    """Return a webhook endpoint of this shop. Inside a scope.
-
-    :param lock: let nobody else change it until the database transaction ends.
-    :raises NotFoundError: there is none, or it is another shop's.
-    """
-    found = list_endpoints(merchant_id=merchant_id).filter(id=endpoint_id)
-    endpoint = (found.select_for_update(no_key=True) if lock else found).first()
-    if endpoint is None:
-        raise NotFoundError(gettext("There is no such webhook endpoint."))
-    return endpoint
-
-
-def list_deliveries(*, merchant_id: UUID, endpoint_id: UUID) -> QuerySet[WebhookDelivery]:
-    """Return what was or will be sent to a webhook endpoint of this shop. Inside a scope.
-
-    :raises NotFoundError: there is no such endpoint, or it is another shop's.
-    """
-    endpoint = get_endpoint(merchant_id=merchant_id, endpoint_id=endpoint_id)
-    return WebhookDelivery.objects.filter(endpoint_id=endpoint.id).select_related("event")

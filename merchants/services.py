@@ -1,13 +1,10 @@
 """Open shops and tills, suspend and reactivate them."""
 
 import uuid
-from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
-import orjson
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q
@@ -236,21 +233,6 @@ def hold_status(till: Till) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT merchants_hold_active(%s)", [till.merchant_id])
         return bool(cursor.fetchone()[0])
-
-
-def emit_event(*, merchant_id: UUID, event_type: str, data: Mapping[str, Any]) -> None:
-    """Tell a shop's webhook endpoints of something; commits with its surroundings.
-
-    Nothing is written when no endpoint wants it. Inside a scope of the shop or the platform.
-
-    :param event_type: one of `WebhookEvent.Type`.
-    :param data: the object as the POS API shows it; money as strings.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT merchants_emit(%s, %s, %s::jsonb)",
-            [merchant_id, event_type, orjson.dumps(dict(data)).decode()],
-        )
 
 
 def _set_signatures(terminal_id: UUID, required: bool, action: str, reason: str) -> None:

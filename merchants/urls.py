@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from merchants import api
+from merchants.webhooks import api
 
 ENDPOINT = "pos/webhook-endpoints/<uuid:endpoint_id>"
 

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from cards import pricing
 from cards.codes import InvalidCodeError, require_code
 from cards.models import Voucher
-from merchants.api import PosView
+from merchants.webhooks.api import PosView
 from mps.base.core import days, fields, money, problems
 from mps.base.core.api import NewestFirst, read_body
 from mps.base.core.days import show_time

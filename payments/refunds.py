@@ -19,6 +19,7 @@ from cards.models import Card
 from merchants import services as merchants
 from merchants.errors import MerchantSuspendedError
 from merchants.selectors import Till, get_till
+from merchants.webhooks import outbox
 from mps.base.audit import services as audit
 from mps.base.core import problems
 from mps.base.core.errors import (
@@ -299,7 +300,7 @@ def _give_back(
             "reason": reason,
         },
     )
-    merchants.emit_event(
+    outbox.emit_event(
         merchant_id=till.merchant_id,
         event_type="refund.completed",
         data={

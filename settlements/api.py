@@ -10,8 +10,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from merchants.api import PosView
 from merchants.models import Merchant
+from merchants.webhooks.api import PosView
 from mps.base.core import fields
 from mps.base.core.api import NewestFirst
 from mps.base.core.parsing import FastJSONRenderer

@@ -24,8 +24,9 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from merchants import services as merchants
-from merchants.models import Merchant, WebhookEvent
+from merchants.models import Merchant
+from merchants.webhooks import outbox
+from merchants.webhooks.models import WebhookEvent
 from mps.base.audit import services as audit
 from mps.base.core import context, db_scope, problems
 from mps.base.core.days import YEARS
@@ -255,7 +256,7 @@ def fail_settlement(*, settlement_id: UUID, reason: str) -> Settlement:
 
 def _emit(event_type: WebhookEvent.Type, settlement: Settlement) -> None:
     """Tell the shop. Inside the scope in which it happened."""
-    merchants.emit_event(
+    outbox.emit_event(
         merchant_id=settlement.merchant_id,
         event_type=event_type,
         data=representations.settlement_document(settlement),

@@ -15,7 +15,8 @@ from playwright.sync_api import expect
 from cards.models import Card
 from cards.selectors import balances_of
 from members.models import Member
-from merchants.models import Merchant, WebhookDelivery
+from merchants.models import Merchant
+from merchants.webhooks.models import WebhookDelivery
 from mps.base.approvals.models import Approval
 from mps.base.audit.models import Event
 from mps.base.core.db_scope import principal_scope

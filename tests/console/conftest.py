@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.test import Client
 
 from cards import vouchers
-from merchants import webhooks
+from merchants.webhooks import endpoints
 from mps.base.staff import sessions
 from mps.product.rpc import services as rpc
 from payments import member_topups, refunds
@@ -67,7 +67,7 @@ def make_world() -> SimpleNamespace:
         name="Ada <b>", email="ada@example.com", provider="wechat", external_id="openid-1"
     )
     till, key = factories.make_till_and_key(can_manage_webhooks=True)
-    webhooks.create_endpoint(till=till, url="http://127.0.0.1:9/mps")
+    endpoints.create_endpoint(till=till, url="http://127.0.0.1:9/mps")
     prepaid = factories.make_prepaid(member, "1000.00")
     corporate = factories.make_corporate(member)
     voucher = vouchers.issue_voucher_card(owner_id=member.id, kind="percent", value=Decimal(20))

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from cards.errors import CodeExpiredOrInvalidError
-from merchants.models import WebhookDelivery, WebhookEvent
+from merchants.webhooks.models import WebhookDelivery, WebhookEvent
 from mps.base.approvals.models import Approval
 from mps.base.core.db_scope import principal_scope
 from mps.base.ledger.models import Entry, Posting

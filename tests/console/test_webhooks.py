@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from merchants import webhooks
-from merchants.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
+from merchants.webhooks import delivery as webhook_delivery
+from merchants.webhooks import endpoints
+from merchants.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from mps.base.core.db_scope import principal_scope
 from tests.console.helpers import act, events, fresh, list_url, page_url, texts
 from tests.merchants.receiver import Receiver, receiving
@@ -19,10 +20,10 @@ def told(world: SimpleNamespace) -> Any:
     with principal_scope("platform_admin"):
         endpoint = WebhookEndpoint.objects.get()
     with receiving() as receiver:
-        webhooks.change_endpoint(
+        endpoints.change_endpoint(
             till=world.till, endpoint_id=endpoint.id, changes={"url": receiver.url}
         )
-        webhooks.deliver_due()
+        webhook_delivery.deliver_due()
         yield endpoint, receiver
 
 
@@ -53,7 +54,7 @@ def test_staff_send_a_delivery_again(
     before = list(receiver.ids)
 
     answer = act(console, WebhookDelivery, "resend", delivery, reason="They lost it")
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
 
     assert "is sent again" in texts(answer)[0]
     assert receiver.ids == [*before, str(delivery.event_id)]

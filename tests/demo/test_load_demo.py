@@ -17,7 +17,8 @@ from members import services as members
 from members.models import Member
 from merchants import merchant_users
 from merchants import selectors as merchants
-from merchants.models import Merchant, WebhookDelivery, WebhookEndpoint
+from merchants.models import Merchant
+from merchants.webhooks.models import WebhookDelivery, WebhookEndpoint
 from mps.base.approvals.models import Approval
 from mps.base.core import db_scope, keys
 from mps.product.demo import plan

@@ -18,8 +18,8 @@ from cards.models import Card
 from members import onetime, pins
 from members import services as members
 from members.models import Member
-from merchants import webhooks
 from merchants.selectors import Till
+from merchants.webhooks import endpoints
 from mps.product.rpc import services as rpc
 from payments import member_topups, topups
 from settlements import services as settlements
@@ -231,7 +231,7 @@ def make_world() -> World:
         period_start=PERIOD[0],
         period_end=PERIOD[1],
     )
-    endpoint, _secret = webhooks.create_endpoint(till=till, url="http://127.0.0.1:9/mps")
+    endpoint, _secret = endpoints.create_endpoint(till=till, url="http://127.0.0.1:9/mps")
     approval_id = _awaiting(till, card, owner)
     service_key = rpc.create_service_key(name="backend")[1]
     return World(

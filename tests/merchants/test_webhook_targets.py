@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from merchants import webhook_targets
-from merchants.webhook_targets import Answer
+from merchants.webhooks import targets
+from merchants.webhooks.targets import Answer
 from mps.base.core.errors import InvalidRequestError
 from tests.merchants.receiver import Receiver, receiving
 
@@ -30,7 +30,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def send(url: str) -> Answer:
-    return webhook_targets.post(url, headers={"webhook-id": "1"}, body=b"{}")
+    return targets.post(url, headers={"webhook-id": "1"}, body=b"{}")
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
@@ -84,7 +84,7 @@ def test_nobody_listens() -> None:
 def test_who_sends_a_byte_now_and_then_is_left(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_targets, "TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr(targets, "TOTAL_SECONDS", 0.3)
 
     def drip() -> Iterator[bytes]:
         for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"." * 200:
@@ -120,11 +120,11 @@ def test_an_address_that_is_not_public(
     address: str, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.MPS_WEBHOOK_ALLOW_PRIVATE = False
-    assert not webhook_targets.is_public(address)
+    assert not targets.is_public(address)
 
     resolve_to(monkeypatch, address)
     with pytest.raises(InvalidRequestError) as refused:
-        webhook_targets.require_url("https://hooks.example.com/")
+        targets.require_url("https://hooks.example.com/")
     assert refused.value.errors == {"url": ["This host is not on the public network."]}
     assert send("https://hooks.example.com/") == Answer(error="address not allowed")
 
@@ -139,7 +139,7 @@ def test_an_address_that_is_public(
     settings.MPS_WEBHOOK_ALLOW_PRIVATE = False
     resolve_to(monkeypatch, address)
 
-    webhook_targets.require_url("https://hooks.example.com:8443/mps?to=till")
+    targets.require_url("https://hooks.example.com:8443/mps?to=till")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_host_that_is_this_machine_or_its_neighbour(host: str, settings: Any) 
     settings.MPS_WEBHOOK_ALLOW_PRIVATE = False
 
     with pytest.raises(InvalidRequestError):
-        webhook_targets.require_url(f"https://{host}/")
+        targets.require_url(f"https://{host}/")
     assert send(f"https://{host}/") == Answer(error="address not allowed")
 
 
@@ -170,17 +170,17 @@ def test_a_host_that_is_this_machine_or_its_neighbour(host: str, settings: Any) 
 )
 def test_what_is_no_address_to_send_to(url: str) -> None:
     with pytest.raises(InvalidRequestError):
-        webhook_targets.require_url(url)
+        targets.require_url(url)
     assert send(url) == Answer(error="address not allowed")
-    assert webhook_targets.host_of(url) == ""
+    assert targets.host_of(url) == ""
 
 
 def test_plain_http_is_for_developers(settings: Any) -> None:
-    webhook_targets.require_url("http://example.com/")
+    targets.require_url("http://example.com/")
 
     settings.MPS_WEBHOOK_ALLOW_PRIVATE = False
     with pytest.raises(InvalidRequestError):
-        webhook_targets.require_url("http://example.com/")
+        targets.require_url("http://example.com/")
     assert send("http://127.0.0.1/") == Answer(error="address not allowed")
 
 
@@ -192,7 +192,7 @@ def test_a_name_that_is_not_found(settings: Any, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with pytest.raises(InvalidRequestError) as refused:
-        webhook_targets.require_url("https://no-such-host.example/")
+        targets.require_url("https://no-such-host.example/")
     assert refused.value.errors == {"url": ["This host is not found."]}
     assert send("https://no-such-host.example/") == Answer(error="host not found")
     # Longer than a name may be.
@@ -205,7 +205,7 @@ def test_a_name_that_resolves_differently_the_next_moment_is_no_way_round(
     settings.MPS_WEBHOOK_ALLOW_PRIVATE = False
     asked = resolve_to(monkeypatch, PUBLIC, "127.0.0.1")
     url = f"https://rebound.example:{receiver.port}/"
-    webhook_targets.require_url(url)
+    targets.require_url(url)
 
     assert send(url) == Answer(error="address not allowed")
 
@@ -288,9 +288,9 @@ def secure_receiver(certificate: Path) -> Iterator[Receiver]:
 def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Trust it, as an operator would."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    webhook_targets._tls.cache_clear()
+    targets._tls.cache_clear()
     yield
-    webhook_targets._tls.cache_clear()
+    targets._tls.cache_clear()
 
 
 def test_the_certificate_is_checked(

@@ -20,9 +20,11 @@ from django.db import connections
 from django.test import Client
 from standardwebhooks import WebhookVerificationError
 
-from merchants import services, tasks, webhooks
-from merchants.models import WebhookEndpoint
+from merchants import tasks
 from merchants.selectors import Till
+from merchants.webhooks import delivery as webhook_delivery
+from merchants.webhooks import endpoints, outbox
+from merchants.webhooks.models import WebhookEndpoint
 from mps.base.audit.models import Event
 from mps.base.core.db_scope import principal_scope
 from mps.base.core.errors import InvalidRequestError, NotFoundError, PermissionDeniedError
@@ -55,14 +57,14 @@ def receiver() -> Iterator[Receiver]:
 def listen(
     till: Till, receiver: Receiver, events: list[str] | None = None
 ) -> tuple[WebhookEndpoint, str]:
-    return webhooks.create_endpoint(till=till, url=receiver.url, events=events)
+    return endpoints.create_endpoint(till=till, url=receiver.url, events=events)
 
 
 def emit(till: Till, number: int = 1, event_type: str = "payment.completed") -> None:
     """Let something happen at this shop."""
     with principal_scope("merchant_api", till.merchant_id):
         for n in range(number):
-            services.emit_event(
+            outbox.emit_event(
                 merchant_id=till.merchant_id, event_type=event_type, data={"amount": f"{n}.00"}
             )
 
@@ -81,7 +83,7 @@ def states() -> list[tuple[Any, ...]]:
         return cursor.fetchall()
 
 
-def outbox() -> tuple[int, int]:
+def outbox_counts() -> tuple[int, int]:
     """Return how many events and deliveries there are."""
     return (
         fetch("SELECT count(*) FROM merchants_webhookevent"),
@@ -105,7 +107,7 @@ def test_a_charge_is_told_to_the_shop(till: Till, receiver: Receiver) -> None:
     answer = factories.charge(
         till, factories.make_code(card, member), "60.00", external_order_id="ORDER-1"
     )
-    counts = webhooks.deliver_due()
+    counts = webhook_delivery.deliver_due()
 
     assert counts == {"delivered": 1, "failed": 0}
     [message] = receiver.messages
@@ -131,7 +133,7 @@ def test_a_declined_charge_is_told_to_the_shop(till: Till, receiver: Receiver) -
     card = factories.make_prepaid(member, "10.00")
 
     answer = factories.charge(till, factories.make_code(card, member), "60.00")
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
 
     assert answer.body["code"] == "INSUFFICIENT_BALANCE"
     [message] = receiver.messages
@@ -145,7 +147,7 @@ def test_a_refund_is_told_to_the_shop(till: Till, receiver: Receiver) -> None:
     _endpoint, secret = listen(till, receiver)
 
     answer = helpers.refund(till, tx_no, "20.00")
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
 
     [message] = receiver.messages
     body = message.verify(secret)
@@ -161,7 +163,7 @@ def test_a_reversal_is_told_from_a_refund(till: Till, receiver: Receiver) -> Non
     _endpoint, secret = listen(till, receiver)
 
     refunds.reverse_order(till=till, external_order_id="O-1")
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
 
     told = receiver.messages[0].verify(secret)["data"]
     assert (told["payment_status"], told["external_order_id"]) == ("cancelled", "O-1")
@@ -178,7 +180,7 @@ def test_a_settlement_is_told_to_the_shop(till: Till, receiver: Receiver) -> Non
     settlements.approve_settlement(settlement_id=settlement.id)
     for _ in range(2):
         settlement = settlements.mark_paid(settlement_id=settlement.id, payout_reference="BANK-1")
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
 
     told = {body["type"]: body["data"] for body in (m.verify(secret) for m in receiver.messages)}
     assert len(receiver.messages) == len(told) == 2
@@ -192,14 +194,14 @@ def test_what_did_not_commit_is_not_told(till: Till, receiver: Receiver) -> None
     listen(till, receiver)
 
     with pytest.raises(ZeroDivisionError), principal_scope("merchant_api", till.merchant_id):
-        services.emit_event(
+        outbox.emit_event(
             merchant_id=till.merchant_id, event_type="payment.completed", data={"a": "1.00"}
         )
         _ = 1 / 0
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
 
     assert receiver.messages == []
-    assert outbox() == (0, 0)
+    assert outbox_counts() == (0, 0)
 
 
 def test_nothing_is_written_when_nobody_wants_it(till: Till, receiver: Receiver) -> None:
@@ -208,13 +210,13 @@ def test_nothing_is_written_when_nobody_wants_it(till: Till, receiver: Receiver)
     emit(till)
     endpoint, _secret = listen(till, receiver, ["settlement.paid"])
     emit(till)
-    assert outbox() == (0, 0)
+    assert outbox_counts() == (0, 0)
 
     emit(till, event_type="settlement.paid")
-    webhooks.change_endpoint(till=till, endpoint_id=endpoint.id, changes={"enabled": False})
+    endpoints.change_endpoint(till=till, endpoint_id=endpoint.id, changes={"enabled": False})
     emit(till, event_type="settlement.paid")
 
-    assert outbox() == (1, 1)
+    assert outbox_counts() == (1, 1)
 
 
 def test_each_endpoint_gets_what_it_chose(till: Till, receiver: Receiver) -> None:
@@ -223,7 +225,7 @@ def test_each_endpoint_gets_what_it_chose(till: Till, receiver: Receiver) -> Non
         _some, other_secret = listen(till, other, ["refund.completed", "payment.failed"])
         for event_type in ("payment.completed", "payment.failed", "refund.completed"):
             emit(till, event_type=event_type)
-        webhooks.deliver_due()
+        webhook_delivery.deliver_due()
 
         got = {message.id: message.verify(secret)["type"] for message in receiver.messages}
         chosen = {message.id: message.verify(other_secret)["type"] for message in other.messages}
@@ -238,8 +240,8 @@ def test_each_endpoint_gets_what_it_chose(till: Till, receiver: Receiver) -> Non
 def test_a_test_is_sent_on_request(till: Till, receiver: Receiver) -> None:
     endpoint, secret = listen(till, receiver, ["settlement.paid"])
 
-    delivery = webhooks.send_test(till=till, endpoint_id=endpoint.id)
-    webhooks.deliver_due()
+    delivery = endpoints.send_test(till=till, endpoint_id=endpoint.id)
+    webhook_delivery.deliver_due()
 
     [message] = receiver.messages
     assert message.verify(secret)["type"] == "ping"
@@ -258,7 +260,7 @@ def test_a_receiver_that_fails_ten_times_gets_the_same_id_each_time(
 
     waits = []
     for _ in range(11):
-        webhooks.deliver_due()
+        webhook_delivery.deliver_due()
         waits.append(
             fetch(
                 "SELECT round(extract(epoch FROM next_attempt_at - last_attempt_at))"
@@ -274,7 +276,7 @@ def test_a_receiver_that_fails_ten_times_gets_the_same_id_each_time(
     assert states() == [("delivered", 11, 200, "")]
     assert fetch("SELECT failing_since FROM merchants_webhookendpoint") is None
     # Between two attempts nothing is sent.
-    assert webhooks.deliver_due() == {"delivered": 0, "failed": 0}
+    assert webhook_delivery.deliver_due() == {"delivered": 0, "failed": 0}
     assert endpoint.enabled
 
 
@@ -282,7 +284,7 @@ def test_an_attempt_is_signed_afresh(till: Till, receiver: Receiver) -> None:
     _endpoint, secret = listen(till, receiver)
     receiver.answer = lambda _message: 503
     emit(till)
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
     [first] = receiver.messages
     assert abs(datetime.now(UTC).timestamp() - int(first.headers["webhook-timestamp"])) < 60
 
@@ -299,13 +301,13 @@ def test_after_three_days_it_is_given_up_and_the_endpoint_disabled(
     endpoint, _secret = listen(till, receiver)
     receiver.answer = lambda _message: 500
     emit(till)
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
     execute(
         "UPDATE merchants_webhookdelivery SET give_up_at = now(), next_attempt_at = now();"
         "UPDATE merchants_webhookendpoint SET failing_since = now() - interval '2 days'"
     )
     emit(till)
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
 
     # The first is given up; the second, and the endpoint, have time.
     assert [state for state, *_ in states()] == ["failed", "pending"]
@@ -313,7 +315,7 @@ def test_after_three_days_it_is_given_up_and_the_endpoint_disabled(
 
     execute("UPDATE merchants_webhookendpoint SET failing_since = now() - interval '3 days'")
     let_time_pass()
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
 
     assert not fetch("SELECT enabled FROM merchants_webhookendpoint")
     assert states()[1] == ("failed", 2, 500, "endpoint disabled")
@@ -321,12 +323,12 @@ def test_after_three_days_it_is_given_up_and_the_endpoint_disabled(
         {"reason": "Nothing has reached it for 3 days."}
     ]
     emit(till)
-    assert outbox() == (2, 2)
+    assert outbox_counts() == (2, 2)
 
     # Staff let it go on: what was held goes out, what was given up does not.
     receiver.answer = lambda _message: 200
-    webhooks.enable_endpoint(endpoint_id=endpoint.id, reason="They repaired it")
-    webhooks.deliver_due()
+    endpoints.enable_endpoint(endpoint_id=endpoint.id, reason="They repaired it")
+    webhook_delivery.deliver_due()
     assert [state for state, *_ in states()] == ["failed", "delivered"]
 
 
@@ -345,7 +347,7 @@ def test_a_slow_endpoint_starves_no_other(till: Till, receiver: Receiver) -> Non
         receiver.answer = lambda _message: told.set() or 200
         emit(till)
 
-        counts = webhooks.deliver_due()
+        counts = webhook_delivery.deliver_due()
 
     assert counts == {"delivered": 32, "failed": 0}
     assert seen == [True] * 31
@@ -411,10 +413,10 @@ def test_a_killed_worker_loses_nothing(database: str, till: Till, receiver: Rece
         " WHERE state = 'pending' AND attempts = 1 AND next_attempt_at > now()"
     )
     assert 1 <= under_way <= 5
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
     assert [state for state, *_ in states()].count("pending") == under_way
     let_time_pass()
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
 
     assert {state for state, *_ in states()} == {"delivered"}
     ids = fetch("SELECT array_agg(id::text ORDER BY id) FROM merchants_webhookevent")
@@ -427,7 +429,9 @@ def test_two_workers_deliver_once(till: Till, receiver: Receiver) -> None:
     listen(till, receiver)
     emit(till, 40)
 
-    results = run_together([webhooks.deliver_due, webhooks.deliver_due, webhooks.deliver_due])
+    results = run_together(
+        [webhook_delivery.deliver_due, webhook_delivery.deliver_due, webhook_delivery.deliver_due]
+    )
 
     assert len(receiver.messages) == len(set(receiver.ids)) == 40
     assert sum(result["delivered"] for result in results) == 40  # type: ignore[index]
@@ -488,13 +492,13 @@ def test_who_lost_the_lease_writes_nothing_down(till: Till, receiver: Receiver) 
     def outlive(_message: Message) -> int:
         if len(receiver.messages) == 1:
             let_time_pass()
-            webhooks.deliver_due()
+            webhook_delivery.deliver_due()
             connections.close_all()
             return 500
         return 200
 
     receiver.answer = outlive
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
 
     assert len(set(receiver.ids)) == 1
     assert states() == [("delivered", 2, 200, "")]
@@ -514,7 +518,7 @@ def test_the_jobs_are_the_services(till: Till, receiver: Receiver) -> None:
 def test_old_events_are_forgotten_unless_they_wait(till: Till, receiver: Receiver) -> None:
     listen(till, receiver)
     emit(till, 4)
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
     execute(
         "CREATE TEMP TABLE aged AS SELECT id AS young,"
         " CASE WHEN row_number() OVER (ORDER BY id) = 4 THEN id ELSE uuidv7('-31 days') END AS old"
@@ -527,10 +531,10 @@ def test_old_events_are_forgotten_unless_they_wait(till: Till, receiver: Receive
 
     output = StringIO()
     call_command("purge_webhooks", "--dry-run", stdout=output)
-    assert outbox() == (4, 4)
+    assert outbox_counts() == (4, 4)
     assert tasks.purge_webhooks() == 2
 
-    assert outbox() == (2, 2)
+    assert outbox_counts() == (2, 2)
     assert "2" in output.getvalue()
 
 
@@ -539,10 +543,10 @@ def test_old_events_are_forgotten_unless_they_wait(till: Till, receiver: Receive
 
 def test_both_secrets_sign_while_one_is_changed(till: Till, receiver: Receiver) -> None:
     endpoint, old = listen(till, receiver)
-    _endpoint, new = webhooks.rotate_secret(till=till, endpoint_id=endpoint.id)
+    _endpoint, new = endpoints.rotate_secret(till=till, endpoint_id=endpoint.id)
     assert new != old
     emit(till)
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
     for secret in (old, new):
         assert receiver.messages[0].verify(secret)
     assert fetch(
@@ -552,12 +556,12 @@ def test_both_secrets_sign_while_one_is_changed(till: Till, receiver: Receiver) 
 
     execute("UPDATE merchants_webhookendpoint SET old_secret_until = now()")
     emit(till)
-    webhooks.deliver_due()
-    _endpoint, newest = webhooks.rotate_secret(
+    webhook_delivery.deliver_due()
+    _endpoint, newest = endpoints.rotate_secret(
         till=till, endpoint_id=endpoint.id, overlap_seconds=0
     )
     emit(till)
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
 
     assert receiver.messages[1].verify(new)
     assert receiver.messages[2].verify(newest)
@@ -572,17 +576,17 @@ def test_the_server_s_keys_can_be_changed(till: Till, receiver: Receiver, settin
 
     settings.MPS_WEBHOOK_KEYS = f"{newest},{settings.MPS_WEBHOOK_KEYS}"
     emit(till)
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
     assert receiver.messages[0].verify(secret)
 
     settings.MPS_WEBHOOK_KEYS = newest
     emit(till)
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
     assert states()[1] == ("pending", 1, None, "signing key not configured")
 
-    _endpoint, secret = webhooks.rotate_secret(till=till, endpoint_id=endpoint.id)
+    _endpoint, secret = endpoints.rotate_secret(till=till, endpoint_id=endpoint.id)
     let_time_pass()
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
     assert receiver.messages[1].verify(secret)
 
 
@@ -591,10 +595,10 @@ def test_a_secret_is_nowhere(
 ) -> None:
     caplog.set_level("DEBUG")
     endpoint, first = listen(till, receiver)
-    _endpoint, second = webhooks.rotate_secret(till=till, endpoint_id=endpoint.id)
+    _endpoint, second = endpoints.rotate_secret(till=till, endpoint_id=endpoint.id)
     receiver.answer = lambda _message: 500
     emit(till)
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
 
     with connections["owner"].cursor() as cursor:
         cursor.execute(
@@ -618,13 +622,13 @@ def test_a_secret_is_nowhere(
 
 def test_every_act_is_audited_once(till: Till, receiver: Receiver) -> None:
     endpoint, _secret = listen(till, receiver)
-    webhooks.change_endpoint(
+    endpoints.change_endpoint(
         till=till, endpoint_id=endpoint.id, changes={"events": ["refund.completed"]}
     )
-    webhooks.rotate_secret(till=till, endpoint_id=endpoint.id)
-    webhooks.send_test(till=till, endpoint_id=endpoint.id)
-    webhooks.disable_endpoint(endpoint_id=endpoint.id, reason="It is noisy")
-    webhooks.remove_endpoint(till=till, endpoint_id=endpoint.id)
+    endpoints.rotate_secret(till=till, endpoint_id=endpoint.id)
+    endpoints.send_test(till=till, endpoint_id=endpoint.id)
+    endpoints.disable_endpoint(endpoint_id=endpoint.id, reason="It is noisy")
+    endpoints.remove_endpoint(till=till, endpoint_id=endpoint.id)
 
     with principal_scope("platform_admin"):
         found = Event.objects.filter(object_id=str(endpoint.id)).order_by("id")
@@ -648,23 +652,23 @@ def test_another_shop_s_endpoint_is_not_there(till: Till, receiver: Receiver) ->
 
     for endpoint_id in (endpoint.id, uuid4()):
         for act in (
-            lambda **who: webhooks.change_endpoint(**who, changes={"enabled": False}),
-            webhooks.remove_endpoint,
-            webhooks.rotate_secret,
-            webhooks.send_test,
+            lambda **who: endpoints.change_endpoint(**who, changes={"enabled": False}),
+            endpoints.remove_endpoint,
+            endpoints.rotate_secret,
+            endpoints.send_test,
         ):
             with pytest.raises(NotFoundError):
                 act(till=other, endpoint_id=endpoint_id)  # type: ignore[operator]
-        for read in (webhooks.get_endpoint, webhooks.list_deliveries):
+        for read in (endpoints.get_endpoint, endpoints.list_deliveries):
             with pytest.raises(NotFoundError), principal_scope("merchant_api", other.merchant_id):
                 read(till=other, endpoint_id=endpoint_id)
     with principal_scope("merchant_api", other.merchant_id):
-        assert list(webhooks.list_endpoints(till=other)) == []
+        assert list(endpoints.list_endpoints(till=other)) == []
         # Nor to whoever forgets to filter.
         assert WebhookEndpoint.objects.count() == 0
 
     assert fetch("SELECT e::text FROM merchants_webhookendpoint e") == before
-    assert outbox() == (0, 0)
+    assert outbox_counts() == (0, 0)
 
 
 def test_a_terminal_needs_the_right(till: Till, receiver: Receiver) -> None:
@@ -672,7 +676,7 @@ def test_a_terminal_needs_the_right(till: Till, receiver: Receiver) -> None:
     clerk = replace(till, can_manage_webhooks=False)
     before = fetch("SELECT e::text FROM merchants_webhookendpoint e")
 
-    for act in (webhooks.remove_endpoint, webhooks.rotate_secret, webhooks.send_test):
+    for act in (endpoints.remove_endpoint, endpoints.rotate_secret, endpoints.send_test):
         with pytest.raises(PermissionDeniedError):
             act(till=clerk, endpoint_id=endpoint.id)
     with pytest.raises(PermissionDeniedError):
@@ -695,22 +699,22 @@ def test_what_waits_is_held_while_the_endpoint_is_disabled(till: Till, receiver:
     endpoint, _secret = listen(till, receiver)
     emit(till, 2)
     for enabled in (False, False):
-        webhooks.change_endpoint(till=till, endpoint_id=endpoint.id, changes={"enabled": enabled})
-    webhooks.deliver_due()
+        endpoints.change_endpoint(till=till, endpoint_id=endpoint.id, changes={"enabled": enabled})
+    webhook_delivery.deliver_due()
     assert receiver.messages == []
     with pytest.raises(InvalidRequestError):
-        webhooks.send_test(till=till, endpoint_id=endpoint.id)
+        endpoints.send_test(till=till, endpoint_id=endpoint.id)
 
-    webhooks.change_endpoint(till=till, endpoint_id=endpoint.id, changes={"enabled": True})
-    webhooks.deliver_due()
+    endpoints.change_endpoint(till=till, endpoint_id=endpoint.id, changes={"enabled": True})
+    webhook_delivery.deliver_due()
     assert len(receiver.messages) == 2
 
     emit(till)
-    webhooks.remove_endpoint(till=till, endpoint_id=endpoint.id)
-    webhooks.deliver_due()
+    endpoints.remove_endpoint(till=till, endpoint_id=endpoint.id)
+    webhook_delivery.deliver_due()
     assert len(receiver.messages) == 2
     with pytest.raises(NotFoundError):
-        webhooks.enable_endpoint(endpoint_id=endpoint.id, reason="Bring it back")
+        endpoints.enable_endpoint(endpoint_id=endpoint.id, reason="Bring it back")
 
 
 def test_staff_send_again(till: Till, receiver: Receiver) -> None:
@@ -718,19 +722,19 @@ def test_staff_send_again(till: Till, receiver: Receiver) -> None:
     emit(till)
     delivery_id = fetch("SELECT id FROM merchants_webhookdelivery")
     with pytest.raises(InvalidRequestError):
-        webhooks.resend_delivery(delivery_id=delivery_id, reason="It is on its way already")
-    webhooks.deliver_due()
+        endpoints.resend_delivery(delivery_id=delivery_id, reason="It is on its way already")
+    webhook_delivery.deliver_due()
 
-    webhooks.resend_delivery(delivery_id=delivery_id, reason="They lost it")
-    webhooks.deliver_due()
+    endpoints.resend_delivery(delivery_id=delivery_id, reason="They lost it")
+    webhook_delivery.deliver_due()
 
     assert len(receiver.messages) == 2
     assert len(set(receiver.ids)) == 1
-    webhooks.disable_endpoint(endpoint_id=endpoint.id, reason="It is noisy")
+    endpoints.disable_endpoint(endpoint_id=endpoint.id, reason="It is noisy")
     with pytest.raises(InvalidRequestError):
-        webhooks.resend_delivery(delivery_id=delivery_id, reason="They lost it")
+        endpoints.resend_delivery(delivery_id=delivery_id, reason="They lost it")
     with pytest.raises(NotFoundError):
-        webhooks.resend_delivery(delivery_id=uuid4(), reason="They lost it")
+        endpoints.resend_delivery(delivery_id=uuid4(), reason="They lost it")
     assert len(audited("WEBHOOK_RESENT")) == 1
     assert len(audited("WEBHOOK_RESEND_REFUSED")) == 3
 
@@ -767,10 +771,10 @@ def test_a_shop_manages_its_endpoints(database: str, receiver: Receiver) -> None
 
     status, sent = call("POST", f"{path}/test", {})
     assert (status, sent["type"], sent["state"]) == (201, "ping", "pending")
-    webhooks.deliver_due()
+    webhook_delivery.deliver_due()
     status, page = call("GET", f"{path}/deliveries")
-    [delivery] = page["results"]
-    assert (delivery["webhook_id"], delivery["state"], delivery["next_attempt_at"]) == (
+    [sent_one] = page["results"]
+    assert (sent_one["webhook_id"], sent_one["state"], sent_one["next_attempt_at"]) == (
         receiver.messages[0].id,
         "delivered",
         None,

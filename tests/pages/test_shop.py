@@ -10,8 +10,9 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from merchants import merchant_users
-from merchants.models import MerchantUser, Terminal, WebhookEndpoint
+from merchants.models import MerchantUser, Terminal
 from merchants.selectors import Till, find_till_by_key
+from merchants.webhooks.models import WebhookEndpoint
 from mps.base.audit.models import Event
 from mps.base.core import context
 from mps.base.core.db_scope import principal_scope

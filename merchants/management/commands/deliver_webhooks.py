@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from merchants import webhooks
+from merchants.webhooks import delivery
 from mps.base.core import commands
 
 
@@ -18,6 +18,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Send; say what came of it."""
-        result = commands.run_job("merchants.deliver_webhooks", webhooks.deliver_due)
+        result = commands.run_job("merchants.deliver_webhooks", delivery.deliver_due)
         assert isinstance(result, dict)
         self.stdout.write(f"{result['delivered']} delivered, {result['failed']} failed.")

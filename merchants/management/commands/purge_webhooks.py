@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from merchants import webhooks
+from merchants.webhooks import delivery
 from mps.base.core import commands
 
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
         commands.purge(
             self,
             "merchants.purge_webhooks",
-            webhooks.purge_events,
-            count=webhooks.count_old_events,
+            delivery.purge_events,
+            count=delivery.count_old_events,
             dry_run=options["dry_run"],
         )

@@ -24,11 +24,12 @@ from django.db.models import Model
 from cards import issuing, payment_codes, sharing, vouchers
 from cards.models import Card, CardType
 from members.models import Member
-from merchants import merchant_users, webhooks
+from merchants import merchant_users
 from merchants import selectors as merchant_selectors
 from merchants import services as merchants
 from merchants.models import Merchant, MerchantUser
 from merchants.selectors import Till
+from merchants.webhooks import endpoints
 from mps.base import console
 from mps.base.approvals import services as approvals
 from mps.base.approvals.models import Approval
@@ -420,7 +421,7 @@ class _Office:
         )
         if self.endpoint_id is not None:
             with context.acting("staff", planned.STAFF_NAME):
-                webhooks.disable_endpoint(
+                endpoints.disable_endpoint(
                     endpoint_id=self.endpoint_id, reason="示範環境沒有接收端，先停用"
                 )
 
@@ -493,7 +494,7 @@ class _Office:
         user = get_user_model().objects.get(username=planned.MANAGER_NAME)
         (person,) = merchant_users.find_people(user)
         with context.acting("merchant_user", planned.MANAGER_NAME):
-            endpoint, _secret = webhooks.create_endpoint(
+            endpoint, _secret = endpoints.create_endpoint(
                 till=person.till,
                 url=planned.WEBHOOK_URL,
                 description="門市系統",

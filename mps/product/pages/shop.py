@@ -20,9 +20,10 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from merchants import merchant_users, webhooks
+from merchants import merchant_users
 from merchants.merchant_users import Person
-from merchants.models import WebhookEvent
+from merchants.webhooks import endpoints as webhook_endpoints
+from merchants.webhooks.models import WebhookEvent
 from mps.base.core import days, db_scope
 from mps.base.core.errors import InvalidRequestError, MpsError, NotFoundError, titles
 from mps.product.pages.views import POLICY
@@ -215,18 +216,18 @@ def endpoints(request: HttpRequest, person: Person) -> HttpResponseBase:
     """List the shop's webhook endpoints; open one."""
     if request.method == "POST":
         chosen = request.POST.getlist("events")
-        if not set(chosen) <= set(webhooks.EVENT_TYPES):
+        if not set(chosen) <= set(webhook_endpoints.EVENT_TYPES):
             raise InvalidRequestError
-        opened, secret = webhooks.create_endpoint(
+        opened, secret = webhook_endpoints.create_endpoint(
             till=person.till, url=request.POST.get("url", "")[:500], events=chosen
         )
         return _show(request, person, "secret", secret=secret, about=opened.url, back="webhooks")
-    found = webhooks.list_endpoints(till=person.till).order_by("-id")
+    found = webhook_endpoints.list_endpoints(till=person.till).order_by("-id")
     with _scope(person):
         rows = list(found)
     names = dict(WebhookEvent.Type.choices)
     shown = [(row, [names[each] for each in row.events]) for row in rows]
-    events = [(each, names[each]) for each in webhooks.EVENT_TYPES]
+    events = [(each, names[each]) for each in webhook_endpoints.EVENT_TYPES]
     return _show(request, person, "webhooks", rows=shown, events=events)
 
 
@@ -235,12 +236,12 @@ def endpoints(request: HttpRequest, person: Person) -> HttpResponseBase:
 def deliveries(request: HttpRequest, person: Person, endpoint_id: UUID) -> HttpResponseBase:
     """List what was or will be sent to an endpoint."""
     # Asked outside the scope, whose end would take the record of a refusal with it.
-    own = webhooks.list_endpoints(till=person.till)
+    own = webhook_endpoints.list_endpoints(till=person.till)
     with _scope(person):
         endpoint = own.filter(id=endpoint_id).first()
         if endpoint is None:
             raise NotFoundError
-        found = webhooks.list_deliveries(till=person.till, endpoint_id=endpoint_id)
+        found = webhook_endpoints.list_deliveries(till=person.till, endpoint_id=endpoint_id)
         rows, older = _newest(found, request)
     return _show(request, person, "deliveries", endpoint=endpoint, rows=rows, older=older)
 
@@ -254,18 +255,18 @@ def change_endpoint(
     till = person.till
     match act:
         case "rotate":
-            endpoint, secret = webhooks.rotate_secret(till=till, endpoint_id=endpoint_id)
+            endpoint, secret = webhook_endpoints.rotate_secret(till=till, endpoint_id=endpoint_id)
             return _show(
                 request, person, "secret", secret=secret, about=endpoint.url, back="webhooks"
             )
         case "enable" | "disable":
-            webhooks.change_endpoint(
+            webhook_endpoints.change_endpoint(
                 till=till, endpoint_id=endpoint_id, changes={"enabled": act == "enable"}
             )
         case "test":
-            webhooks.send_test(till=till, endpoint_id=endpoint_id)
+            webhook_endpoints.send_test(till=till, endpoint_id=endpoint_id)
         case "remove":
-            webhooks.remove_endpoint(till=till, endpoint_id=endpoint_id)
+            webhook_endpoints.remove_endpoint(till=till, endpoint_id=endpoint_id)
         case _:
             raise NotFoundError
     return redirect("shop-webhooks")

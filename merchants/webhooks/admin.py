@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 
-from merchants import webhooks
-from merchants.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
+from merchants.webhooks import endpoints
+from merchants.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from mps.base import console
 from mps.base.console import Act, Section
 
@@ -143,7 +143,7 @@ console.add_acts(
         label=_("Enable"),
         explanation=_("Sends to these addresses again, also what was held for them for 3 days:"),
         run=console.calling(
-            webhooks.enable_endpoint, "endpoint_id", _("%(name)s is enabled again.")
+            endpoints.enable_endpoint, "endpoint_id", _("%(name)s is enabled again.")
         ),
         bulk=True,
         offered=lambda endpoint: not endpoint.enabled and endpoint.deleted_at is None,
@@ -154,7 +154,7 @@ console.add_acts(
         name="disable",
         label=_("Disable"),
         explanation=_("Nothing is sent to these addresses any more:"),
-        run=console.calling(webhooks.disable_endpoint, "endpoint_id", _("%(name)s is disabled.")),
+        run=console.calling(endpoints.disable_endpoint, "endpoint_id", _("%(name)s is disabled.")),
         bulk=True,
         offered=lambda endpoint: endpoint.enabled,
         icon="block",
@@ -167,7 +167,7 @@ console.add_acts(
         name="resend",
         label=_("Send again"),
         explanation=_("Sends these events again, each under the id it had:"),
-        run=console.calling(webhooks.resend_delivery, "delivery_id", _("%(name)s is sent again.")),
+        run=console.calling(endpoints.resend_delivery, "delivery_id", _("%(name)s is sent again.")),
         bulk=True,
         offered=lambda delivery: delivery.state != WebhookDelivery.State.PENDING,
         icon="replay",

@@ -8,10 +8,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from merchants import examples, webhooks
+from merchants import examples
 from merchants.authentication import TerminalAuthentication
-from merchants.models import WebhookDelivery, WebhookEvent
 from merchants.selectors import Till
+from merchants.webhooks import endpoints
+from merchants.webhooks.models import WebhookDelivery, WebhookEvent
 from mps.base.core import fields
 from mps.base.core.api import ApiView, NewestFirst, read_body
 
@@ -34,7 +35,7 @@ class EndpointOut(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     url = serializers.CharField()
     description = serializers.CharField()
-    events = serializers.ListField(child=serializers.ChoiceField(choices=webhooks.EVENT_TYPES))
+    events = serializers.ListField(child=serializers.ChoiceField(choices=endpoints.EVENT_TYPES))
     enabled = serializers.BooleanField()
     disabled_reason = serializers.CharField()
     failing_since = fields.Moment(allow_null=True)
@@ -66,10 +67,10 @@ class DeliveryOut(serializers.Serializer[Any]):
 class Events(serializers.ListField):
     """Types of events; none: all."""
 
-    child = fields.Choice(choices=webhooks.EVENT_TYPES)
+    child = fields.Choice(choices=endpoints.EVENT_TYPES)
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=len(webhooks.EVENT_TYPES), **kwargs)
+        super().__init__(max_length=len(endpoints.EVENT_TYPES), **kwargs)
 
 
 class WebhookEndpointsView(PosView):
@@ -94,7 +95,7 @@ class WebhookEndpointsView(PosView):
     def get(self, request: Request) -> Response:
         """List this shop's webhook endpoints, newest first."""
         pages = NewestFirst()
-        found = webhooks.list_endpoints(till=self.till)
+        found = endpoints.list_endpoints(till=self.till)
         page = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(EndpointOut(page, many=True).data)
 
@@ -112,7 +113,7 @@ class WebhookEndpointsView(PosView):
         `webhook-signature`); their body is `{"type", "timestamp", "data"}`. Answer 2xx within ten
         seconds; anything else is tried again for three days, under the same `webhook-id`.
         """
-        endpoint, secret = webhooks.create_endpoint(
+        endpoint, secret = endpoints.create_endpoint(
             till=self.till, **read_body(self.Input, request)
         )
         return Response({**EndpointOut(endpoint).data, "secret": secret}, status=201)
@@ -137,7 +138,7 @@ class WebhookEndpointView(PosView):
     )
     def get(self, request: Request, endpoint_id: UUID) -> Response:
         """Return a webhook endpoint of this shop."""
-        endpoint = webhooks.get_endpoint(till=self.till, endpoint_id=endpoint_id)
+        endpoint = endpoints.get_endpoint(till=self.till, endpoint_id=endpoint_id)
         return Response(EndpointOut(endpoint).data)
 
     @extend_schema(
@@ -149,7 +150,7 @@ class WebhookEndpointView(PosView):
     )
     def patch(self, request: Request, endpoint_id: UUID) -> Response:
         """Change a webhook endpoint; what happens while it is disabled is not sent later."""
-        endpoint = webhooks.change_endpoint(
+        endpoint = endpoints.change_endpoint(
             till=self.till, endpoint_id=endpoint_id, changes=read_body(self.Input, request)
         )
         return Response(EndpointOut(endpoint).data)
@@ -157,7 +158,7 @@ class WebhookEndpointView(PosView):
     @extend_schema(operation_id="remove_webhook_endpoint", tags=["POS"], responses={204: None})
     def delete(self, request: Request, endpoint_id: UUID) -> Response:
         """Remove a webhook endpoint; what waits for it is not sent any more."""
-        webhooks.remove_endpoint(till=self.till, endpoint_id=endpoint_id)
+        endpoints.remove_endpoint(till=self.till, endpoint_id=endpoint_id)
         return Response(status=204)
 
 
@@ -168,7 +169,7 @@ class RotateSecretView(PosView):
         """How long the old one goes on signing."""
 
         overlap_seconds = fields.Whole(
-            required=False, min_value=0, max_value=webhooks.MAX_OVERLAP_SECONDS
+            required=False, min_value=0, max_value=endpoints.MAX_OVERLAP_SECONDS
         )
 
     @extend_schema(
@@ -183,7 +184,7 @@ class RotateSecretView(PosView):
 
         During the overlap `webhook-signature` holds a signature of each.
         """
-        endpoint, secret = webhooks.rotate_secret(
+        endpoint, secret = endpoints.rotate_secret(
             till=self.till, endpoint_id=endpoint_id, **read_body(self.Input, request)
         )
         return Response({**EndpointOut(endpoint).data, "secret": secret})
@@ -205,7 +206,7 @@ class SendTestView(PosView):
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         """Send a webhook endpoint a `ping`, by the same way as every event."""
         read_body(self.Input, request)
-        delivery = webhooks.send_test(till=self.till, endpoint_id=endpoint_id)
+        delivery = endpoints.send_test(till=self.till, endpoint_id=endpoint_id)
         return Response(DeliveryOut(delivery).data, status=201)
 
 
@@ -224,6 +225,6 @@ class DeliveriesView(PosView):
     def get(self, request: Request, endpoint_id: UUID) -> Response:
         """List what was or will be sent to a webhook endpoint, newest first, of 30 days."""
         pages = NewestFirst()
-        found = webhooks.list_deliveries(till=self.till, endpoint_id=endpoint_id)
+        found = endpoints.list_deliveries(till=self.till, endpoint_id=endpoint_id)
         page = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(DeliveryOut(page, many=True).data)

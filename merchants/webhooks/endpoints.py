@@ -1,37 +1,24 @@
-"""Tell shops what happened: their webhook endpoints, and the delivery of what the outbox holds.
-
-An event is written to the outbox in the database transaction of what happened, so it is there
-exactly when that is. A delivery is taken for a short while, sent with no database transaction open,
-and written down; one whose worker died comes back by itself. So each event arrives at least once,
-always under the same id, by which a receiver tells a second time.
+"""A shop's webhook endpoints: opened, changed, tested and removed by the shop, or by staff.
 
 Rules: docs/rules.md#webhooks.
 """
 
-import logging
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from time import monotonic
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext, gettext_noop
 
-from merchants import selectors, webhook_signing, webhook_targets
-from merchants.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from merchants.selectors import Till
-from merchants.webhook_targets import Answer
+from merchants.webhooks import selectors, signing, targets
+from merchants.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from mps.base.audit import services as audit
-from mps.base.core import db_scope, errors, retention
-
-logger = logging.getLogger(__name__)
+from mps.base.core import db_scope, errors
 
 MAX_ENDPOINTS = 10
 OVERLAP_SECONDS = 86_400
@@ -39,16 +26,6 @@ MAX_OVERLAP_SECONDS = 7 * 86_400
 # What an endpoint may choose from; a test is sent on request only.
 EVENT_TYPES = tuple(str(kind) for kind in WebhookEvent.Type if kind != WebhookEvent.Type.PING)
 
-# How many messages are under way at once, how many of them to one endpoint, and how many to
-# endpoints that have not answered of late: the others always have their share.
-THREADS = 20
-PER_ENDPOINT = 5
-FAILING = 10
-# Longer than sending can take, name look-up included.
-LEASE_SECONDS = 60
-# How long a run goes on taking what is due.
-RUN_SECONDS = 50
-_LOOK_AGAIN_SECONDS = 0.5
 # Kept in English and translated where they are shown; the database writes the last two.
 DISABLED = gettext_noop("Disabled by the shop.")
 REMOVED = gettext_noop("Removed.")
@@ -98,7 +75,7 @@ def create_endpoint(
     :raises InvalidRequestError: the address is none messages may go to, or there are enough.
     """
     with _asked("create", till):
-        webhook_targets.require_url(url)
+        targets.require_url(url)
         with _scope(till):
             _lock_endpoints(till.merchant_id)
             if selectors.list_endpoints(merchant_id=till.merchant_id).count() >= MAX_ENDPOINTS:
@@ -110,7 +87,7 @@ def create_endpoint(
                 url=url,
                 description=description,
                 events=_in_order(events),
-                secret_key_id=webhook_signing.newest_key_id(),
+                secret_key_id=signing.newest_key_id(),
             )
             _record("CREATED", endpoint, _shown(endpoint))
             return endpoint, _secret_of(endpoint)
@@ -129,7 +106,7 @@ def change_endpoint(
     """
     with _asked("change", till, endpoint_id):
         if "url" in changes:
-            webhook_targets.require_url(changes["url"])
+            targets.require_url(changes["url"])
         with _scope(till):
             endpoint = _lock(till, endpoint_id)
             before = _shown(endpoint)
@@ -177,7 +154,7 @@ def rotate_secret(
         endpoint = _lock(till, endpoint_id)
         WebhookEndpoint.objects.filter(id=endpoint.id).update(
             secret_version=endpoint.secret_version + 1,
-            secret_key_id=webhook_signing.newest_key_id(),
+            secret_key_id=signing.newest_key_id(),
             old_secret_version=endpoint.secret_version,
             old_secret_key_id=endpoint.secret_key_id,
             old_secret_until=Now() + timedelta(seconds=overlap_seconds),
@@ -261,151 +238,7 @@ def resend_delivery(*, delivery_id: UUID, reason: str) -> None:
         )
 
 
-# --- delivery ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A delivery this worker has taken, and all it needs to send it."""
-
-    delivery_id: UUID
-    attempt: int
-    event_id: UUID
-    event_type: str
-    payload: str
-    happened_at: datetime
-    endpoint_id: UUID
-    url: str
-    is_failing: bool
-    secret_version: int
-    secret_key_id: str
-    old_secret_version: int | None
-    old_secret_key_id: str
-
-
-def deliver_due(
-    *, run_seconds: float = RUN_SECONDS, lease_seconds: int = LEASE_SECONDS
-) -> dict[str, int]:
-    """Send what is due, until nothing is or the run has lasted long enough.
-
-    Any number of workers may do this at once; each takes what no other has. No database transaction
-    is open while a message is on its way.
-
-    :return: how many attempts were `delivered` and how many `failed`.
-    """
-    counts = {"delivered": 0, "failed": 0}
-    until = monotonic() + run_seconds
-    under_way: dict[Future[Answer], Taken] = {}
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="webhooks") as pool:
-        while True:
-            if monotonic() < until:
-                for taken in _take(under_way.values(), lease_seconds):
-                    under_way[pool.submit(_send, taken)] = taken
-            if not under_way:
-                return counts
-            done, _others = wait(under_way, _LOOK_AGAIN_SECONDS, FIRST_COMPLETED)
-            _finish({under_way.pop(each): _answer_of(each) for each in done}, counts)
-
-
-def purge_events() -> Iterator[int]:
-    """Forget events older than 30 days that wait for nothing, with their deliveries.
-
-    Yields how many have gone so far.
-    """
-    return retention.delete_in_batches("merchants_purge_webhooks")
-
-
-def count_old_events() -> int:
-    """Return how many events `purge_events` would forget now."""
-    return retention.count_by("merchants_count_old_webhooks")
-
-
-# --- inside --------------------------------------------------------------------------------------
-
-
-def _take(under_way: Any, lease_seconds: int) -> list[Taken]:
-    """Take what is due from endpoints nothing is on its way to, as much as there are threads."""
-    failing = sum(each.is_failing for each in under_way)
-    free = THREADS - len(under_way)
-    if not free:
-        return []
-    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT * FROM merchants_claim_deliveries(%s, %s, %s, %s::uuid[], %s)",
-            [
-                free,
-                PER_ENDPOINT,
-                max(FAILING - failing, 0),
-                [each.endpoint_id for each in under_way],
-                lease_seconds,
-            ],
-        )
-        return [Taken(*row) for row in cursor.fetchall()]
-
-
-def _send(taken: Taken) -> Answer:
-    """Sign and send one. In a thread; touches no database."""
-    secrets = [
-        webhook_signing.derive_secret(endpoint_id=taken.endpoint_id, version=version, key_id=key_id)
-        for version, key_id in (
-            (taken.secret_version, taken.secret_key_id),
-            (taken.old_secret_version, taken.old_secret_key_id),
-        )
-        if version is not None
-    ]
-    usable = [each for each in secrets if each is not None]
-    if not usable:
-        return Answer(error=gettext_noop("signing key not configured"))
-    happened_at = taken.happened_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    body = orjson.dumps(
-        {
-            "type": taken.event_type,
-            "timestamp": happened_at,
-            "data": orjson.Fragment(taken.payload),
-        }
-    )
-    signed = webhook_signing.sign(
-        event_id=taken.event_id, sent_at=datetime.now(UTC), body=body.decode(), secrets=usable
-    )
-    headers = {"Content-Type": "application/json", "User-Agent": "MPS-Webhooks/1", **signed}
-    return webhook_targets.post(taken.url, headers=headers, body=body)
-
-
-def _answer_of(sent: "Future[Answer]") -> Answer:
-    """Return what came of a sending; a defect must not keep the others from being written down."""
-    exception = sent.exception()
-    if exception is None:
-        return sent.result()
-    logger.error("webhook not sent", exc_info=exception)
-    return Answer(error=gettext_noop("internal error"))
-
-
-def _finish(answers: Mapping[Taken, Answer], counts: dict[str, int]) -> None:
-    """Write down what came of these. In order of endpoints, so that two workers cannot deadlock."""
-    if not answers:
-        return
-    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
-        for taken, answer in sorted(answers.items(), key=lambda each: each[0].endpoint_id):
-            cursor.execute(
-                "SELECT merchants_finish_delivery(%s, %s, %s, %s, %s, %s)",
-                [
-                    taken.delivery_id,
-                    taken.endpoint_id,
-                    taken.attempt,
-                    answer.ok,
-                    answer.status,
-                    answer.error,
-                ],
-            )
-            [given_up] = cursor.fetchone()
-            if given_up:
-                audit.record(
-                    "WEBHOOK_ENDPOINT_DISABLED",
-                    object_type="webhook_endpoint",
-                    object_id=taken.endpoint_id,
-                    details={"reason": UNREACHED},
-                )
-            counts["delivered" if answer.ok else "failed"] += 1
+# --- inside ---------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -447,7 +280,7 @@ def _in_order(events: list[str] | None) -> list[str]:
 
 def _secret_of(endpoint: WebhookEndpoint) -> str:
     """Return an endpoint's present secret, whose key was configured a moment ago."""
-    secret = webhook_signing.derive_secret(
+    secret = signing.derive_secret(
         endpoint_id=endpoint.id, version=endpoint.secret_version, key_id=endpoint.secret_key_id
     )
     assert secret is not None
@@ -490,7 +323,7 @@ def _set_enabled(endpoint_id: UUID, enabled: bool, reason: str) -> None:
 def _shown(endpoint: WebhookEndpoint) -> dict[str, Any]:
     """Return what the log keeps of an endpoint: of its address the host, which is no secret."""
     return {
-        "host": webhook_targets.host_of(endpoint.url),
+        "host": targets.host_of(endpoint.url),
         "description": endpoint.description,
         "events": " ".join(endpoint.events) or "all",
         "enabled": endpoint.enabled,
