@@ -14,8 +14,9 @@ from unfold.enums import ActionVariant
 from cards.card_admin import CARD_NUMBER, MEMBER_NUMBER
 from cards.models import Card
 from members.models import Member
-from merchants.models import Merchant, WebhookDelivery, WebhookEvent
-from merchants.webhook_admin import STATE_COLOURS, translated
+from merchants.models import Merchant
+from merchants.webhooks.admin import STATE_COLOURS, translated
+from merchants.webhooks.models import WebhookDelivery, WebhookEvent
 from mps.base import console
 from mps.base.console import Act, Done, Section
 from mps.base.core import problems
