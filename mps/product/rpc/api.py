@@ -27,7 +27,7 @@ from mps.base.core.api import ApiView
 from mps.base.core.openapi import ERROR_CODE_SCHEMA, RPC_STATUS
 from mps.base.core.parsing import FastJSONRenderer
 from mps.product.rpc.authentication import RpcAuthentication
-from mps.product.rpc.functions import Function, StoredRows
+from mps.product.rpc.registry import Function, StoredRows
 from payments.idempotency import Answer
 
 ERROR_CODE = "P0001"
