@@ -10,7 +10,8 @@ from drf_spectacular.renderers import (
 )
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from mps.base.core import pages
+from mps.base.core import error_pages, health
+from mps.base.core.read_only import read_only
 from mps.product.monitoring.views import show_metrics
 from mps.product.pages.landing import landing
 from payments import sandbox_pages
@@ -42,12 +43,12 @@ urlpatterns = [
     path("", include("mps.product.reports.urls")),
     path("admin/", admin.site.urls),
     path("", include("mps.product.pages.urls")),
-    *(path(page, pages.add_slash) for page in PAGES),
-    path("healthz", pages.healthz),
-    path("readyz", pages.readyz),
-    path("metrics", pages.read_only(show_metrics), name="metrics"),
+    *(path(page, error_pages.add_slash) for page in PAGES),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", read_only(show_metrics), name="metrics"),
 ]
-handler400 = "mps.base.core.pages.bad_request"
-handler403 = "mps.base.core.pages.permission_denied"
-handler404 = "mps.base.core.pages.not_found"
-handler500 = "mps.base.core.pages.server_error"
+handler400 = "mps.base.core.error_pages.bad_request"
+handler403 = "mps.base.core.error_pages.permission_denied"
+handler404 = "mps.base.core.error_pages.not_found"
+handler500 = "mps.base.core.error_pages.server_error"

@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import connection, connections
 from django.test import Client, RequestFactory
 
-from mps.base.core import pages
+from mps.base.core import error_pages
 
 
 def test_the_process_lives_without_asking_anybody(client: Any) -> None:
@@ -74,10 +74,10 @@ def test_not_ready_when_partitions_run_out(database: str, client: Any) -> None:
 @pytest.mark.parametrize(
     ("page", "exception", "status", "code"),
     [
-        (pages.not_found, Exception(), 404, "NOT_FOUND"),
-        (pages.bad_request, SuspiciousOperation(), 400, "INVALID_REQUEST"),
-        (pages.bad_request, RequestDataTooBig(), 413, "PAYLOAD_TOO_LARGE"),
-        (pages.permission_denied, PermissionDenied(), 403, "PERMISSION_DENIED"),
+        (error_pages.not_found, Exception(), 404, "NOT_FOUND"),
+        (error_pages.bad_request, SuspiciousOperation(), 400, "INVALID_REQUEST"),
+        (error_pages.bad_request, RequestDataTooBig(), 413, "PAYLOAD_TOO_LARGE"),
+        (error_pages.permission_denied, PermissionDenied(), 403, "PERMISSION_DENIED"),
     ],
 )
 def test_programs_get_problems_and_people_get_pages(
@@ -93,13 +93,13 @@ def test_programs_get_problems_and_people_get_pages(
 
 
 def test_a_defect_tells_nothing() -> None:
-    for_program = pages.server_error(RequestFactory().get("/api/v1/x"))
+    for_program = error_pages.server_error(RequestFactory().get("/api/v1/x"))
     assert (for_program.status_code, for_program["Content-Type"]) == (
         500,
         "application/problem+json",
     )
     assert b'"code":"INTERNAL_ERROR"' in for_program.content
-    for_person = pages.server_error(RequestFactory().get("/x"))
+    for_person = error_pages.server_error(RequestFactory().get("/x"))
     assert for_person.status_code == 500
     assert b"Something went wrong on our side" in for_person.content
 
