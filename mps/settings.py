@@ -9,7 +9,6 @@ from typing import Any
 from zoneinfo import available_timezones
 
 import environ
-from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse
 from django.utils.functional import lazy
@@ -193,75 +192,6 @@ CELERY_TASK_ROUTES = {"members.send_code": {"queue": "messages"}}
 CELERY_BEAT_SCHEDULER = "mps.base.core.scheduling:Scheduler"
 # No result is kept, so there is none to clean up.
 CELERY_RESULT_EXPIRES = None
-
-
-def gettext_noop(text: str) -> str:
-    """Mark a text for translation; the framework's own asks these settings, which are not there
-    yet.
-    """
-    return text
-
-
-# Written into the database by beat's first start; from there on staff edit them in the console. A
-# shop is due from 00:10 of its own time, and once it is settled a further run finds nothing. Days
-# and hours are UTC.
-CELERY_BEAT_SCHEDULE = {
-    gettext_noop("seal the audit chain"): {"task": "audit.seal", "schedule": 60.0},
-    gettext_noop("check health"): {"task": "monitoring.check_health", "schedule": 300.0},
-    gettext_noop("reconcile"): {"task": "monitoring.reconcile", "schedule": 3600.0},
-    gettext_noop("close expired requests for approval"): {
-        "task": "approvals.expire",
-        "schedule": 300.0,
-    },
-    gettext_noop("settle in real time"): {"task": "settlements.settle_realtime", "schedule": 60.0},
-    gettext_noop("settle the day before"): {
-        "task": "settlements.settle_t_plus_1",
-        "schedule": 600.0,
-    },
-    gettext_noop("settle the month before"): {
-        "task": "settlements.settle_monthly",
-        "schedule": 600.0,
-    },
-    gettext_noop("deliver webhooks"): {"task": "merchants.deliver_webhooks", "schedule": 10.0},
-    gettext_noop("purge webhook events"): {
-        "task": "merchants.purge_webhooks",
-        "schedule": crontab(hour="18", minute="50"),
-    },
-    gettext_noop("rotate codes of shared cards"): {"task": "cards.rotate_codes", "schedule": 300.0},
-    gettext_noop("make partitions"): {
-        "task": "core.make_partitions",
-        "schedule": crontab(hour="18", minute="10"),
-    },
-    gettext_noop("purge sessions and job runs"): {
-        "task": "core.purge",
-        "schedule": crontab(hour="18", minute="20"),
-    },
-    gettext_noop("purge expired sign-ins"): {
-        "task": "members.purge_tokens",
-        "schedule": crontab(hour="18", minute="30"),
-    },
-    gettext_noop("close payments whose members kept silent"): {
-        "task": "payments.close_expired_approvals",
-        "schedule": 60.0,
-    },
-    gettext_noop("close expired top-ups"): {"task": "payments.expire_top_ups", "schedule": 60.0},
-    gettext_noop("compare top-ups with their providers"): {
-        "task": "payments.compare_top_ups",
-        "schedule": crontab(hour="20", minute="10"),
-    },
-    gettext_noop("purge idempotency records"): {
-        "task": "payments.purge_idempotency",
-        "schedule": crontab(hour="18", minute="40"),
-    },
-    gettext_noop("archive old transactions"): {
-        "task": "payments.archive_transactions",
-        "schedule": crontab(hour="19", minute="10", day_of_week="sun"),
-    },
-    gettext_noop("drop old code history"): {
-        "task": "cards.drop_code_history",
-        "schedule": crontab(hour="19", minute="20", day_of_week="sun"),
-    },
-}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
@@ -551,31 +481,8 @@ LOGGING: dict[str, Any] = {
 }
 
 
-# Each page of the console asks for all of them, more than once.
+# A page of the console asks for all of its links, more than once.
 _link = lazy(functools.cache(reverse), str)
-
-
-def _page(title: Any, icon: str, model: str) -> dict[str, Any]:
-    """Return a line of the console's sidebar: a model's list, for those who may see it."""
-    app, _dot, name = model.partition(".")
-    return {
-        "title": title,
-        "icon": icon,
-        "link": _link(f"admin:{app}_{name}_changelist"),
-        "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
-    }
-
-
-def _report(title: Any, icon: str, name: str, permission: str) -> dict[str, Any]:
-    """Return a line of the console's sidebar: a report, for those who may see what it is about."""
-    return {
-        "title": title,
-        "icon": icon,
-        "link": _link(f"report-{name}"),
-        "permission": lambda request: request.user.has_perm(permission),
-    }
-
-
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
     "%3Crect width='16' height='16' rx='4' fill='%231d4ed8'/%3E"
@@ -618,98 +525,6 @@ UNFOLD: dict[str, Any] = {
     },
     "SIDEBAR": {
         "show_search": True,
-        "navigation": [
-            {
-                "items": [
-                    {
-                        "title": _("Today"),
-                        "icon": "dashboard",
-                        "link": _link("admin:index"),
-                    }
-                ]
-            },
-            {
-                "title": _("Members"),
-                "separator": True,
-                "items": [
-                    _page(_("Members"), "group", "members.member"),
-                    _page(_("External identities"), "link", "members.externalidentity"),
-                    _page(_("Sign-ins"), "login", "members.membertoken"),
-                ],
-            },
-            {
-                "title": _("Cards"),
-                "separator": True,
-                "items": [
-                    _page(_("Cards"), "credit_card", "cards.card"),
-                    _page(_("Bindings"), "diversity_3", "cards.binding"),
-                    _page(_("Vouchers"), "redeem", "cards.voucher"),
-                    _page(_("Tiers"), "military_tech", "cards.tier"),
-                    _page(_("Payment codes"), "qr_code_2", "cards.paymentcode"),
-                    _page(_("Past payment codes"), "history", "cards.codehistory"),
-                ],
-            },
-            {
-                "title": _("Payments"),
-                "separator": True,
-                "items": [
-                    _page(_("Transactions"), "receipt_long", "payments.transaction"),
-                    _page(_("Top-ups"), "add_card", "payments.topup"),
-                    _page(_("Settlements"), "account_balance_wallet", "settlements.settlement"),
-                ],
-            },
-            {
-                "title": _("Reports"),
-                "separator": True,
-                "items": [
-                    _report(_("Daily"), "calendar_month", "daily", "payments.view_transaction"),
-                    _report(_("Failures"), "error", "failure-reasons", "payments.view_transaction"),
-                    _report(_("Code usage"), "qr_code", "code-usage", "cards.view_codehistory"),
-                ],
-            },
-            {
-                "title": _("Merchants"),
-                "separator": True,
-                "items": [
-                    _page(_("Merchants"), "storefront", "merchants.merchant"),
-                    _page(_("Terminals"), "point_of_sale", "merchants.terminal"),
-                    _page(_("Merchant users"), "badge", "merchants.merchantuser"),
-                    _page(_("Webhook endpoints"), "webhook", "merchants.webhookendpoint"),
-                    _page(_("Webhook events"), "outbox", "merchants.webhookevent"),
-                    _page(_("Webhook deliveries"), "outgoing_mail", "merchants.webhookdelivery"),
-                ],
-            },
-            {
-                "title": _("Ledger"),
-                "separator": True,
-                "items": [
-                    _page(_("Accounts"), "account_balance", "ledger.account"),
-                    _page(_("Postings"), "swap_horiz", "ledger.posting"),
-                    _page(_("Entries"), "list", "ledger.entry"),
-                ],
-            },
-            {
-                "title": _("Audit"),
-                "separator": True,
-                "items": [
-                    _page(_("Second pair of eyes"), "how_to_reg", "approvals.approval"),
-                    _page(_("Audit events"), "policy", "audit.event"),
-                ],
-            },
-            {
-                "title": _("System"),
-                "separator": True,
-                "items": [
-                    _page(_("Incidents"), "warning", "monitoring.incident"),
-                    _page(_("Service keys"), "key", "rpc.servicekey"),
-                    _page(_("Jobs"), "schedule", "django_celery_beat.periodictask"),
-                    _page(_("Job runs"), "checklist", "core.jobrun"),
-                    _page(_("Intervals"), "timer", "django_celery_beat.intervalschedule"),
-                    _page(_("Crontabs"), "calendar_clock", "django_celery_beat.crontabschedule"),
-                    _page(_("Staff"), "manage_accounts", "auth.user"),
-                    _page(_("Groups"), "groups", "auth.group"),
-                ],
-            },
-        ],
+        "navigation": "mps.base.console.navigation.build",
     },
 }

@@ -19,7 +19,7 @@ from django.core.management.base import CommandError
 from django.test import Client
 from django.urls import include, path
 
-from mps.base.core import schema
+from mps.base.core import refusals, schema
 from mps.base.core.errors import every_error
 from mps.base.core.management.commands import write_api_examples, write_error_docs
 from mps.launcher import embedded
@@ -206,10 +206,12 @@ def test_api_reference_names_only_what_there_is() -> None:
     operations = {
         each["operationId"]: each for _path, _method, each in write_api_examples.operations()
     }
-    assert write_api_examples.REFUSALS.keys() <= operations.keys()
+    named = refusals.by_operation()
+    assert named
+    assert named.keys() <= operations.keys()
     status = {error.code: error.status for error in every_error()}
-    for name, codes in write_api_examples.REFUSALS.items():
-        for code in codes.split():
+    for name, codes in named.items():
+        for code in codes:
             documented = {int(each) for each in operations[name]["responses"]}
             # A function has fewer statuses than codes: `docs/api.md` says so.
             assert name.startswith("rpc_") or status[code] in documented, (name, code)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from celery.schedules import crontab, schedule
-from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
@@ -260,7 +259,7 @@ def start_beat() -> None:
 
 def test_every_job_is_scheduled_and_is_a_task(database: str) -> None:
     app.loader.import_default_modules()
-    for name, entry in settings.CELERY_BEAT_SCHEDULE.items():
+    for name, entry in app.conf.beat_schedule.items():
         assert entry["task"] in app.tasks, name
     assert {
         "cards.rotate_codes": 300.0,
@@ -271,15 +270,12 @@ def test_every_job_is_scheduled_and_is_a_task(database: str) -> None:
         "payments.archive_transactions": "weekly",
         "cards.drop_code_history": "weekly",
     }.items() <= {
-        entry["task"]: how_often(entry["schedule"])
-        for entry in settings.CELERY_BEAT_SCHEDULE.values()
+        entry["task"]: how_often(entry["schedule"]) for entry in app.conf.beat_schedule.values()
     }.items()
 
     start_beat()
 
-    assert set(PeriodicTask.objects.values_list("name", flat=True)) == set(
-        settings.CELERY_BEAT_SCHEDULE
-    )
+    assert set(PeriodicTask.objects.values_list("name", flat=True)) == set(app.conf.beat_schedule)
 
 
 def how_often(when: Any) -> Any:

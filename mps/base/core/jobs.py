@@ -23,6 +23,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import shared_task
+from django.apps import apps
 from django.db import DatabaseError, connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -42,6 +43,19 @@ ALREADY_RUNNING = "already running"
 _MAX_RESULT = 2000
 
 Result = int | Mapping[str, Any] | None
+
+
+def scheduled() -> dict[str, dict[str, Any]]:
+    """Return the jobs by what staff call them, and when each runs to begin with.
+
+    Each app names its own as `jobs` of its AppConfig. They are written into the database by beat's
+    first start; from there on staff edit them in the console. Days and hours are UTC.
+    """
+    return {
+        name: entry
+        for config in apps.get_app_configs()
+        for name, entry in getattr(config, "jobs", {}).items()
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 
-from mps.base.core import errors, problems
-from mps.base.core.refusals import REFUSALS
+from mps.base.core import errors, problems, refusals
 
 _Known = dict[str, type[errors.MpsError]]
 
@@ -243,7 +242,7 @@ def _add_refusals(operation: dict[str, Any], known: _Known) -> None:
 def _codes_of(operation: dict[str, Any], status: int, statuses: dict[str, int]) -> list[str]:
     """Return the codes to show of a status: what an operation names itself, and what is usual."""
     name = operation["operationId"]
-    own = [code for code in REFUSALS.get(name, "").split() if statuses[code] == status]
+    own = [code for code in refusals.by_operation().get(name, []) if statuses[code] == status]
     codes = dict.fromkeys(own)
     secured = bool(operation.get("security"))
     usual = _USUAL[str(status)]

@@ -7,3 +7,6 @@ class LedgerConfig(AppConfig):
     label = "ledger"
     verbose_name = _("Ledger")
     sql_files = ("ledger", "policies")
+    staff_rights = {
+        "finance": {"view": "account entry posting"},
+    }

@@ -4,7 +4,6 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -24,7 +23,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from mps.base import console
-from mps.base.core import scheduling
+from mps.base.core import jobs, scheduling
 from mps.base.core.models import JobRun
 
 # The framework's own pages, of which ours are made.
@@ -48,7 +47,7 @@ for _model in (
 
 
 # What the schedule calls a job, by the task's name.
-_NAMES = {each["task"]: name for name, each in settings.CELERY_BEAT_SCHEDULE.items()}
+_NAMES = {each["task"]: name for name, each in jobs.scheduled().items()}
 
 
 class TaskSelect(UnfoldAdminSelectWidget, _TaskSelect):  # type: ignore[misc]

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from django.utils.translation import override
 from drf_spectacular.generators import SchemaGenerator
 
+from mps.base.core import refusals
 from mps.base.core.generated_docs import WriteDocument
-from mps.base.core.refusals import REFUSALS
 
 FILE = "docs/api-reference.md"
 _INTRODUCTION = """\
@@ -112,7 +112,7 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
         parts.append("In the query: " + ", ".join(f"`{each['name']}`" for each in query) + "\n")
     parts += list(_requests(path, method, operation))
     parts += list(_answers(operation))
-    if codes := REFUSALS.get(name, "").split():
+    if codes := refusals.by_operation().get(name):
         parts.append("Refusals: " + ", ".join(f"`{code}`" for code in sorted(codes)) + "\n")
     return "\n".join(parts)
 

@@ -1,0 +1,6 @@
+"""Why member accounts' operations may refuse, beside what all operations share."""
+
+REFUSALS = {
+    "erase_me": "CANNOT_REMOVE_LAST_OWNER CARD_NOT_EMPTY INVALID_CREDENTIALS",
+    "register": "ALREADY_EXISTS EXTERNAL_ID_ALREADY_BOUND INVALID_CREDENTIALS",
+}
