@@ -30,7 +30,6 @@ STILL_TOO_LONG = {
     "members/services.py": 669,
     "mps/launcher/embedded.py": 654,
     "mps/product/pages/static/pages/till/till.js": 785,
-    "mps/product/rpc/functions.py": 891,
     "tests/console/test_acts.py": 774,
     "tests/merchants/test_webhooks.py": 811,
     "tests/payments/test_member_topups.py": 812,
