@@ -17,6 +17,7 @@ from django.http import FileResponse
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
+from mps.base.core import spreadsheets
 from settlements import selectors
 from settlements.errors import SettlementStateError
 from settlements.models import Settlement
@@ -43,7 +44,6 @@ _TEXTS = COLUMNS.index("amount")
 _IN_MEMORY_BYTES = 1024 * 1024
 # A sheet holds 1,048,576 rows.
 MAX_SHEET_ROWS = 1_000_000
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 Cell = str | Decimal | None
 
 
@@ -93,12 +93,14 @@ def download(settlement: Settlement, media_type: str) -> FileResponse:
 
 def write_csv(settlement: Settlement, lines: Iterable[StatementLine], file: IO[bytes]) -> Totals:
     """Write a row for each line, then the sums, what was carried in, and the net."""
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="", write_through=True)
     writer = csv.writer(text)
     totals = Totals()
     writer.writerow(COLUMNS)
     for row in _rows(settlement, lines, totals):
-        writer.writerow([_guard(cell) if isinstance(cell, str) else f"{cell:.2f}" for cell in row])
+        writer.writerow(
+            [spreadsheets.as_text(cell) if isinstance(cell, str) else f"{cell:.2f}" for cell in row]
+        )
     for closing in _closing_rows(settlement, totals):
         writer.writerow(["" if cell is None else cell for cell in closing])
     text.detach()
@@ -202,17 +204,13 @@ def _summary(settlement: Settlement) -> dict[str, Cell]:
     }
 
 
-def _guard(text: str) -> str:
-    """Return text a spreadsheet takes for text: a quote before what would begin a formula."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
-
-
 def _cell(sheet: Any, value: Cell) -> Any:
     """Return a cell of the kind it is meant to be: text stays text, money has two decimals."""
     if value is None or value == "":
         return None
     # It takes decimals, whatever its hints say.
-    cell: Any = WriteOnlyCell(sheet, value=cast(Any, value))
+    shown = spreadsheets.printable(value) if isinstance(value, str) else value
+    cell: Any = WriteOnlyCell(sheet, value=cast(Any, shown))
     if isinstance(value, str):
         cell.data_type = "s"
     elif value.as_tuple().exponent:

@@ -10,6 +10,7 @@ import pytest
 from django.db import connections
 from django.test import Client
 
+from mps.base.core import spreadsheets
 from mps.base.core.db_scope import principal_scope
 from settlements import selectors, services, statements
 from tests import factories
@@ -51,7 +52,7 @@ def test_csv_has_every_line_and_the_ledgers_totals(database: str) -> None:
     assert response.status_code == 200
     assert response["Content-Type"] == "text/csv"
     assert f"settlement-{till.merchant_code}-" in response["Content-Disposition"]
-    rows = list(csv.DictReader(io.StringIO(read(response).decode(), newline="")))
+    rows = list(csv.DictReader(io.StringIO(read(response).decode("utf-8-sig"), newline="")))
     lines, (total, carried, net) = rows[:-3], rows[-3:]
     assert [row["type"] for row in lines] == ["payment", "refund", "payment", "payment", "recharge"]
     for column in ("payments", "refunds", "cash_topups", "fee", "net"):
@@ -109,7 +110,7 @@ def test_a_statement_shows_what_was_carried_in(database: str) -> None:
     helpers.pay(till, card, member, "60.00")
     settlement = helpers.settle(till)
 
-    rows = read(download(key, settlement, "csv")).decode().splitlines()
+    rows = read(download(key, settlement, "csv")).decode("utf-8-sig").splitlines()
 
     assert rows[-3:] == [
         "TOTAL,,,,,,,,60.00,0.00,0.00,0.00,60.00",
@@ -151,8 +152,8 @@ def test_one_that_failed_has_no_statement(database: str) -> None:
 
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "|x", "%x", "\r=1"])
 def test_text_never_begins_a_formula(text: str) -> None:
-    assert statements._guard(text) == f"'{text}"
-    assert statements._guard("WX-1=2") == "WX-1=2"
+    assert spreadsheets.as_text(text) == f"'{text}"
+    assert spreadsheets.as_text("WX-1=2") == "WX-1=2"
 
 
 def test_both_forms_can_be_asked_for_by_accept(database: str) -> None:

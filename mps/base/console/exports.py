@@ -1,6 +1,5 @@
 """Lists to take along, as CSV or XLSX."""
 
-import re
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -11,12 +10,13 @@ from import_export.admin import ExportMixin
 from import_export.formats import base_formats
 from unfold.contrib.import_export.forms import ExportForm
 
+from mps.base.core import spreadsheets
+
 _ExportMixin: Any = ExportMixin
+_CSV: Any = base_formats.CSV
 _ModelResource: Any = resources.ModelResource
 _make_resource: Any = resources.modelresource_factory
 MAX_EXPORT = 10_000
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?[0-9.]+", re.ASCII)
 
 
 class ConsoleResource(_ModelResource):  # type: ignore[misc]
@@ -25,9 +25,19 @@ class ConsoleResource(_ModelResource):  # type: ignore[misc]
     def export_field(self, field: Any, instance: Any, **kwargs: Any) -> Any:
         """Return a cell; text that a spreadsheet would compute gets an apostrophe."""
         value = super().export_field(field, instance, **kwargs)
-        if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
-            return f"'{value}"
-        return value
+        return spreadsheets.as_cell(value) if isinstance(value, str) else value
+
+
+class CsvWithBom(_CSV):  # type: ignore[misc]
+    """CSV that spreadsheets read as UTF-8: it begins with a byte order mark."""
+
+    def get_title(self) -> str:
+        """Return the name under which the format is chosen."""
+        return "csv"
+
+    def export_data(self, dataset: Any, **kwargs: Any) -> str:
+        """Return the file's text."""
+        return f"\ufeff{super().export_data(dataset, **kwargs)}"
 
 
 class Exported(_ExportMixin):  # type: ignore[misc]
@@ -38,7 +48,7 @@ class Exported(_ExportMixin):  # type: ignore[misc]
 
     export_fields: ClassVar[tuple[str, ...]] = ()
     export_form_class = ExportForm
-    formats = [base_formats.CSV, base_formats.XLSX]
+    formats = [CsvWithBom, base_formats.XLSX]
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         """Return whether who is signed in may look at the list."""

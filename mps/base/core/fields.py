@@ -14,15 +14,17 @@ from rest_framework import serializers
 
 from mps.base.core import days, errors, money, text_validation
 
-_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+# "." and ".." are no path segments: a client would leave them out of the address of a reversal.
+_ORDER_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:-]{1,64}", re.ASCII)
 MAX_TAG_BYTES = 4096
 MAX_TAG_DEPTH = 8
 
 
 class Text(serializers.CharField):
-    """A JSON string without control characters."""
+    """A JSON string that can be read: see `text_validation`."""
 
     default_error_messages = {"control": "Control characters are not allowed."}
+    unwanted = text_validation.UNWANTED
 
     def __init__(self, **kwargs: Any) -> None:
         if kwargs.get("max_length") is None:
@@ -30,9 +32,11 @@ class Text(serializers.CharField):
         super().__init__(**kwargs)
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Refuse control characters before a text made of nothing else passes as blank."""
-        if type(data) is str and text_validation.CONTROL.search(data):
+        """Refuse what cannot be read before a text made of nothing else passes as blank."""
+        if type(data) is str and self.unwanted.search(data):
             self.fail("control")
+        if type(data) is str and data and not self.allow_blank and not self._is_visible(data):
+            self.fail("blank")
         return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> str:
@@ -41,14 +45,22 @@ class Text(serializers.CharField):
             self.fail("invalid")
         return super().to_internal_value(data)
 
+    def _is_visible(self, data: str) -> bool:
+        return text_validation.is_visible(data)
+
 
 class Secret(Text):
     """A password: taken as it is, spaces and all, and never shown."""
+
+    unwanted = text_validation.CONTROL
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             trim_whitespace=False, write_only=True, style={"input_type": "password"}, **kwargs
         )
+
+    def _is_visible(self, data: str) -> bool:
+        return True
 
 
 @extend_schema_field(
@@ -112,13 +124,17 @@ class Moment(serializers.Field):  # type: ignore[type-arg]
 
 
 @extend_schema_field(
-    {"type": "string", "pattern": r"^[A-Za-z0-9._:-]{1,64}$", "example": "WX20250929001"}
+    {
+        "type": "string",
+        "pattern": r"^(?!\.{1,2}$)[A-Za-z0-9._:-]{1,64}$",
+        "example": "WX20250929001",
+    }
 )
 class OrderId(serializers.CharField):
     """A merchant's own order number."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Take 1 to 64 letters, digits, dots, underscores, colons and hyphens."""
+        """Take 1 to 64 letters, digits, dots, underscores, colons and hyphens; not `.` or `..`."""
         if type(data) is not str or not _ORDER_ID.fullmatch(data):
             raise serializers.ValidationError("1 to 64 of A-Z a-z 0-9 . _ : -")
         return data
