@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from members import identity_proofs, onetime, passwords, selectors, services
+from members import field_checks, identity_proofs, onetime, passwords, profiles, selectors, services
 from members.errors import InvalidCredentialsError
 from members.models import ExternalIdentity, Member, MemberToken
 from members.selectors import MemberPrincipal
@@ -96,7 +96,7 @@ def bind_own_identity(
             request=request, provider=provider, proof=proof
         )
         with db_scope.principal_scope("member_app", member_id):
-            return services.write_identity(
+            return profiles.write_identity(
                 services.lock_active(member_id), provider=provider, external_id=external_id
             )
 
@@ -112,7 +112,7 @@ def request_verification(*, member_id: UUID, destination: str) -> None:
     :raises MemberSuspendedError: the member is suspended.
     """
     with audit.refusals("VERIFICATION_REFUSED", object_type="member", object_id=member_id):
-        phone, email = services.check_contact(destination)
+        phone, email = field_checks.check_contact(destination)
         with db_scope.principal_scope("member_app", member_id):
             services.lock_active(member_id)
         onetime.request_code("verify", destination=phone or email or "", member_id=member_id)
@@ -133,7 +133,7 @@ def verify_contact(*, member_id: UUID, destination: str, code: str) -> Member:
     :raises MemberSuspendedError: the member is suspended.
     """
     with audit.refusals("VERIFICATION_REFUSED", object_type="member", object_id=member_id):
-        phone, email = services.check_contact(destination)
+        phone, email = field_checks.check_contact(destination)
         onetime.redeem_code(
             "verify", destination=phone or email or "", code=code, member_id=member_id
         )

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from members import access, examples, onetime, selectors, services
+from members import access, examples, field_checks, onetime, selectors, services
 from members.api import MemberOut, MemberView, ProofInput
 from members.models import MemberToken
 from mps.base.core import api, fields
@@ -143,7 +143,7 @@ class PasswordResetConfirmView(Door):
     class Input(serializers.Serializer[Any]):
         identifier = Identifier()
         code = OneTimeCode()
-        password = fields.Secret(max_length=services.MAX_PASSWORD_LENGTH)
+        password = fields.Secret(max_length=field_checks.MAX_PASSWORD_LENGTH)
 
     @extend_schema(
         operation_id="reset_password",
@@ -163,12 +163,14 @@ class PasswordView(MemberView):
     """The member's own password."""
 
     class Input(serializers.Serializer[Any]):
-        current_password = fields.Secret(max_length=services.MAX_PASSWORD_LENGTH, required=False)
+        current_password = fields.Secret(
+            max_length=field_checks.MAX_PASSWORD_LENGTH, required=False
+        )
         identity = ProofInput(
             required=False,
             help_text="Instead of the present password: for who signs in by a provider.",
         )
-        new_password = fields.Secret(max_length=services.MAX_PASSWORD_LENGTH)
+        new_password = fields.Secret(max_length=field_checks.MAX_PASSWORD_LENGTH)
 
         def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
             """Take one of the two."""

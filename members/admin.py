@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 
-from members import services
+from members import field_checks, profiles, services
 from members.models import ExternalIdentity, Member, MemberToken
 from mps.base import console
 from mps.base.audit.models import Event
@@ -87,7 +87,7 @@ class PasswordForm(console.ActForm):
 
     password = forms.CharField(
         label=_("New password"),
-        max_length=services.MAX_PASSWORD_LENGTH,
+        max_length=field_checks.MAX_PASSWORD_LENGTH,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
@@ -107,7 +107,7 @@ console.add_acts(
         label=_("Change profile"),
         explanation=_("Changes what is known of this member, who signs in by phone or e-mail."),
         run=console.calling(
-            services.vouch_profile, "member_id", _("The profile of %(name)s is saved.")
+            profiles.vouch_profile, "member_id", _("The profile of %(name)s is saved.")
         ),
         form=ProfileForm,
         offered=lambda member: member.status == Member.Status.ACTIVE,
@@ -131,7 +131,7 @@ console.add_acts(
             " that the account is theirs."
         ),
         run=console.calling(
-            services.bind_identity, "member_id", _("The identity is bound to %(name)s.")
+            profiles.bind_identity, "member_id", _("The identity is bound to %(name)s.")
         ),
         form=IdentityForm,
         icon="link",

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from members import access, examples, identity_proofs, selectors, services
+from members import access, examples, field_checks, identity_proofs, profiles, selectors, services
 from members.authentication import MemberAuthentication
 from members.models import Member
 from members.selectors import MemberPrincipal
@@ -72,7 +72,7 @@ class LoginView(ApiView):
 
     class Input(serializers.Serializer[Any]):
         identifier = fields.Text(max_length=selectors.MAX_IDENTIFIER_LENGTH)
-        password = fields.Secret(max_length=services.MAX_PASSWORD_LENGTH)
+        password = fields.Secret(max_length=field_checks.MAX_PASSWORD_LENGTH)
 
     class Output(serializers.Serializer[services.IssuedToken]):
         token = serializers.CharField()
@@ -147,7 +147,7 @@ class MeView(MemberView):
         """
         body = self.Input(data=request.data)
         body.is_valid(raise_exception=True)
-        member = services.update_profile(member_id=self.member.member_id, **body.validated_data)
+        member = profiles.update_profile(member_id=self.member.member_id, **body.validated_data)
         return Response(MemberOut(member).data)
 
 
@@ -204,5 +204,5 @@ class IdentityView(MemberView):
     )
     def delete(self, request: Request, provider: str) -> Response:
         """Forget who the member is at this provider."""
-        services.unbind_identity(member_id=self.member.member_id, provider=provider)
+        profiles.unbind_identity(member_id=self.member.member_id, provider=provider)
         return Response(status=204)

@@ -1,14 +1,10 @@
-"""Take members in, sign them in, change what they say of themselves, suspend and reactivate
-them.
-"""
+"""Take members in, sign them in, suspend and reactivate them."""
 
-import re
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
@@ -18,17 +14,13 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-from django.db import IntegrityError, connection, transaction
+from django.db import connection
 from django.db.models.functions import Now
 from django.http import HttpRequest
-from django.utils.translation import gettext, override
 
-from members import onetime, selectors
+from members import field_checks, onetime, selectors
 from members.errors import (
-    ExternalIdAlreadyBoundError,
     InvalidCredentialsError,
     MemberSuspendedError,
 )
@@ -36,11 +28,7 @@ from members.models import ExternalIdentity, Member, MemberToken
 from mps.base.audit import services as audit
 from mps.base.core import context, db_scope, errors, keys, spending_limits
 from mps.base.core.database import DatabaseNow
-from mps.base.core.text_validation import CONTROL, is_text
-
-MAX_PASSWORD_LENGTH = 512
-_PHONE = re.compile(r"\+?[0-9]{6,15}", re.ASCII)
-_PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,29}", re.ASCII)
+from mps.base.core.text_validation import CONTROL
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +57,6 @@ class IssuedToken:
     expires_at: datetime
 
 
-# --- registration --------------------------------------------------------------------------------
-
-
 def check_registration(
     *,
     name: str,
@@ -91,13 +76,13 @@ def check_registration(
     :raises InvalidRequestError: naming each field that is not as it must be.
     """
     wrong: dict[str, list[str]] = {}
-    name = _check_name(name, wrong)
-    phone_or_none = _check_phone(phone, wrong)
-    email_or_none = _check_email(email, wrong)
+    name = field_checks.check_name(name, wrong)
+    phone_or_none = field_checks.check_phone(phone, wrong)
+    email_or_none = field_checks.check_email(email, wrong)
     if password:
-        _check_password(password, wrong)
+        field_checks.check_password(password, wrong)
     if provider or external_id:
-        _check_identity(provider, external_id, wrong)
+        field_checks.check_identity(provider, external_id, wrong)
     if wrong:
         raise errors.InvalidRequestError(errors=wrong)
     claimed: tuple[str, ...] = ()
@@ -128,7 +113,7 @@ def add_member(new: NewMember) -> Member:
     with connection.cursor() as cursor:
         cursor.execute("SELECT members_next_number()")
         number = cursor.fetchone()[0]
-    _require_free(
+    field_checks.require_free(
         phone=new.phone, email=new.email, provider=new.provider, external_id=new.external_id
     )
     user = get_user_model().objects.create(username=new.id.hex, password=new.password)
@@ -157,9 +142,6 @@ def send_first_codes(new: NewMember) -> None:
     for contact in new.claimed:
         with suppress(errors.RateLimitedError, errors.UnavailableError):
             onetime.request_code("verify", destination=contact, member_id=new.id)
-
-
-# --- signing in ----------------------------------------------------------------------------------
 
 
 def sign_in(*, request: HttpRequest, identifier: str, password: str) -> IssuedToken:
@@ -206,7 +188,7 @@ def check_credentials(*, identifier: str, password: str) -> User | None:
     known = selectors.find_sign_in(identifier)
     # Nobody is looked up as somebody would be: that takes time, too.
     user = get_user_model().objects.filter(pk=known.user_id if known else 0).first()
-    readable = not CONTROL.search(password) and len(password) <= MAX_PASSWORD_LENGTH
+    readable = not CONTROL.search(password) and len(password) <= field_checks.MAX_PASSWORD_LENGTH
     if user is None or not readable:
         make_password(password if readable else "")
         return None
@@ -296,7 +278,7 @@ def check_new_password(password: str, *, field: str = "password") -> None:
     :raises InvalidRequestError: it is too short, too long or too common.
     """
     wrong: dict[str, list[str]] = {}
-    _check_password(password, wrong)
+    field_checks.check_password(password, wrong)
     if wrong:
         raise errors.InvalidRequestError(errors={field: wrong["password"]})
 
@@ -334,165 +316,6 @@ def write_password(
             object_id=member.number,
             details={"tokens_ended": ended},
         )
-
-
-# --- profile and identities ----------------------------------------------------------------------
-
-
-def update_profile(
-    *,
-    member_id: UUID,
-    name: str | None = None,
-    phone: str | None = None,
-    email: str | None = None,
-    vouched: bool = False,
-) -> Member:
-    """Change what a member says of themselves; what is None stays. Repeating it changes nothing.
-
-    Where contacts are verified, a new phone or e-mail is sent a code, and is theirs once they have
-    typed it.
-
-    :param phone: empty: none any more; `email` likewise.
-    :param vouched: whether the caller vouches for phone and e-mail.
-    :raises RateLimitedError: too many codes were sent there, or for this address.
-    :raises InvalidRequestError: naming each field that is not as it must be.
-    :raises AlreadyExistsError: phone or e-mail belongs to somebody else.
-    :raises MemberSuspendedError: the member is suspended.
-    """
-    with audit.refusals("PROFILE_CHANGE_REFUSED", object_type="member", object_id=member_id):
-        wrong: dict[str, list[str]] = {}
-        asked: dict[str, str | None] = {}
-        if name is not None:
-            asked["name"] = _check_name(name, wrong)
-        if phone is not None:
-            asked["phone"] = _check_phone(phone, wrong)
-        if email is not None:
-            asked["email"] = _check_email(email, wrong)
-        if wrong:
-            raise errors.InvalidRequestError(errors=wrong)
-        with db_scope.principal_scope("member_app", member_id):
-            member = lock_active(member_id)
-            before = {field: getattr(member, field) for field in asked}
-            changes = {field: value for field, value in asked.items() if before[field] != value}
-            claimed = [] if vouched else _take_claims(changes)
-            if changes:
-                _require_free(phone=changes.get("phone"), email=changes.get("email"))
-                Member.objects.filter(id=member_id).update(**changes, **_proofs(changes, vouched))
-                audit.record(
-                    "PROFILE_CHANGED",
-                    object_type="member",
-                    object_id=member.number,
-                    details={
-                        "before": {field: _mask(field, before[field]) for field in changes},
-                        "after": {field: _mask(field, value) for field, value in changes.items()},
-                    },
-                )
-            member = selectors.get_own_member(member_id)
-        for contact in claimed:
-            onetime.request_code("verify", destination=contact, member_id=member_id)
-        return member
-
-
-def vouch_profile(*, member_id: UUID, name: str, phone: str, email: str) -> Member:
-    """Change what is known of a member, for staff or a trusted backend, who vouch for it.
-
-    :raises InvalidRequestError: naming each field that is not as it must be.
-    :raises AlreadyExistsError: phone or e-mail belongs to somebody else.
-    :raises MemberSuspendedError: the member is suspended.
-    """
-    return update_profile(member_id=member_id, name=name, phone=phone, email=email, vouched=True)
-
-
-def _take_claims(changes: dict[str, str | None]) -> list[str]:
-    """Take what has to be proved first out of the changes, and return it."""
-    if not settings.MPS_VERIFY_CONTACTS:
-        return []
-    claims = [field for field in ("phone", "email") if changes.get(field)]
-    return [str(changes.pop(field)) for field in claims]
-
-
-def _proofs(changes: dict[str, str | None], vouched: bool) -> dict[str, Any]:
-    """Return what is known from now on of what was changed: whether it is proved."""
-    return {
-        f"{field}_verified_at": DatabaseNow() if vouched and changes[field] else None
-        for field in ("phone", "email")
-        if field in changes
-    }
-
-
-def bind_identity(*, member_id: UUID, provider: str, external_id: str) -> ExternalIdentity:
-    """Write down who a member is at a provider; whoever calls has proved it or vouches for it.
-
-    :raises InvalidRequestError: provider or external id is not as it must be.
-    :raises NotFoundError: there is no such member.
-    :raises ExternalIdAlreadyBoundError: the identity belongs to a member, or this member has one of
-        this provider.
-    """
-    with audit.refusals(
-        "IDENTITY_BIND_REFUSED",
-        object_type="member",
-        object_id=member_id,
-        details={"provider": provider[:30]},
-    ):
-        wrong: dict[str, list[str]] = {}
-        _check_identity(provider, external_id, wrong)
-        if wrong:
-            raise errors.InvalidRequestError(errors=wrong)
-        with db_scope.principal_scope("platform_admin"):
-            return write_identity(
-                selectors.get_member(member_id), provider=provider, external_id=external_id
-            )
-
-
-def write_identity(member: Member, *, provider: str, external_id: str) -> ExternalIdentity:
-    """Write an identity that is proved or vouched for. Inside a scope of the member's or platform.
-
-    :raises ExternalIdAlreadyBoundError: it belongs to a member, or this one has one there.
-    """
-    try:
-        # The constraints decide: two at once cannot both be let in.
-        with transaction.atomic():
-            identity = ExternalIdentity.objects.create(
-                member=member, provider=provider, external_id=external_id
-            )
-    except IntegrityError:
-        raise ExternalIdAlreadyBoundError from None
-    audit.record(
-        "IDENTITY_BOUND",
-        object_type="member",
-        object_id=member.number,
-        details={"provider": provider},
-    )
-    return identity
-
-
-def unbind_identity(*, member_id: UUID, provider: str) -> None:
-    """Forget who a member is at a provider, at their own wish.
-
-    :raises NotFoundError: they have no identity there.
-    :raises MemberSuspendedError: the member is suspended.
-    """
-    with (
-        audit.refusals(
-            "IDENTITY_UNBIND_REFUSED",
-            object_type="member",
-            object_id=member_id,
-            details={"provider": provider[:30]},
-        ),
-        db_scope.principal_scope("member_app", member_id),
-    ):
-        member = lock_active(member_id)
-        if not ExternalIdentity.objects.filter(member_id=member_id, provider=provider).delete()[0]:
-            raise errors.NotFoundError("There is no identity of this provider.")
-        audit.record(
-            "IDENTITY_UNBOUND",
-            object_type="member",
-            object_id=member.number,
-            details={"provider": provider},
-        )
-
-
-# --- status --------------------------------------------------------------------------------------
 
 
 def suspend_member(*, member_id: UUID, reason: str = "") -> None:
@@ -542,31 +365,6 @@ def set_limits(
         )
 
 
-def check_contact(text: str) -> tuple[str | None, str | None]:
-    """Return a phone, or an e-mail address, as it is stored.
-
-    :raises InvalidRequestError: it is neither.
-    """
-    wrong: dict[str, list[str]] = {}
-    phone = email = None
-    if "@" in text:
-        email = _check_email(text, wrong)
-    else:
-        phone = _check_phone(text, wrong)
-    if wrong or not (phone or email):
-        raise errors.InvalidRequestError(errors={"contact": ["A phone or an e-mail address."]})
-    return phone, email
-
-
-def is_email(text: str) -> bool:
-    """Return whether `text` is an e-mail address."""
-    try:
-        validate_email(text)
-    except ValidationError:
-        return False
-    return len(text) <= 254
-
-
 def _set_status(member_id: UUID, status: str, action: str, reason: str) -> None:
     with (
         audit.refusals(f"{action}_REFUSED", object_type="member", object_id=member_id),
@@ -599,71 +397,3 @@ def lock_active(member_id: UUID) -> Member:
     if member.status != Member.Status.ACTIVE:
         raise MemberSuspendedError
     return member
-
-
-def _require_free(
-    *, phone: str | None, email: str | None, provider: str = "", external_id: str = ""
-) -> None:
-    """Refuse what belongs to a member already.
-
-    A member sees no other member's row: the database answers with a name only.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT members_taken(%s, %s, %s, %s)",
-            [phone or "", email or "", provider, external_id],
-        )
-        taken = cursor.fetchone()[0]
-    if taken == "external_id":
-        raise ExternalIdAlreadyBoundError
-    if taken:
-        raise errors.AlreadyExistsError(errors={taken: ["Belongs to a member already."]})
-
-
-def _check_name(name: str, wrong: dict[str, list[str]]) -> str:
-    name = name.strip()
-    if not is_text(name, at_most=80):
-        wrong["name"] = ["1 to 80 characters, no control characters."]
-    return name
-
-
-def _check_phone(phone: str, wrong: dict[str, list[str]]) -> str | None:
-    phone = selectors.PHONE_NOISE.sub("", phone)
-    if phone and not _PHONE.fullmatch(phone):
-        wrong["phone"] = ["6 to 15 digits, with or without a leading +."]
-    return phone or None
-
-
-def _check_email(email: str, wrong: dict[str, list[str]]) -> str | None:
-    email = email.strip().lower()
-    if email and not is_email(email):
-        wrong["email"] = ["Not an e-mail address."]
-    return email or None
-
-
-def _check_password(password: str, wrong: dict[str, list[str]]) -> None:
-    if len(password) > MAX_PASSWORD_LENGTH or CONTROL.search(password):
-        wrong["password"] = [
-            gettext("At most %(count)s characters, no control characters.")
-            % {"count": MAX_PASSWORD_LENGTH}
-        ]
-        return
-    try:
-        with override("en"):
-            validate_password(password)
-    except ValidationError as error:
-        wrong["password"] = error.messages
-
-
-def _check_identity(provider: str, external_id: str, wrong: dict[str, list[str]]) -> None:
-    if not _PROVIDER.fullmatch(provider):
-        wrong["provider"] = ["Lower-case letters, digits, _ and -, at most 30."]
-    if not is_text(external_id, at_most=128):
-        wrong["external_id"] = ["1 to 128 characters, no control characters."]
-
-
-def _mask(field: str, value: str | None) -> str | None:
-    """Return what the audit log keeps of it: the log outlives whoever asks to be erased."""
-    if not value:
-        return value
-    return f"{value[:1]}…" if field == "name" else selectors.mask_identifier(value)

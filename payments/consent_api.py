@@ -8,8 +8,7 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from members import pins
-from members import services as members
+from members import field_checks, pins
 from members.api import MemberView
 from mps.base.core import fields
 from mps.base.core.api import WholeList, read_body
@@ -21,7 +20,7 @@ class PinView(MemberView):
     """The PIN that approves payments."""
 
     class Input(serializers.Serializer[Any]):
-        password = fields.Secret(max_length=members.MAX_PASSWORD_LENGTH)
+        password = fields.Secret(max_length=field_checks.MAX_PASSWORD_LENGTH)
         pin = fields.Secret(max_length=16)
 
     @extend_schema(

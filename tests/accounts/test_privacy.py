@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from cards import sharing
-from members import pins
+from members import pins, profiles
 from members import services as members
 from members.errors import MemberSuspendedError
 from tests import factories
@@ -43,7 +43,7 @@ def find_person(*words: str) -> list[str]:
 def test_a_member_gets_all_that_is_kept(database: str) -> None:
     member, standard = factories.make_member(name="Lin Mei", email="mei@shop.test")
     other, _ = factories.make_member(name="Somebody Else")
-    members.bind_identity(member_id=member.id, provider="wechat", external_id="o-123")
+    profiles.bind_identity(member_id=member.id, provider="wechat", external_id="o-123")
     card = factories.make_prepaid(member, "100.00")
     till = factories.make_till()
     paid = factories.charge(till, factories.make_code(card, member), "10.00")
@@ -65,8 +65,8 @@ def test_a_member_gets_all_that_is_kept(database: str) -> None:
 
 def test_erasure_forgets_the_person_and_keeps_the_money(database: str) -> None:
     member, _ = factories.make_member(name="Mei Chen", phone="0987654320", email="mei@shop.test")
-    members.update_profile(member_id=member.id, name="Lin Mei", phone="0987654321")
-    members.bind_identity(member_id=member.id, provider="wechat", external_id="o-123")
+    profiles.update_profile(member_id=member.id, name="Lin Mei", phone="0987654321")
+    profiles.bind_identity(member_id=member.id, provider="wechat", external_id="o-123")
     pins.set_pin(member_id=member.id, password=PASSWORD, pin="907314")
     card = factories.make_prepaid(member, "10.00", name="Lin family")
     till = factories.make_till()

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from django.db import connections
 
-from members import selectors, services
+from members import profiles, selectors, services
 from members.errors import ExternalIdAlreadyBoundError, MemberSuspendedError
 from mps.base.core import db_scope, errors
 from tests import factories
@@ -219,7 +219,7 @@ def test_unknown_fields_are_no_changes(client):
 
 def test_identities(client):
     member, _ = factories.make_member(provider="wechat", external_id="oABC")
-    services.bind_identity(member_id=member.id, provider="line", external_id="U123")
+    profiles.bind_identity(member_id=member.id, provider="line", external_id="U123")
     other, _ = factories.make_member(provider="wechat", external_id="oXYZ")
     token = token_of(member)
 
@@ -274,7 +274,7 @@ def test_identity_is_bound_once(database):
 
     for member_id, external_id in ((other.id, "oABC"), (member.id, "oNEW"), (member.id, "oABC")):
         with pytest.raises(ExternalIdAlreadyBoundError):
-            services.bind_identity(member_id=member_id, provider="wechat", external_id=external_id)
+            profiles.bind_identity(member_id=member_id, provider="wechat", external_id=external_id)
 
     assert find_member_by_identity(provider="wechat", external_id="oABC") == member
     assert find_member_by_identity(provider="wechat", external_id="oNEW") is None
@@ -301,7 +301,7 @@ def test_bad_identity_is_refused(database, provider, external_id, field):
     member, _ = factories.make_member()
 
     with pytest.raises(errors.InvalidRequestError) as refused:
-        services.bind_identity(member_id=member.id, provider=provider, external_id=external_id)
+        profiles.bind_identity(member_id=member.id, provider=provider, external_id=external_id)
 
     assert list(refused.value.errors) == [field]
     with db_scope.principal_scope("member_app", member.id):
@@ -310,12 +310,12 @@ def test_bad_identity_is_refused(database, provider, external_id, field):
 
 def test_identity_of_nobody_is_refused(database):
     with pytest.raises(errors.NotFoundError):
-        services.bind_identity(member_id=uuid.uuid4(), provider="wechat", external_id="x")
+        profiles.bind_identity(member_id=uuid.uuid4(), provider="wechat", external_id="x")
 
 
 def test_member_of_no_kind(database):
     with pytest.raises(errors.NotFoundError):
-        services.update_profile(member_id=uuid.uuid4(), name="X")
+        profiles.update_profile(member_id=uuid.uuid4(), name="X")
     with pytest.raises(errors.NotFoundError):
         services.set_password(member_id=uuid.uuid4(), password="a-long-password-1")
     assert services.issue_token(user_id=0) is None
@@ -383,9 +383,9 @@ def test_set_password_and_status(client):
 
     suspend(member)
     with pytest.raises(MemberSuspendedError):
-        services.update_profile(member_id=member.id, name="X")
+        profiles.update_profile(member_id=member.id, name="X")
     services.activate_member(member_id=member.id, reason="sorry")
-    assert services.update_profile(member_id=member.id, name="X").name == "X"
+    assert profiles.update_profile(member_id=member.id, name="X").name == "X"
 
 
 # --- who may read what ---------------------------------------------------------------------------

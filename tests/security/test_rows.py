@@ -16,8 +16,7 @@ import pytest
 from django.db import DatabaseError, connection, connections
 
 from cards import vouchers
-from members import pins
-from members import services as members
+from members import pins, profiles
 from mps.base.core import db_scope
 from payments import refunds
 from tests import factories
@@ -122,7 +121,7 @@ def populate() -> dict[str, UUID]:
     till = factories.make_till(fee_rate=Decimal("0.02"))
     card = factories.make_prepaid(member, "500.00")
     vouchers.issue_voucher_card(owner_id=member.id, kind="percent", value=Decimal(10))
-    members.bind_identity(member_id=member.id, provider="wechat", external_id=uuid4().hex)
+    profiles.bind_identity(member_id=member.id, provider="wechat", external_id=uuid4().hex)
     paid = factories.charge(till, factories.make_code(card, member), "50.00", external_order_id="A")
     factories.charge(till, factories.make_code(standard, member), "5.00", payment_method="cash")
     factories.charge(till, factories.make_code(card, member), "5000.00")

@@ -12,7 +12,7 @@ from cards.api import CardOut
 from cards.examples import CARD_EXAMPLE
 from members import api as members
 from members import examples as member_examples
-from members import services as member_services
+from members import field_checks
 from mps.base.core import fields
 from mps.base.core.api import ApiView, read_body
 from mps.product.accounts import selectors, services
@@ -47,7 +47,7 @@ class Members(ApiView):
         name = fields.Text(max_length=80)
         phone = fields.Text(max_length=32, required=False, allow_blank=True, default="")
         email = fields.Text(max_length=254, required=False, allow_blank=True, default="")
-        password = fields.Secret(max_length=member_services.MAX_PASSWORD_LENGTH)
+        password = fields.Secret(max_length=field_checks.MAX_PASSWORD_LENGTH)
         identity = members.ProofInput(required=False)
 
     class Output(serializers.Serializer[Any]):
@@ -98,7 +98,7 @@ class ErasureView(members.MemberView):
     """The end of a membership."""
 
     class Input(serializers.Serializer[Any]):
-        password = fields.Secret(max_length=member_services.MAX_PASSWORD_LENGTH)
+        password = fields.Secret(max_length=field_checks.MAX_PASSWORD_LENGTH)
 
     @extend_schema(
         operation_id="erase_me",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from members import services as members
+from members import field_checks
 from merchants import services as merchants
 from merchants.models import Merchant
 from mps.base.core import fields
@@ -20,7 +20,7 @@ from mps.product.rpc.registry import Answer, Call, function
     name=fields.Text(max_length=80),
     phone=text(32),
     email=text(254),
-    password=fields.Secret(max_length=members.MAX_PASSWORD_LENGTH, required=False),
+    password=fields.Secret(max_length=field_checks.MAX_PASSWORD_LENGTH, required=False),
     binding_user_org=text(30),
     binding_org_id=text(128),
     example={
