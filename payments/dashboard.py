@@ -5,7 +5,7 @@ index; nothing here grows with the history but the chart, whose past is kept for
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -222,15 +222,17 @@ def codes(now: Now) -> tuple[UsageLine, UsageLine]:
     """
     key = _key(f"codes:{now.day_then}")
     try:
-        then: UsageLine | None = cache.get(key)
+        kept = cache.get(key)
     except redis.RedisError:
-        then = None
+        kept = None
+    then = None if kept is None else UsageLine(now.day_then, *kept)
     first = now.day if then else now.day_then
     found = {each.day: each for each in reports.code_usage(Days(first, now.day))}
     if then is None:
         then = found.get(now.day_then) or _no_codes(now.day_then)
         try:
-            cache.set(key, then, _KEPT_LONG_SECONDS)
+            _day, *counts = astuple(then)
+            cache.set(key, counts, _KEPT_LONG_SECONDS)
         except redis.RedisError:
             logger.warning(_KEEPS_NOTHING)
     return found.get(now.day) or _no_codes(now.day), then
@@ -248,9 +250,13 @@ def _kept_days(days: list[date]) -> dict[date, Day]:
     """Return past days in order: those that are kept, and the others read at once and then kept."""
     keys = {_key(f"day:{day}"): day for day in days}
     try:
-        found = {keys[key]: each for key, each in cache.get_many(keys).items()}
+        kept = cache.get_many(keys)
     except redis.RedisError:
-        found = {}
+        kept = {}
+    found = {
+        keys[key]: Day(keys[key], charges, Decimal(volume), declined)
+        for key, (charges, volume, declined) in kept.items()
+    }
     missing = [day for day in days if day not in found]
     if not missing:
         return found
@@ -260,10 +266,14 @@ def _kept_days(days: list[date]) -> dict[date, Day]:
     read = {day: paid.get(day) or Day(day, 0, Decimal(0), 0) for day in missing}
     try:
         # Yesterday may still get a payment that was begun before midnight.
-        old = {_key(f"day:{day}"): each for day, each in read.items() if day != days[-1]}
-        cache.set_many(old, _KEPT_DAYS_SECONDS)
-        if days[-1] in read:
-            cache.set(_key(f"day:{days[-1]}"), read[days[-1]], _KEPT_SECONDS)
+        figures = {
+            _key(f"day:{day}"): [each.charges, str(each.volume), each.declined]
+            for day, each in read.items()
+        }
+        yesterday = figures.pop(_key(f"day:{days[-1]}"), None)
+        cache.set_many(figures, _KEPT_DAYS_SECONDS)
+        if yesterday is not None:
+            cache.set(_key(f"day:{days[-1]}"), yesterday, _KEPT_SECONDS)
     except redis.RedisError:
         logger.warning(_KEEPS_NOTHING)
     return found | read

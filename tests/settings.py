@@ -25,6 +25,10 @@ os.environ.setdefault("MPS_TOPUP_PROVIDERS", "sandbox")
 from mps.settings import *  # noqa: F403
 
 # A machine that stands still for a moment is not Redis being away.
-CACHES["default"]["OPTIONS"] = {"socket_connect_timeout": 30, "socket_timeout": 30}  # noqa: F405
+CACHES["default"]["OPTIONS"] = {  # noqa: F405
+    "serializer": "mps.base.core.cache.JSONSerializer",
+    "socket_connect_timeout": 30,
+    "socket_timeout": 30,
+}
 # Each client of a test makes a handler of its own; found when asked for, files are not listed anew.
 WHITENOISE_AUTOREFRESH = True

@@ -7,8 +7,12 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
-        # A Redis that answers nothing must not hang a request.
-        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+        "OPTIONS": {
+            "serializer": "mps.base.core.cache.JSONSerializer",
+            # A Redis that answers nothing must not hang a request.
+            "socket_connect_timeout": 1,
+            "socket_timeout": 1,
+        },
     }
 }
 CELERY_BROKER_URL = REDIS_URL
