@@ -9,6 +9,7 @@ ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 OLDEST := (3, 11)
+APPS := mps members merchants cards payments settlements benchmarks
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 
 # Every process would compile all of MPS anew, and start half as fast.
@@ -38,6 +39,7 @@ coverage: $(DEV_STAMP) ## Run the tests with coverage, and hold its floors
 lint: $(DEV_STAMP) ## Check style, types, layers and migrations
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m sqlfluff lint --disable-progress-bar --processes 0 $(APPS)
 	$(PY) -m mypy .
 	$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()'
 	$(PY) manage.py makemigrations --check --dry-run --settings tests.settings

@@ -15,7 +15,8 @@ CREATE TABLE cards_codehistory (
     ended_at timestamptz NOT NULL,
     outcome varchar(10) NOT NULL,
     PRIMARY KEY (id),
-    CONSTRAINT cards_codehistory_outcome_valid CHECK (outcome IN ('used', 'revoked', 'expired', 'replaced'))
+    CONSTRAINT cards_codehistory_outcome_valid
+        CHECK (outcome IN ('used', 'revoked', 'expired', 'replaced'))
 ) PARTITION BY RANGE (id);
 
 CREATE INDEX cards_codehistory_hash ON cards_codehistory USING hash (code_hash);

@@ -1,12 +1,13 @@
--- Who sees which cards: a member those they are bound to, the console all; a shop none (cards_read_code() and
--- cards_hold() show it what a payment takes).
+-- Who sees which cards: a member those they are bound to, the console all; a shop none
+-- (cards_read_code() and cards_hold() show it what a payment takes).
 
 SELECT core_protect(t) FROM unnest(ARRAY[
-    'cards_card', 'cards_binding', 'cards_formerbinding', 'cards_voucher', 'cards_paymentcode', 'cards_codehistory', 'cards_tier'
-]::regclass[]) AS t;
+    'cards_card', 'cards_binding', 'cards_formerbinding', 'cards_voucher', 'cards_paymentcode',
+    'cards_codehistory', 'cards_tier'
+]::regclass[]) t;
 
--- The cards the asking member is bound to; of these the ones they administer. Definers, since a policy of bindings
--- that looks at bindings would look at itself.
+-- The cards the asking member is bound to; of these the ones they administer. Definers, since a
+-- policy of bindings that looks at bindings would look at itself.
 CREATE OR REPLACE FUNCTION cards_mine() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     SELECT b.card_id FROM cards_binding b WHERE b.member_id = core_principal_id()
@@ -14,7 +15,8 @@ $$;
 
 CREATE OR REPLACE FUNCTION cards_managed() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
-    SELECT b.card_id FROM cards_binding b WHERE b.member_id = core_principal_id() AND b.role IN ('owner', 'admin')
+    SELECT b.card_id FROM cards_binding b
+    WHERE b.member_id = core_principal_id() AND b.role IN ('owner', 'admin')
 $$;
 
 -- Their ledger accounts.
@@ -42,7 +44,8 @@ $$;
 -- And of its owner.
 CREATE OR REPLACE FUNCTION cards_owner_is_active(p_card_id uuid) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
-    SELECT m.status = 'active' FROM cards_card c JOIN members_member m ON m.id = c.owner_id WHERE c.id = p_card_id
+    SELECT m.status = 'active' FROM cards_card c JOIN members_member m ON m.id = c.owner_id
+    WHERE c.id = p_card_id
 $$;
 GRANT EXECUTE ON FUNCTION cards_bound_number(uuid), cards_bound_name(uuid) TO member_app;
 GRANT EXECUTE ON FUNCTION cards_owner_is_active(uuid) TO member_app, platform_admin;
@@ -66,7 +69,9 @@ CREATE POLICY cards_binding_seen ON cards_binding FOR SELECT TO member_app
     USING (member_id = core_principal_id() OR card_id IN (SELECT cards_mine()));
 DROP POLICY IF EXISTS cards_binding_made ON cards_binding;
 CREATE POLICY cards_binding_made ON cards_binding FOR INSERT TO member_app
-    WITH CHECK (member_id = core_principal_id() AND card_id IN (SELECT c.id FROM cards_card c WHERE c.owner_id = core_principal_id()));
+    WITH CHECK (member_id = core_principal_id()
+                AND card_id IN (SELECT c.id FROM cards_card c
+                                WHERE c.owner_id = core_principal_id()));
 DROP POLICY IF EXISTS cards_voucher_seen ON cards_voucher;
 CREATE POLICY cards_voucher_seen ON cards_voucher FOR SELECT TO member_app
     USING (card_id IN (SELECT cards_mine()));

@@ -1,7 +1,8 @@
--- Make a code for a destination; those it had for the same purpose and member are dead. Without a member it is a
--- stand-in that nobody can use: what is asked for somebody unknown costs the same. Codes of the day before are
--- forgotten on the way.
-CREATE OR REPLACE FUNCTION members_make_code(p_purpose text, p_destination text, p_member_id uuid, p_nonce bytea,
+-- Make a code for a destination; those it had for the same purpose and member are dead. Without a
+-- member it is a stand-in that nobody can use: what is asked for somebody unknown costs the same.
+-- Codes of the day before are forgotten on the way.
+CREATE OR REPLACE FUNCTION members_make_code(
+    p_purpose text, p_destination text, p_member_id uuid, p_nonce bytea,
                                   p_ttl_seconds integer) RETURNS uuid
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     DELETE FROM members_onetimecode WHERE id IN (
@@ -27,9 +28,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_catalog AS $$
 $$;
 GRANT EXECUTE ON FUNCTION members_code_to_send(uuid) TO mps_web;
 
--- Count a try at the newest living code, at most p_tries of them, and answer what to compare with. For p_member_id
--- if it is given: two may want to verify one destination.
-CREATE OR REPLACE FUNCTION members_try_code(p_purpose text, p_destination text, p_member_id uuid, p_tries integer)
+-- Count a try at the newest living code, at most p_tries of them, and answer what to compare with.
+-- For p_member_id if it is given: two may want to verify one destination.
+CREATE OR REPLACE FUNCTION members_try_code(
+    p_purpose text, p_destination text, p_member_id uuid, p_tries integer)
 RETURNS TABLE (id uuid, nonce bytea, member_id uuid)
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     UPDATE members_onetimecode SET tries = tries + 1
@@ -46,13 +48,15 @@ GRANT EXECUTE ON FUNCTION members_try_code(text, text, uuid, integer) TO mps_web
 -- Use a code up; false if somebody was faster.
 CREATE OR REPLACE FUNCTION members_use_code(p_id uuid) RETURNS boolean
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
-    WITH used AS (UPDATE members_onetimecode SET ended_at = now() WHERE id = p_id AND ended_at IS NULL RETURNING 1)
+    WITH used AS (UPDATE members_onetimecode SET ended_at = now()
+                  WHERE id = p_id AND ended_at IS NULL RETURNING 1)
     SELECT EXISTS (SELECT FROM used)
 $$;
 GRANT EXECUTE ON FUNCTION members_use_code(uuid) TO mps_web;
 
--- Give the asking member a phone or e-mail they have proved to read. Whoever only claimed it loses it: their member
--- numbers are answered. NULL: it is somebody's who has proved it, too, and nothing was changed.
+-- Give the asking member a phone or e-mail they have proved to read. Whoever only claimed it loses
+-- it: their member numbers are answered. NULL: it is somebody's who has proved it, too, and nothing
+-- was changed.
 CREATE OR REPLACE FUNCTION members_take_contact(p_phone text, p_email text) RETURNS text[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
 DECLARE

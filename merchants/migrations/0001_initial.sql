@@ -1,4 +1,5 @@
--- Outgoing webhooks: where a shop wants to hear of what happens, what happened, and how telling it went.
+-- Outgoing webhooks: where a shop wants to hear of what happens, what happened, and how telling it
+-- went.
 
 CREATE TABLE merchants_webhookendpoint (
     id uuid PRIMARY KEY DEFAULT core_new_id(),
@@ -9,7 +10,8 @@ CREATE TABLE merchants_webhookendpoint (
     events text[] NOT NULL DEFAULT '{}',
     enabled boolean NOT NULL DEFAULT true,
     disabled_reason varchar(200) NOT NULL DEFAULT '',
-    -- The secret itself is nowhere: it is made of these, the id and a key that is not in the database.
+    -- The secret itself is nowhere: it is made of these, the id and a key that is not in the
+    -- database.
     secret_version integer NOT NULL DEFAULT 1,
     secret_key_id varchar(20) NOT NULL,
     -- The secret before, which signs too until then.
@@ -21,7 +23,8 @@ CREATE TABLE merchants_webhookendpoint (
     created_at timestamptz NOT NULL DEFAULT core_now(),
     -- Endpoints are never removed: a charge may be writing a delivery to one.
     deleted_at timestamptz,
-    CONSTRAINT merchants_webhookendpoint_disabled_explained CHECK (enabled = (disabled_reason = '')),
+    CONSTRAINT merchants_webhookendpoint_disabled_explained
+        CHECK (enabled = (disabled_reason = '')),
     CONSTRAINT merchants_webhookendpoint_deleted_disabled CHECK (deleted_at IS NULL OR NOT enabled),
     CONSTRAINT merchants_webhookendpoint_secret_version_positive CHECK (secret_version > 0)
 );
@@ -29,10 +32,11 @@ CREATE TABLE merchants_webhookendpoint (
 CREATE INDEX merchants_webhookendpoint_merchant ON merchants_webhookendpoint (merchant_id, id);
 
 -- What each charge looks at.
-CREATE INDEX merchants_webhookendpoint_enabled ON merchants_webhookendpoint (merchant_id) WHERE enabled;
+CREATE INDEX merchants_webhookendpoint_enabled ON merchants_webhookendpoint (merchant_id)
+    WHERE enabled;
 
--- The outbox. The id is the webhook's: the same at every attempt and for every endpoint. No foreign keys out of
--- this and the next table, as each charge writes them; see docs/adr/0004.
+-- The outbox. The id is the webhook's: the same at every attempt and for every endpoint. No foreign
+-- keys out of this and the next table, as each charge writes them; see docs/adr/0004.
 CREATE TABLE merchants_webhookevent (
     id uuid PRIMARY KEY DEFAULT core_new_id(),
     merchant_id uuid NOT NULL,
@@ -57,9 +61,12 @@ CREATE TABLE merchants_webhookdelivery (
     delivered_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT core_now(),
     CONSTRAINT merchants_webhookdelivery_once UNIQUE (event_id, endpoint_id),
-    CONSTRAINT merchants_webhookdelivery_state_valid CHECK (state IN ('pending', 'delivered', 'failed')),
-    CONSTRAINT merchants_webhookdelivery_delivered CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))
+    CONSTRAINT merchants_webhookdelivery_state_valid
+        CHECK (state IN ('pending', 'delivered', 'failed')),
+    CONSTRAINT merchants_webhookdelivery_delivered
+        CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))
 );
 
 CREATE INDEX merchants_webhookdelivery_endpoint ON merchants_webhookdelivery (endpoint_id, id);
-CREATE INDEX merchants_webhookdelivery_due ON merchants_webhookdelivery (endpoint_id, next_attempt_at) WHERE state = 'pending';
+CREATE INDEX merchants_webhookdelivery_due
+    ON merchants_webhookdelivery (endpoint_id, next_attempt_at) WHERE state = 'pending';

@@ -27,7 +27,8 @@ CREATE TABLE payments_transaction (
     -- Points added (payments), taken back (refunds, negative), adjusted (either sign).
     points integer NOT NULL DEFAULT 0,
     fee numeric(14, 2) NOT NULL DEFAULT 0,
-    -- As answered to the till: the tier after the payment, and what was left on the card if its balance paid.
+    -- As answered to the till: the tier after the payment, and what was left on the card if its
+    -- balance paid.
     tier varchar(20) NOT NULL DEFAULT '',
     balance_after numeric(14, 2),
     payment_method varchar(20) NOT NULL DEFAULT '',
@@ -43,22 +44,30 @@ CREATE TABLE payments_transaction (
     refunded_fee numeric(14, 2) NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (id),
-    CONSTRAINT payments_transaction_type_valid CHECK (type IN ('payment', 'refund', 'recharge', 'adjustment', 'cash_out')),
-    CONSTRAINT payments_transaction_status_valid CHECK (status IN ('pending', 'completed', 'failed', 'refunded', 'cancelled')),
-    CONSTRAINT payments_transaction_failure_named CHECK ((status = 'failed') = (failure_code <> '')),
-    CONSTRAINT payments_transaction_amounts_not_negative CHECK (amount >= 0 AND final_amount >= 0 AND discount_amount >= 0 AND fee >= 0),
-    CONSTRAINT payments_transaction_discount_adds_up CHECK (final_amount + discount_amount = amount),
+    CONSTRAINT payments_transaction_type_valid
+        CHECK (type IN ('payment', 'refund', 'recharge', 'adjustment', 'cash_out')),
+    CONSTRAINT payments_transaction_status_valid
+        CHECK (status IN ('pending', 'completed', 'failed', 'refunded', 'cancelled')),
+    CONSTRAINT payments_transaction_failure_named
+        CHECK ((status = 'failed') = (failure_code <> '')),
+    CONSTRAINT payments_transaction_amounts_not_negative
+        CHECK (amount >= 0 AND final_amount >= 0 AND discount_amount >= 0 AND fee >= 0),
+    CONSTRAINT payments_transaction_discount_adds_up
+        CHECK (final_amount + discount_amount = amount),
     CONSTRAINT payments_transaction_refunds_within_payment CHECK (
         refunded_total >= 0 AND refunded_total <= final_amount AND refunded_points >= 0
         AND refunded_points <= greatest(points, 0) AND refunded_fee >= 0 AND refunded_fee <= fee),
-    CONSTRAINT payments_transaction_refund_has_original CHECK (type <> 'refund' OR original_id IS NOT NULL)
+    CONSTRAINT payments_transaction_refund_has_original
+        CHECK (type <> 'refund' OR original_id IS NOT NULL)
 ) PARTITION BY RANGE (id);
 
 CREATE INDEX payments_transaction_tx_no ON payments_transaction (tx_no);
 CREATE INDEX payments_transaction_merchant ON payments_transaction (merchant_id, id);
 CREATE INDEX payments_transaction_card ON payments_transaction (card_id, id);
-CREATE INDEX payments_transaction_order ON payments_transaction (merchant_id, external_order_id) WHERE external_order_id <> '';
-CREATE INDEX payments_transaction_original ON payments_transaction (original_id) WHERE original_id IS NOT NULL;
+CREATE INDEX payments_transaction_order ON payments_transaction (merchant_id, external_order_id)
+    WHERE external_order_id <> '';
+CREATE INDEX payments_transaction_original ON payments_transaction (original_id)
+    WHERE original_id IS NOT NULL;
 
 -- One answer per (principal, key), kept with the money it speaks of.
 CREATE TABLE payments_idempotency (
@@ -73,7 +82,8 @@ CREATE TABLE payments_idempotency (
 
 CREATE INDEX payments_idempotency_age ON payments_idempotency USING brin (created_at);
 
--- One unfailed payment per (merchant, order); an order reversed before it was seen is a row without payment.
+-- One unfailed payment per (merchant, order); an order reversed before it was seen is a row without
+-- payment.
 CREATE TABLE payments_order (
     merchant_id uuid NOT NULL,
     external_order_id varchar(64) NOT NULL,
@@ -97,9 +107,10 @@ CREATE TABLE payments_providerorder (
     CONSTRAINT payments_providerorder_id_not_empty CHECK (provider_order_id <> '')
 );
 
--- What a shop did and no settlement has claimed: an entry of each completed transaction of a shop, made with it.
--- What a settlement needs is copied here, so that claiming never reads the transactions. One index only: each
--- charge pays for it.
+-- What a shop did and no settlement has claimed: an entry of each completed transaction of a shop,
+-- made with it.
+-- What a settlement needs is copied here, so that claiming never reads the transactions. One index
+-- only: each charge pays for it.
 CREATE TABLE payments_unclaimed (
     merchant_id uuid NOT NULL,
     tx_id uuid NOT NULL,
@@ -111,7 +122,8 @@ CREATE TABLE payments_unclaimed (
     PRIMARY KEY (merchant_id, tx_id)
 );
 
--- A payment that waits for its member: the till was answered 202 under its key, the code is burnt, no money moved.
+-- A payment that waits for its member: the till was answered 202 under its key, the code is burnt,
+-- no money moved.
 -- The member's word, or the end of the time, replaces the answer.
 CREATE TABLE payments_consent (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -138,14 +150,17 @@ CREATE TABLE payments_consent (
     CONSTRAINT payments_consent_state_valid CHECK (state IN ('awaiting', 'approved', 'closed'))
 );
 
-CREATE UNIQUE INDEX payments_consent_one_per_order ON payments_consent (merchant_id, external_order_id)
+CREATE UNIQUE INDEX payments_consent_one_per_order
+    ON payments_consent (merchant_id, external_order_id)
     WHERE state = 'awaiting' AND external_order_id <> '';
 
 CREATE INDEX payments_consent_of_member ON payments_consent (member_id) WHERE state = 'awaiting';
 CREATE INDEX payments_consent_due ON payments_consent (expires_at) WHERE state = 'awaiting';
 
--- What a subject with a daily limit (card, binding, member, shop) has paid on a day, less what was refunded since.
--- A row is made by the first payment that a limit counts, from the payments there are, and kept up from then on.
+-- What a subject with a daily limit (card, binding, member, shop) has paid on a day, less what was
+-- refunded since.
+-- A row is made by the first payment that a limit counts, from the payments there are, and kept up
+-- from then on.
 -- Changing the limit forgets it.
 CREATE TABLE payments_spending (
     subject_id uuid NOT NULL,
@@ -157,8 +172,9 @@ CREATE TABLE payments_spending (
 
 -- Members' own top-ups, and the orders of the sandbox that stands in for a provider.
 
--- What a member asked a provider to take for a card. Money moves once, when the provider says it was paid; only then
--- there is a transaction. So a payment that comes after this was closed here can still be credited.
+-- What a member asked a provider to take for a card. Money moves once, when the provider says it
+-- was paid; only then there is a transaction. So a payment that comes after this was closed here
+-- can still be credited.
 CREATE TABLE payments_topup (
     id uuid PRIMARY KEY DEFAULT core_new_id(),
     -- Ours, by which the provider names it: random, so that nobody guesses another's.
@@ -190,8 +206,10 @@ CREATE TABLE payments_topup (
     CONSTRAINT payments_topup_order_once UNIQUE (order_id),
     CONSTRAINT payments_topup_credited_by_one UNIQUE (tx_id),
     CONSTRAINT payments_topup_amount_positive CHECK (amount > 0),
-    CONSTRAINT payments_topup_status_valid CHECK (status IN ('pending', 'completed', 'failed', 'expired', 'cancelled')),
-    CONSTRAINT payments_topup_completed_is_credited CHECK ((status = 'completed') = (tx_id IS NOT NULL)),
+    CONSTRAINT payments_topup_status_valid
+        CHECK (status IN ('pending', 'completed', 'failed', 'expired', 'cancelled')),
+    CONSTRAINT payments_topup_completed_is_credited
+        CHECK ((status = 'completed') = (tx_id IS NOT NULL)),
     CONSTRAINT payments_topup_failure_named CHECK ((status = 'failed') = (failure_code <> '')),
     CONSTRAINT payments_topup_closed CHECK ((status = 'pending') = (closed_at IS NULL))
 );
@@ -199,9 +217,11 @@ CREATE TABLE payments_topup (
 CREATE INDEX payments_topup_card ON payments_topup (card_id, id);
 CREATE INDEX payments_topup_day ON payments_topup (created_at);
 CREATE INDEX payments_topup_due ON payments_topup (expires_at) WHERE status = 'pending';
-CREATE INDEX payments_topup_unfinished ON payments_topup (member_id, idempotency_key) WHERE status = 'pending';
+CREATE INDEX payments_topup_unfinished ON payments_topup (member_id, idempotency_key)
+    WHERE status = 'pending';
 
--- The sandbox's own books, as a provider keeps them: what it was asked to take, and what came of it.
+-- The sandbox's own books, as a provider keeps them: what it was asked to take, and what came of
+-- it.
 CREATE TABLE payments_sandboxorder (
     order_id varchar(40) PRIMARY KEY,
     amount numeric(14, 2) NOT NULL,

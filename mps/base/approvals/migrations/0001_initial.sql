@@ -19,11 +19,13 @@ CREATE TABLE approvals_approval (
     CONSTRAINT approvals_approval_hash_valid CHECK (payload_hash ~ '^[0-9a-f]{64}$'),
     CONSTRAINT approvals_approval_expires_later CHECK (expires_at > created_at),
     CONSTRAINT approvals_approval_decided CHECK ((decided_at IS NULL) = (state = 'requested')),
-    CONSTRAINT approvals_approval_by_somebody CHECK ((checker_id IS NULL) = (state IN ('requested', 'expired'))),
+    CONSTRAINT approvals_approval_by_somebody
+        CHECK ((checker_id IS NULL) = (state IN ('requested', 'expired'))),
     -- Four eyes. Whoever asked may withdraw, which is a rejection.
     CONSTRAINT approvals_approval_four_eyes CHECK (checker_id <> maker_id OR state = 'rejected')
 );
 
-CREATE INDEX approvals_approval_waiting ON approvals_approval (expires_at) WHERE state = 'requested';
+CREATE INDEX approvals_approval_waiting ON approvals_approval (expires_at)
+    WHERE state = 'requested';
 CREATE INDEX approvals_approval_maker ON approvals_approval (maker_id);
 CREATE INDEX approvals_approval_checker ON approvals_approval (checker_id);

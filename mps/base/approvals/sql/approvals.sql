@@ -23,4 +23,5 @@ CREATE OR REPLACE TRIGGER approvals_approval_kept BEFORE DELETE OR TRUNCATE ON a
     FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change();
 
 -- Staff only: the platform sees all rows, members and merchants none.
-GRANT SELECT, INSERT, UPDATE (state, checker_id, decided_at, result) ON approvals_approval TO platform_admin;
+GRANT SELECT, INSERT, UPDATE (state, checker_id, decided_at, result) ON approvals_approval
+    TO platform_admin;

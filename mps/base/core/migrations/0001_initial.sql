@@ -8,7 +8,8 @@ ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO mps_backup;
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON SEQUENCES TO mps_backup;
 
--- Runs of jobs. A running one holds a lease that its process renews; nothing is locked, no session is bound.
+-- Runs of jobs. A running one holds a lease that its process renews; nothing is locked, no session
+-- is bound.
 
 CREATE TABLE core_jobrun (
     id uuid PRIMARY KEY DEFAULT core_new_id(),
@@ -21,8 +22,10 @@ CREATE TABLE core_jobrun (
     result jsonb,
     -- The class of the error; what it said may hold what is nobody's business.
     error varchar(80) NOT NULL DEFAULT '',
-    CONSTRAINT core_jobrun_outcome_valid CHECK (outcome IN ('running', 'ok', 'failed', 'unfinished')),
-    CONSTRAINT core_jobrun_finished CHECK ((finished_at IS NOT NULL) = (outcome IN ('ok', 'failed'))),
+    CONSTRAINT core_jobrun_outcome_valid
+        CHECK (outcome IN ('running', 'ok', 'failed', 'unfinished')),
+    CONSTRAINT core_jobrun_finished
+        CHECK ((finished_at IS NOT NULL) = (outcome IN ('ok', 'failed'))),
     CONSTRAINT core_jobrun_result_short CHECK (length(result::text) <= 2000)
 );
 
@@ -31,7 +34,8 @@ CREATE UNIQUE INDEX core_jobrun_running ON core_jobrun (name) WHERE outcome = 'r
 
 CREATE INDEX core_jobrun_name ON core_jobrun (name, id);
 
--- Guesses, counted here while Redis is away. Nothing is lost if it is: unlogged, and forgotten at a crash.
+-- Guesses, counted here while Redis is away. Nothing is lost if it is: unlogged, and forgotten at a
+-- crash.
 
 CREATE UNLOGGED TABLE core_guess (
     key varchar(100) PRIMARY KEY,
@@ -42,7 +46,8 @@ CREATE UNLOGGED TABLE core_guess (
 
 CREATE INDEX core_guess_forget ON core_guess (forget_at);
 
--- Which text of each repeatable file of SQL (functions, triggers, policies, views, grants) the database has.
+-- Which text of each repeatable file of SQL (functions, triggers, policies, views, grants) the
+-- database has.
 CREATE TABLE core_sqlfile (
     app varchar(40) NOT NULL,
     name varchar(60) NOT NULL,

@@ -4,8 +4,9 @@ BEGIN
     RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'MPS02';
 END $$;
 
--- Facts a charge reads without a row lock (card, member, merchant, binding, terminal) are guarded by
--- transaction-level advisory locks: a charge shares them, whoever changes such a row takes them alone.
+-- Facts a charge reads without a row lock (card, member, merchant, binding, terminal) are guarded
+-- by transaction-level advisory locks: a charge shares them, whoever changes such a row takes them
+-- alone.
 -- Sharing them costs no write, so a busy merchant is no hot row.
 CREATE OR REPLACE FUNCTION core_share_fact(fact uuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$

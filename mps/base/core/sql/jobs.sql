@@ -1,9 +1,11 @@
--- Begin a run: its id, or NULL if one is running. One whose lease ran out is left behind as unfinished.
+-- Begin a run: its id, or NULL if one is running. One whose lease ran out is left behind as
+-- unfinished.
 CREATE OR REPLACE FUNCTION core_start_job(p_name text, p_lease_seconds integer) RETURNS uuid
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     UPDATE core_jobrun SET outcome = 'unfinished'
     WHERE name = p_name AND outcome = 'running' AND lease_until <= core_now();
-    INSERT INTO core_jobrun (name, lease_until) VALUES (p_name, core_now() + make_interval(secs => p_lease_seconds))
+    INSERT INTO core_jobrun (name, lease_until)
+    VALUES (p_name, core_now() + make_interval(secs => p_lease_seconds))
     ON CONFLICT (name) WHERE outcome = 'running' DO NOTHING RETURNING id
 $$;
 GRANT EXECUTE ON FUNCTION core_start_job(text, integer) TO platform_admin;
@@ -36,9 +38,11 @@ CREATE OR REPLACE FUNCTION core_purge_job_runs() RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     WITH gone AS (
         DELETE FROM core_jobrun AS run
-        WHERE started_at < core_now() - CASE outcome WHEN 'ok' THEN interval '7 days' ELSE interval '90 days' END
+        WHERE started_at < core_now()
+                           - CASE outcome WHEN 'ok' THEN interval '7 days' ELSE interval '90 days' END
             AND outcome <> 'running'
-            AND EXISTS (SELECT FROM core_jobrun AS later WHERE later.name = run.name AND later.id > run.id)
+            AND EXISTS (SELECT FROM core_jobrun AS later
+                        WHERE later.name = run.name AND later.id > run.id)
         RETURNING 1
     ) SELECT count(*) FROM gone
 $$;

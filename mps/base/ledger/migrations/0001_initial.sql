@@ -4,14 +4,18 @@ CREATE TABLE ledger_account (
     id uuid PRIMARY KEY DEFAULT uuidv7(),
     kind varchar(20) NOT NULL,
     unit varchar(3) NOT NULL,
-    -- Kept only where it must be checked (card money, card points); other accounts are the sum of their entries.
+    -- Kept only where it must be checked (card money, card points); other accounts are the sum of
+    -- their entries.
     balance numeric(14, 2),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT ledger_account_kind_valid CHECK (kind IN (
-        'card_money', 'card_points', 'merchant', 'clearing', 'unclaimed', 'points_issue', 'fee', 'adjustment')),
+        'card_money', 'card_points', 'merchant', 'clearing', 'unclaimed', 'points_issue', 'fee',
+        'adjustment')),
     CONSTRAINT ledger_account_unit_valid CHECK (unit ~ '^[A-Z]{3}$'),
-    CONSTRAINT ledger_account_points_unit CHECK ((unit = 'PTS') = (kind IN ('card_points', 'points_issue'))),
-    CONSTRAINT ledger_account_balance_kept CHECK ((balance IS NOT NULL) = (kind IN ('card_money', 'card_points'))),
+    CONSTRAINT ledger_account_points_unit
+        CHECK ((unit = 'PTS') = (kind IN ('card_points', 'points_issue'))),
+    CONSTRAINT ledger_account_balance_kept
+        CHECK ((balance IS NOT NULL) = (kind IN ('card_money', 'card_points'))),
     -- A backstop: ledger_post() refuses an overdraft before this is reached.
     CONSTRAINT ledger_account_balance_not_negative CHECK (balance >= 0)
 ) WITH (fillfactor = 80);

@@ -8,7 +8,8 @@ CREATE TABLE monitoring_progress (
 );
 
 -- Counters count from now on; the first reconciliation looks at everything there is.
-INSERT INTO monitoring_progress (counted_to, reconciled_to) VALUES (date_trunc('milliseconds', core_now()), 'epoch');
+INSERT INTO monitoring_progress (counted_to, reconciled_to)
+VALUES (date_trunc('milliseconds', core_now()), 'epoch');
 
 -- What was counted up to `counted_to`.
 CREATE TABLE monitoring_counter (
@@ -18,6 +19,6 @@ CREATE TABLE monitoring_counter (
     PRIMARY KEY (metric, label)
 );
 
--- Live codes by their end, so that those which ran out lately are found however many there are. Burning a code
--- moves neither this nor any other indexed column.
+-- Live codes by their end, so that those which ran out lately are found however many there are.
+-- Burning a code moves neither this nor any other indexed column.
 CREATE INDEX monitoring_code_expiry ON cards_paymentcode (expires_at);
