@@ -79,7 +79,7 @@ BEGIN
     ORDER BY c.id FOR NO KEY UPDATE;
     FOR fact IN SELECT me UNION SELECT b.card_id FROM cards_binding b WHERE b.member_id = me
                 UNION SELECT b.id FROM cards_binding b WHERE b.member_id = me ORDER BY 1 LOOP
-        PERFORM pg_advisory_xact_lock(hashtextextended(fact::text, 0));
+        PERFORM core_take_fact(fact);
     END LOOP;
     FOR mine IN SELECT c.id, c.owner_id, c.money_account_id, c.status, b.role, b.id AS binding_id
                 FROM cards_card c JOIN cards_binding b ON b.card_id = c.id

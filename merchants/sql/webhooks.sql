@@ -1,3 +1,11 @@
+-- Let nobody else open an endpoint for a shop until the database transaction ends.
+CREATE OR REPLACE FUNCTION merchants_lock_endpoints(p_merchant_id uuid) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT pg_advisory_xact_lock(
+        hashtextextended(p_merchant_id::text, public.core_lock_space('webhook_endpoints')))
+$$;
+GRANT EXECUTE ON FUNCTION merchants_lock_endpoints(uuid) TO merchant_api, platform_admin;
+
 -- Tell a shop of something, in the caller's database transaction. Nothing is written when no
 -- endpoint wants it: every charge calls this, and most shops have none. It waits for nobody.
 CREATE OR REPLACE FUNCTION merchants_emit(p_merchant_id uuid, p_type text, p_data jsonb)

@@ -268,10 +268,7 @@ def _lock(till: Till, endpoint_id: UUID) -> WebhookEndpoint:
 def _lock_endpoints(merchant_id: UUID) -> None:
     """Let nobody else open an endpoint for this shop until the database transaction ends."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended('webhook ' || %s, 0))",
-            [str(merchant_id)],
-        )
+        cursor.execute("SELECT merchants_lock_endpoints(%s)", [merchant_id])
 
 
 def _in_order(events: list[str] | None) -> list[str]:

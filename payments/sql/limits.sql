@@ -48,7 +48,8 @@ BEGIN
         IF NOT FOUND THEN
             -- Refunds share this lock until they have committed: each is in the sum below, or finds
             -- the row.
-            PERFORM pg_advisory_xact_lock(hashtextextended(wanted.id::text, 3));
+            PERFORM pg_advisory_xact_lock(
+                hashtextextended(wanted.id::text, core_lock_space('spending')));
             INSERT INTO payments_spending (subject_id, day, spent)
             VALUES (wanted.id, today, payments_spent_on(wanted.id, today, p_zone))
             ON CONFLICT DO NOTHING;
@@ -75,7 +76,8 @@ BEGIN
         CROSS JOIN LATERAL unnest(ARRAY[t.card_id, t.member_id, t.merchant_id, b.id]) AS s (id)
         WHERE t.id = p_payment_id AND s.id IS NOT NULL ORDER BY s.id
     LOOP
-        PERFORM pg_advisory_xact_lock_shared(hashtextextended(subject.id::text, 3));
+        PERFORM pg_advisory_xact_lock_shared(
+            hashtextextended(subject.id::text, core_lock_space('spending')));
         -- Never below zero: another time zone may since count the payment to another day.
         UPDATE payments_spending s SET spent = greatest(s.spent - p_amount, 0)
         WHERE s.subject_id = subject.id AND s.day = subject.day;

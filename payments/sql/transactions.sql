@@ -73,7 +73,8 @@ GRANT EXECUTE ON FUNCTION payments_next_number(text) TO merchant_api, member_app
 -- Wait for whoever holds this key or order, so that what it wrote is seen by the next statement.
 CREATE OR REPLACE FUNCTION payments_lock_name(p_scope uuid, p_name text) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT pg_advisory_xact_lock(hashtextextended(p_scope::text || p_name, 1))
+    SELECT pg_advisory_xact_lock(
+        hashtextextended(p_scope::text || p_name, public.core_lock_space('payment_name')))
 $$;
 GRANT EXECUTE ON FUNCTION payments_lock_name(uuid, text)
     TO merchant_api, member_app, platform_admin;

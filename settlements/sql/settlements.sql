@@ -31,7 +31,8 @@ CREATE OR REPLACE TRIGGER settlements_line_no_update BEFORE UPDATE OR TRUNCATE O
 -- for this.
 CREATE OR REPLACE FUNCTION settlements_lock(p_merchant_id uuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT pg_advisory_xact_lock(hashtextextended(p_merchant_id::text, 2))
+    SELECT pg_advisory_xact_lock(
+        hashtextextended(p_merchant_id::text, public.core_lock_space('settlements')))
 $$;
 GRANT EXECUTE ON FUNCTION settlements_lock(uuid) TO platform_admin;
 

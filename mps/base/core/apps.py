@@ -8,7 +8,17 @@ class CoreConfig(AppConfig):
     name = "mps.base.core"
     label = "core"
     verbose_name = _("Platform")
-    sql_files = ("clock", "scope", "access", "facts", "partitions", "policies", "jobs", "guesses")
+    sql_files = (
+        "clock",
+        "scope",
+        "access",
+        "locks",
+        "facts",
+        "partitions",
+        "policies",
+        "jobs",
+        "guesses",
+    )
     jobs = {
         gettext_noop("make partitions"): {
             "task": "core.make_partitions",

@@ -51,7 +51,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     sealed integer;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('audit_seal', 0));
+    PERFORM pg_advisory_xact_lock(hashtextextended('', core_lock_space('audit_seal')));
     WITH taken AS (
         DELETE FROM audit_unsealed
         WHERE ctid = ANY (ARRAY(

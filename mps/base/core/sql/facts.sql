@@ -10,13 +10,19 @@ END $$;
 -- Sharing them costs no write, so a busy merchant is no hot row.
 CREATE OR REPLACE FUNCTION core_share_fact(fact uuid) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-    SELECT pg_advisory_xact_lock_shared(hashtextextended(fact::text, 0))
+    SELECT pg_advisory_xact_lock_shared(
+        hashtextextended(fact::text, public.core_lock_space('fact')))
 $$;
-GRANT EXECUTE ON FUNCTION core_share_fact(uuid) TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION core_take_fact(fact uuid) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended(fact::text, public.core_lock_space('fact')))
+$$;
+GRANT EXECUTE ON FUNCTION core_share_fact(uuid), core_take_fact(uuid) TO PUBLIC;
 
 CREATE OR REPLACE FUNCTION core_change_fact() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended(OLD.id::text, 0));
+    PERFORM public.core_take_fact(OLD.id);
     RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 END $$;
