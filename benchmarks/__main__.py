@@ -95,7 +95,8 @@ def _run_limit(connection: psycopg.Connection[Any], shop: Any, cards: int) -> fl
     assert issue is not None
     script = (
         f"\\set n random(1, {cards})\n"
-        f"SELECT bench_limit(:n, '{shop.id}', '{shop.account_id}', '{issue[0]}');\n"
+        f"SELECT bench_limit(p_n => :n, p_merchant => '{shop.id}',"
+        f" p_merchant_account => '{shop.account_id}', p_issue => '{issue[0]}');\n"
     )
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)

@@ -116,7 +116,8 @@ def renew_codes(connection: psycopg.Connection, world: World) -> World:
     with connection.transaction():
         connection.execute(
             "SELECT count(*) FROM cards_issue_codes("
-            "%s::uuid[], %s::uuid[], %s::bytea[], %s, %s::bytea[], 86400)",
+            "p_cards => %s::uuid[], p_members => %s::uuid[], p_nonces => %s::bytea[],"
+            " p_key_id => %s, p_hashes => %s::bytea[], p_ttl_seconds => 86400)",
             [
                 world.card_ids,
                 world.member_ids,

@@ -60,7 +60,8 @@ def issue_code(
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT issued_at, expires_at FROM cards_issue_codes("
-                "%s::uuid[], %s::uuid[], %s::bytea[], %s, %s::bytea[], %s)",
+                "p_cards => %s::uuid[], p_members => %s::uuid[], p_nonces => %s::bytea[],"
+                " p_key_id => %s, p_hashes => %s::bytea[], p_ttl_seconds => %s)",
                 [
                     [card.id],
                     [member_id],

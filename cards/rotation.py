@@ -182,7 +182,9 @@ def _rotate(batch: Batch, made: MadeCodes, ttl_seconds: int) -> int:
     """Rotate a batch by one statement; return how many of it were rotated."""
     with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         cursor.execute(
-            "SELECT cards_rotate_codes(%s::tid[], %s::uuid[], %s::bytea[], %s, %s::bytea[], %s)",
+            "SELECT cards_rotate_codes(p_places => %s::tid[], p_ids => %s::uuid[],"
+            " p_nonces => %s::bytea[], p_key_id => %s, p_hashes => %s::bytea[],"
+            " p_ttl_seconds => %s)",
             [batch.places, batch.ids, made.nonces, made.key_id, made.hashes, ttl_seconds],
         )
         return int(cursor.fetchone()[0])

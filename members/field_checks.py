@@ -56,7 +56,8 @@ def require_free(
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT members_taken(%s, %s, %s, %s)",
+            "SELECT members_taken(p_phone => %s, p_email => %s, p_provider => %s,"
+            " p_external_id => %s)",
             [phone or "", email or "", provider, external_id],
         )
         taken = cursor.fetchone()[0]

@@ -51,7 +51,8 @@ def request_code(purpose: Purpose, *, destination: str, member_id: UUID | None) 
     throttle.count_guesses(rate_limits.message(destination))
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT members_make_code(%s, %s, %s, %s, %s)",
+            "SELECT members_make_code(p_purpose => %s, p_destination => %s, p_member_id => %s,"
+            " p_nonce => %s, p_ttl_seconds => %s)",
             [purpose, destination, member_id, secrets.token_bytes(32), TTL_SECONDS],
         )
         code_id: UUID = cursor.fetchone()[0]
@@ -77,7 +78,8 @@ def redeem_code(
     throttle.count_guesses(guesses)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, nonce, member_id FROM members_try_code(%s, %s, %s, %s)",
+            "SELECT id, nonce, member_id FROM members_try_code(p_purpose => %s,"
+            " p_destination => %s, p_member_id => %s, p_tries => %s)",
             [purpose, destination, member_id, TRIES],
         )
         code_id, nonce, owner_id = cursor.fetchone() or (None, b"", None)

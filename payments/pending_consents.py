@@ -36,8 +36,13 @@ def await_member(
     now = context.current()
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT payments_await_member({', '.join(['%s'] * 16)}, %s::jsonb, %s::smallint,"
-            " %s::jsonb, %s, %s, %s, %s, %s)",
+            "SELECT payments_await_member(p_merchant_id => %s, p_terminal_id => %s, p_key => %s,"
+            " p_request_hash => %s, p_code_id => %s, p_voucher_code_id => %s, p_card_id => %s,"
+            " p_card_no => %s, p_member_id => %s, p_voucher_card_id => %s,"
+            " p_voucher_member_id => %s, p_order => %s, p_method => %s, p_currency => %s,"
+            " p_amount => %s, p_final_amount => %s, p_tag => %s::jsonb, p_status => %s::smallint,"
+            " p_body => %s::jsonb, p_expires_at => %s, p_actor_type => %s, p_actor => %s,"
+            " p_request_id => %s, p_address => %s)",
             [
                 till.merchant_id,
                 till.terminal_id,
@@ -85,7 +90,9 @@ def close_approval(approval: Consent, refusal: MpsError) -> bool:
     now = context.current()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT payments_close_consent(%s, %s, %s::smallint, %s::jsonb, %s, %s, %s, %s)",
+            "SELECT payments_close_consent(p_approval_id => %s, p_failure_code => %s,"
+            " p_status => %s::smallint, p_body => %s::jsonb, p_actor_type => %s, p_actor => %s,"
+            " p_request_id => %s, p_address => %s)",
             [
                 approval.id,
                 refusal.code,

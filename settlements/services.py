@@ -281,7 +281,8 @@ def _generate(merchant: Merchant, mode: str, period: periods.Period) -> tuple[UU
             " set_config('lock_timeout', '2min', true)"
         )
         cursor.execute(
-            "SELECT settlement_id, made FROM settlements_generate(%s, %s, %s, %s, %s)",
+            "SELECT settlement_id, made FROM settlements_generate(p_merchant_id => %s,"
+            " p_mode => %s, p_start => %s, p_end => %s, p_currency => %s)",
             [merchant.id, mode, period.start, period.end, settings.MPS_CURRENCY],
         )
         settlement_id, made = cursor.fetchone()

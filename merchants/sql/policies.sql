@@ -61,7 +61,8 @@ CREATE POLICY merchants_terminalkey_self ON merchants_terminalkey FOR SELECT TO 
 -- A shop's money is on its account.
 DROP POLICY IF EXISTS merchants_account ON ledger_account;
 CREATE POLICY merchants_account ON ledger_account FOR SELECT TO merchant_api
-    USING (id = (SELECT m.account_id FROM merchants_merchant m WHERE m.id = core_principal_id()));
+    USING (id = (SELECT m.account_id FROM merchants_merchant m
+                 WHERE m.id = core_principal_id()));
 DROP POLICY IF EXISTS merchants_entry ON ledger_entry;
 CREATE POLICY merchants_entry ON ledger_entry FOR SELECT TO merchant_api
     USING (account_id = (SELECT m.account_id FROM merchants_merchant m

@@ -116,7 +116,8 @@ BEGIN
     PERFORM FROM merchants_webhookendpoint e WHERE e.id = p_endpoint_id FOR NO KEY UPDATE;
     UPDATE merchants_webhookdelivery d SET
         state = CASE WHEN p_delivered THEN 'delivered'
-                     WHEN core_now() >= d.give_up_at THEN 'failed' ELSE 'pending' END, delivered_at = CASE WHEN p_delivered THEN core_now() END,
+                     WHEN core_now() >= d.give_up_at THEN 'failed' ELSE 'pending' END,
+        delivered_at = CASE WHEN p_delivered THEN core_now() END,
         next_attempt_at = least(
             core_now() + merchants_webhook_backoff(d.attempts), greatest(d.give_up_at, core_now())),
         last_status = p_status, last_error = p_error

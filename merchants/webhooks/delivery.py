@@ -103,7 +103,8 @@ def _take(under_way: Any, lease_seconds: int) -> list[Taken]:
         return []
     with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         cursor.execute(
-            "SELECT * FROM merchants_claim_deliveries(%s, %s, %s, %s::uuid[], %s)",
+            "SELECT * FROM merchants_claim_deliveries(p_most => %s, p_each => %s,"
+            " p_failing => %s, p_leave => %s::uuid[], p_lease_seconds => %s)",
             [
                 free,
                 PER_ENDPOINT,
@@ -159,7 +160,8 @@ def _finish(answers: Mapping[Taken, Answer], counts: dict[str, int]) -> None:
     with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
         for taken, answer in sorted(answers.items(), key=lambda each: each[0].endpoint_id):
             cursor.execute(
-                "SELECT merchants_finish_delivery(%s, %s, %s, %s, %s, %s)",
+                "SELECT merchants_finish_delivery(p_delivery_id => %s, p_endpoint_id => %s,"
+                " p_attempt => %s, p_delivered => %s, p_status => %s, p_error => %s)",
                 [
                     taken.delivery_id,
                     taken.endpoint_id,

@@ -36,23 +36,22 @@ GRANT EXECUTE ON FUNCTION payments_read_charge(uuid, text, text) TO merchant_api
 -- Otherwise the code is burnt, and the charge is
 --   'completed': money and points posted, the voucher used, the order taken; or
 --   'failed': with p_failure_code when the caller had decided so, else LIMIT_EXCEEDED by what was
---   spent today, or
---   INSUFFICIENT_BALANCE by the ledger.
+--   spent today, or INSUFFICIENT_BALANCE by the ledger.
 -- Both leave a transaction, an audit event and the stored answer for the key. p_full_body and
 -- p_poor_body are the stored answers of a full daily limit and of an insufficient balance; p_body
 -- that of the decided outcome, to which tx_no, balance_after and tier are added when completed.
 CREATE OR REPLACE FUNCTION payments_write_charge(
-    p_merchant_id uuid, p_merchant_version text, p_terminal_id uuid, p_key text,
-    p_request_hash bytea, p_order text,
-    p_facts uuid[], p_code_hashes bytea[], p_card_version text, p_voucher_hashes bytea[],
-    p_voucher_version text,
-    p_currency text, p_amount numeric, p_discount_rate numeric, p_final_amount numeric,
-    p_fee numeric,
+    p_merchant_id uuid, p_merchant_version text, p_terminal_id uuid,
+    p_key text, p_request_hash bytea, p_order text,
+    p_facts uuid[], p_code_hashes bytea[], p_card_version text,
+    p_voucher_hashes bytea[], p_voucher_version text,
+    p_currency text, p_amount numeric, p_discount_rate numeric,
+    p_final_amount numeric, p_fee numeric,
     p_method text, p_tag jsonb, p_points integer, p_points_from numeric, p_points_below numeric,
     p_accounts uuid[], p_moves numeric[], p_money_account uuid, p_points_account uuid,
     p_limited uuid[], p_day_limits numeric[], p_zone text, p_approval_id uuid,
-    p_failure_code text, p_status smallint, p_body jsonb, p_poor_status smallint, p_full_body jsonb,
-    p_poor_body jsonb,
+    p_failure_code text, p_status smallint, p_body jsonb,
+    p_poor_status smallint, p_full_body jsonb, p_poor_body jsonb,
     p_actor_type text, p_actor text, p_request_id text, p_address text,
     OUT outcome text, OUT answer_status smallint, OUT body jsonb)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog
@@ -102,7 +101,8 @@ BEGIN
         voucher_card := card.card_id;
     END IF;
     IF failure = '' AND cardinality(p_limited) > 0
-       AND NOT payments_has_room(p_limited, p_day_limits, p_final_amount, p_zone) THEN
+       AND NOT payments_has_room(p_subjects => p_limited, p_limits => p_day_limits,
+                                 p_amount => p_final_amount, p_zone => p_zone) THEN
         failure := 'LIMIT_EXCEEDED';
         answer_status := p_poor_status;
         body := p_full_body;
@@ -133,7 +133,9 @@ BEGIN
     payment_id := core_new_id();
     payment_no := payments_next_number('payment');
     IF failure = '' AND cardinality(p_accounts) > 0 THEN
-        SELECT * INTO posted FROM ledger_post('payment', payment_id, p_accounts, p_moves);
+        SELECT * INTO posted FROM ledger_post(
+            p_kind => 'payment', p_reference => payment_id,
+            p_accounts => p_accounts, p_amounts => p_moves);
         IF posted.refused_account IS NOT NULL THEN
             failure := 'INSUFFICIENT_BALANCE';
             answer_status := p_poor_status;
@@ -189,14 +191,15 @@ BEGIN
         VALUES (p_merchant_id, payment_id, core_now(), 'payment', p_method, p_final_amount, p_fee);
     END IF;
     PERFORM audit_record(
-        p_actor_type, p_actor,
-        CASE outcome WHEN 'completed' THEN 'PAYMENT_COMPLETED' ELSE 'PAYMENT_FAILED' END,
-        'transaction', payment_no,
-        jsonb_strip_nulls(jsonb_build_object(
+        p_actor_type => p_actor_type, p_actor => p_actor,
+        p_action => CASE outcome WHEN 'completed' THEN 'PAYMENT_COMPLETED'
+                                 ELSE 'PAYMENT_FAILED' END,
+        p_object_type => 'transaction', p_object_id => payment_no,
+        p_context => jsonb_strip_nulls(jsonb_build_object(
             'merchant', p_merchant_id, 'card', card.card_no, 'amount', p_amount::text,
-            'final_amount', p_final_amount::text, 'order', nullif(p_order, ''), 'error',
-            nullif(failure, ''))),
-        p_request_id, p_address);
+            'final_amount', p_final_amount::text, 'order', nullif(p_order, ''),
+            'error', nullif(failure, ''))),
+        p_request_id => p_request_id, p_address => p_address);
     INSERT INTO payments_idempotency (scope_id, key, request_hash, status, body, created_at)
     VALUES (p_merchant_id, p_key, p_request_hash, answer_status, payments_write_charge.body,
             core_now())
@@ -205,13 +208,14 @@ BEGIN
     PERFORM merchants_emit(
         p_merchant_id, 'payment.' || outcome,
         CASE outcome WHEN 'completed' THEN body ELSE jsonb_build_object(
-        'tx_no', payment_no, 'status', 'failed', 'failure_code', failure, 'external_order_id',
-        nullif(p_order, ''),
-        'amount', p_amount::text, 'currency', p_currency, 'payment_method', p_method,
-        'created_at', to_char(core_now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) END);
+            'tx_no', payment_no, 'status', 'failed', 'failure_code', failure,
+            'external_order_id', nullif(p_order, ''), 'amount', p_amount::text,
+            'currency', p_currency, 'payment_method', p_method, 'created_at',
+            to_char(core_now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) END);
 END $$;
 GRANT EXECUTE ON FUNCTION payments_write_charge(
     uuid, text, uuid, text, bytea, text, uuid[], bytea[], text, bytea[], text, text, numeric,
     numeric, numeric, numeric, text, jsonb, integer, numeric, numeric, uuid[], numeric[], uuid,
     uuid, uuid[], numeric[], text, uuid, text, smallint, jsonb, smallint, jsonb, jsonb, text, text,
-    text, text) TO merchant_api, platform_admin;
+    text, text)
+    TO merchant_api, platform_admin;

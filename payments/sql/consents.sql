@@ -2,11 +2,9 @@
 -- nothing was written.
 CREATE OR REPLACE FUNCTION payments_await_member(
     p_merchant_id uuid, p_terminal_id uuid, p_key text, p_request_hash bytea, p_code_id uuid,
-    p_voucher_code_id uuid,
-    p_card_id uuid, p_card_no text, p_member_id uuid, p_voucher_card_id uuid,
-    p_voucher_member_id uuid,
-    p_order text, p_method text, p_currency text, p_amount numeric, p_final_amount numeric,
-    p_tag jsonb,
+    p_voucher_code_id uuid, p_card_id uuid, p_card_no text, p_member_id uuid,
+    p_voucher_card_id uuid, p_voucher_member_id uuid, p_order text, p_method text,
+    p_currency text, p_amount numeric, p_final_amount numeric, p_tag jsonb,
     p_status smallint, p_body jsonb, p_expires_at timestamptz,
     p_actor_type text, p_actor text, p_request_id text, p_address text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
@@ -32,22 +30,23 @@ BEGIN
         created_at, expires_at)
     VALUES (
         p_merchant_id, p_terminal_id, p_key, p_request_hash, p_card_id, p_card_no, p_member_id,
-        p_voucher_card_id,
-        p_voucher_member_id, p_order, p_method, p_currency, p_amount, p_final_amount, p_tag,
-        core_now(), p_expires_at);
+        p_voucher_card_id, p_voucher_member_id, p_order, p_method, p_currency, p_amount,
+        p_final_amount, p_tag, core_now(), p_expires_at);
     INSERT INTO payments_idempotency (scope_id, key, request_hash, status, body, created_at)
     VALUES (p_merchant_id, p_key, p_request_hash, p_status, p_body, core_now());
     PERFORM audit_record(
-        p_actor_type, p_actor, 'PAYMENT_AWAITS_MEMBER', 'card', p_card_no,
-        jsonb_strip_nulls(jsonb_build_object(
-            'merchant', p_merchant_id, 'amount', p_amount::text, 'final_amount',
-            p_final_amount::text, 'order', nullif(p_order, ''))), p_request_id, p_address);
+        p_actor_type => p_actor_type, p_actor => p_actor, p_action => 'PAYMENT_AWAITS_MEMBER',
+        p_object_type => 'card', p_object_id => p_card_no,
+        p_context => jsonb_strip_nulls(jsonb_build_object(
+            'merchant', p_merchant_id, 'amount', p_amount::text,
+            'final_amount', p_final_amount::text, 'order', nullif(p_order, ''))),
+        p_request_id => p_request_id, p_address => p_address);
     RETURN true;
 END $$;
 GRANT EXECUTE ON FUNCTION payments_await_member(
     uuid, uuid, text, bytea, uuid, uuid, uuid, text, uuid, uuid, uuid, text, text, text, numeric,
-    numeric, jsonb, smallint, jsonb, timestamptz, text, text, text, text) TO merchant_api,
-    platform_admin;
+    numeric, jsonb, smallint, jsonb, timestamptz, text, text, text, text)
+    TO merchant_api, platform_admin;
 
 -- End the waiting without a payment: a failed transaction, and its answer in place of the 202.
 -- False: somebody else has ended it.
@@ -77,16 +76,18 @@ BEGIN
     UPDATE payments_idempotency i SET status = p_status, body = p_body
     WHERE i.scope_id = approval.merchant_id AND i.key = approval.key;
     PERFORM audit_record(
-        p_actor_type, p_actor, 'PAYMENT_FAILED', 'transaction', payment_no,
-        jsonb_strip_nulls(jsonb_build_object(
-            'merchant', approval.merchant_id, 'card', approval.card_no, 'amount',
-            approval.amount::text, 'order', nullif(approval.external_order_id, ''), 'error',
-            p_failure_code)), p_request_id, p_address);
+        p_actor_type => p_actor_type, p_actor => p_actor, p_action => 'PAYMENT_FAILED',
+        p_object_type => 'transaction', p_object_id => payment_no,
+        p_context => jsonb_strip_nulls(jsonb_build_object(
+            'merchant', approval.merchant_id, 'card', approval.card_no,
+            'amount', approval.amount::text, 'order', nullif(approval.external_order_id, ''),
+            'error', p_failure_code)),
+        p_request_id => p_request_id, p_address => p_address);
     PERFORM merchants_emit(approval.merchant_id, 'payment.failed', jsonb_build_object(
         'tx_no', payment_no, 'status', 'failed', 'failure_code', p_failure_code,
         'external_order_id', nullif(approval.external_order_id, ''),
-        'amount', approval.amount::text, 'currency', approval.currency, 'payment_method',
-        approval.payment_method, 'created_at',
+        'amount', approval.amount::text, 'currency', approval.currency,
+        'payment_method', approval.payment_method, 'created_at',
         to_char(core_now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')));
     RETURN true;
 END $$;

@@ -26,7 +26,9 @@ def record(
     now = context.current()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT audit_record(%s, %s, %s, %s, %s, %s::jsonb, %s, %s)",
+            "SELECT audit_record(p_actor_type => %s, p_actor => %s, p_action => %s,"
+            " p_object_type => %s, p_object_id => %s, p_context => %s::jsonb,"
+            " p_request_id => %s, p_address => %s)",
             [
                 now.actor_type,
                 _writable(now.actor),

@@ -61,7 +61,8 @@ def post(*, kind: str, reference: UUID, moves: Mapping[UUID, Decimal]) -> Posted
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT posting_id, refused_account, balances"
-            " FROM ledger_post(%s, %s, %s::uuid[], %s::numeric[])",
+            " FROM ledger_post(p_kind => %s, p_reference => %s, p_accounts => %s::uuid[],"
+            " p_amounts => %s::numeric[])",
             [kind, reference, accounts, list(moves.values())],
         )
         posting_id, refused_account, balances = cursor.fetchone()

@@ -73,7 +73,9 @@ BEGIN
             number, previous_digest, digest, count, first_event_id, last_event_id, event_ids,
                                 event_hashes, sealed_at)
         SELECT last.number + 1, last.digest,
-               audit_seal_digest(last.digest, last.number + 1, core_now(), batch.ids, batch.hashes),
+               audit_seal_digest(
+                   previous => last.digest, number => last.number + 1, sealed_at => core_now(),
+                   event_ids => batch.ids, event_hashes => batch.hashes),
                batch.count, batch.ids[1], batch.ids[batch.count], batch.ids, batch.hashes,
                core_now()
         FROM batch, last WHERE batch.count > 0
@@ -99,7 +101,8 @@ LANGUAGE sql STABLE SET enable_hashjoin = off SET enable_mergejoin = off AS $$
                     WHEN previous_digest <> before THEN 'it does not follow the seal before it'
                     WHEN (first_event_id, last_event_id) <> (event_ids[1], event_ids[count])
                       OR digest <> audit_seal_digest(
-                          previous_digest, number, sealed_at, event_ids, event_hashes)
+                          previous => previous_digest, number => number, sealed_at => sealed_at,
+                          event_ids => event_ids, event_hashes => event_hashes)
                     THEN 'the seal was changed' END AS wrong
         FROM looked_at
     ), events AS (

@@ -39,7 +39,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_catalog AS $$
     WITH gone AS (
         DELETE FROM core_jobrun AS run
         WHERE started_at < core_now()
-                           - CASE outcome WHEN 'ok' THEN interval '7 days' ELSE interval '90 days' END
+            - CASE outcome WHEN 'ok' THEN interval '7 days' ELSE interval '90 days' END
             AND outcome <> 'running'
             AND EXISTS (SELECT FROM core_jobrun AS later
                         WHERE later.name = run.name AND later.id > run.id)
