@@ -14,7 +14,7 @@ import psycopg
 
 from benchmarks import servers
 from benchmarks.servers import ROOT
-from mps.launcher import embedded
+from mps.launcher import programs
 
 RESULTS = ROOT / "benchmarks" / "results"
 CONNECTIONS = 16
@@ -103,7 +103,7 @@ def _run_limit(connection: psycopg.Connection[Any], shop: Any, cards: int) -> fl
         file.flush()
         output = subprocess.run(
             [
-                str(embedded.binary("pgbench")),
+                str(programs.binary("pgbench")),
                 *("-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2", "-T", "10"),
                 *("-f", file.name, os.environ["DATABASE_OWNER_URL"]),
             ],

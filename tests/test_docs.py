@@ -22,7 +22,7 @@ from django.urls import include, path
 from mps.base.core import jobs, refusals, schema
 from mps.base.core.errors import every_error
 from mps.base.core.management.commands import write_api_examples, write_error_docs
-from mps.launcher import embedded
+from mps.launcher import programs
 from mps.product.demo import plan
 from tests.conftest import url_for
 from tests.servers import ROOT
@@ -128,10 +128,10 @@ def test_a_backup_is_taken_and_restored_as_described(
     superuser.execute(f'CREATE DATABASE "{copy}" OWNER mps_owner TEMPLATE template0')
     try:
         backup = url_for(os.environ["DATABASE_BACKUP_URL"], database)
-        _run(embedded.binary("pg_dump"), "--format=custom", f"--file={dump}", backup)
+        _run(programs.binary("pg_dump"), "--format=custom", f"--file={dump}", backup)
         target = url_for(os.environ["DATABASE_OWNER_URL"], copy)
         _run(
-            *(embedded.binary("pg_restore"), "--no-owner", "--exit-on-error"),
+            *(programs.binary("pg_restore"), "--no-owner", "--exit-on-error"),
             *(f"--dbname={target}", dump),
         )
         owner = connections["owner"]

@@ -27,7 +27,6 @@ MAX_SHARE = 0.25
 REASON = re.compile(r"\blong(er)?,? because\b")
 # Longer than it may be, and how long at most. Nothing is added here, and no figure goes up.
 STILL_TOO_LONG = {
-    "mps/launcher/embedded.py": 654,
     "tests/console/test_acts.py": 774,
     "tests/merchants/test_webhooks.py": 811,
     "tests/payments/test_member_topups.py": 812,

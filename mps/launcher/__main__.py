@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from mps.launcher import embedded, process, state
+from mps.launcher import embedded, ports, process, state
 from mps.launcher.errors import LauncherError
 from mps.launcher.supervisor import StopRequested, Supervisor
 
@@ -227,7 +227,7 @@ def _banner(
 
 
 def _require_port(host: str, port: int) -> None:
-    if not embedded.port_is_free(host, port):
+    if not ports.port_is_free(host, port):
         raise LauncherError(
             f"Port {port} of {host} is taken: stop what listens there, or choose another port "
             f"with MPS_PORT, as in `MPS_PORT={port + 1} make run`."

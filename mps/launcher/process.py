@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import os
@@ -91,6 +92,25 @@ def spawn(process: Process, *, output: int) -> subprocess.Popen[bytes]:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise LauncherError(f"Cannot start {process.name} ({process.argv[0]}): {error}.") from error
+
+
+def end(process: Process, popen: subprocess.Popen[bytes]) -> None:
+    """Stop a child that runs without the supervisor, by force if it does not stop by itself."""
+    for number, seconds in (
+        (process.stop_signal, process.stop_timeout_seconds),
+        (process.force_signal, 5.0),
+        (signal.SIGKILL, None),
+    ):
+        if popen.poll() is not None:
+            return
+        popen.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            popen.wait(seconds)
+
+
+def server_environment() -> dict[str, str]:
+    """Return the whole environment of a server: none of ours, which may hold secrets."""
+    return {"PATH": os.defpath, "LC_ALL": "C"}
 
 
 def adopt_orphans() -> None:

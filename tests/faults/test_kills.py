@@ -28,7 +28,7 @@ import psycopg
 import pytest
 import redis
 
-from mps.launcher import embedded, state
+from mps.launcher import places, state
 from tests.launcher.helpers import CHECKOUT, Launched, descendants, launched, wait_until
 from tests.merchants.receiver import receiving
 
@@ -148,7 +148,7 @@ class Mps:
 
     def kill_postgres(self) -> None:
         """Kill PostgreSQL."""
-        lock = embedded.home(self.data_dir, self.state) / "postgres" / "postmaster.pid"
+        lock = places.home(self.data_dir, self.state) / "postgres" / "postmaster.pid"
         os.kill(int(lock.read_text().split()[0]), signal.SIGKILL)
 
     def kill_backend(self) -> None:

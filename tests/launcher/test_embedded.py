@@ -20,7 +20,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from mps.launcher import embedded, state
+from mps.launcher import embedded, places, programs, state
 from mps.launcher.errors import LauncherError
 from tests.launcher.helpers import descendants, is_alive, launched, wait_until
 
@@ -50,7 +50,7 @@ def _settings(current: state.State) -> dict[object, object]:
 def _postmaster(data_dir: Path) -> int:
     current = state.load(data_dir)
     assert current is not None
-    lock = embedded.home(data_dir, current) / "postgres" / "postmaster.pid"
+    lock = places.home(data_dir, current) / "postgres" / "postmaster.pid"
     return int(lock.read_text().split()[0])
 
 
@@ -161,7 +161,7 @@ def test_copied_data_folder_is_refused_while_the_original_runs(data_dir: Path) -
 
 def test_lock_file_of_a_dead_server_whose_pid_was_given_away(data_dir: Path) -> None:
     with embedded.servers(data_dir) as current:
-        lock = embedded.home(data_dir, current) / "postgres" / "postmaster.pid"
+        lock = places.home(data_dir, current) / "postgres" / "postmaster.pid"
         content = lock.read_text()
     # PostgreSQL itself takes any living process of its own account for the owner of the lock.
     user = lock.parent.stat().st_uid if os.geteuid() == 0 else None
@@ -197,7 +197,7 @@ def test_ports_taken_meanwhile_are_chosen_anew_and_kept(data_dir: Path) -> None:
 def test_interrupted_creation_of_the_cluster_is_begun_again(tmp_path: Path) -> None:
     with embedded.servers(tmp_path, durable=False) as current:
         pass
-    cluster = embedded.home(tmp_path, current) / "postgres"
+    cluster = places.home(tmp_path, current) / "postgres"
     cluster.rename(cluster.with_name("postgres.new"))
     try:
         with embedded.servers(tmp_path, durable=False) as current:
@@ -209,7 +209,7 @@ def test_interrupted_creation_of_the_cluster_is_begun_again(tmp_path: Path) -> N
 
 def test_cluster_of_another_major_version_is_named(data_dir: Path) -> None:
     with embedded.servers(data_dir) as current:
-        version = embedded.home(data_dir, current) / "postgres" / "PG_VERSION"
+        version = places.home(data_dir, current) / "postgres" / "PG_VERSION"
     kept = version.read_text()
     version.write_text("17\n")
     try:
@@ -226,7 +226,7 @@ def test_without_its_data_folder_a_start_begins_empty(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with embedded.servers(folder, durable=False) as first, _connect(first) as connection:
         connection.execute("CREATE TABLE gone ()")
-    old_home = embedded.home(folder, first)
+    old_home = places.home(folder, first)
     shutil.rmtree(folder)
     try:
         with embedded.servers(folder, durable=False) as second:
@@ -245,13 +245,13 @@ def test_fresh_start_begins_empty_and_reset_leaves_nothing(tmp_path: Path) -> No
     with embedded.servers(tmp_path, fresh=True, durable=False) as second:
         assert redis.Redis.from_url(second.redis_url()).get("gone") is None
         assert _ask(second, "SELECT 1") == [(1,)]
-        assert not embedded.home(tmp_path, first).exists() or os.geteuid() != 0
+        assert not places.home(tmp_path, first).exists() or os.geteuid() != 0
 
     (tmp_path / state.CREDENTIALS_FILE).write_text("of a database that goes")
 
     assert embedded.reset(tmp_path)
 
-    assert not embedded.home(tmp_path, second).exists()
+    assert not places.home(tmp_path, second).exists()
     assert state.load(tmp_path) is None
     assert not (tmp_path / state.CREDENTIALS_FILE).exists()
     assert not embedded.reset(tmp_path)
@@ -279,7 +279,7 @@ def test_servers_for_tests_leave_nothing(scratch: Path, monkeypatch: pytest.Monk
         settings = _settings(current)
         folders = [each for each in scratch.iterdir() if each != recent]
         [folder] = [each for each in folders if not each.name.endswith("-servers")]
-        home = embedded.home(folder, current)
+        home = places.home(folder, current)
         assert home.exists()
 
     # Nothing acknowledged may be lost when a test kills the server.
@@ -308,7 +308,7 @@ def test_postgres_programs_run(data_dir: Path) -> None:
         url = current.database_url("superuser", "postgres")
         for command in (["psql", "-Atc", "SELECT 6 * 7", url], ["pgbench", "--version"]):
             answer = subprocess.run(
-                [embedded.binary(command[0]), *command[1:]],
+                [programs.binary(command[0]), *command[1:]],
                 check=False,
                 capture_output=True,
                 text=True,
@@ -316,7 +316,7 @@ def test_postgres_programs_run(data_dir: Path) -> None:
             assert answer.returncode == 0, answer.stderr
             assert answer.stdout.strip() in {"42", "pgbench (PostgreSQL) 18.6"}
     with pytest.raises(LauncherError, match="no program pg_nothing"):
-        embedded.binary("pg_nothing")
+        programs.binary("pg_nothing")
 
 
 def test_servers_die_with_a_killed_launcher_and_start_again(data_dir: Path) -> None:
@@ -396,7 +396,7 @@ def test_root_goes_on_with_what_an_ordinary_user_began() -> None:
 
         with embedded.servers(folder, durable=False) as current:
             assert _ask(current, "SELECT 1") == [(1,)]
-            assert embedded.home(folder, current) == folder / "servers"
+            assert places.home(folder, current) == folder / "servers"
 
         owners = {path.stat().st_uid for path in folder.rglob("*") if path.suffix != ".log"}
         assert owners == {user.pw_uid}
@@ -412,7 +412,7 @@ def test_programs_are_copied_readable_where_the_servers_account_can_reach_them(
         with tempfile.TemporaryDirectory() as parent:
             Path(parent).chmod(0o711)
             shared = Path(parent) / "shared"
-            monkeypatch.setattr(embedded, "_SHARED", shared)
+            monkeypatch.setattr(places, "SHARED", shared)
             with embedded.servers(Path(parent) / "data", durable=False) as current:
                 assert _ask(current, "SELECT 1") == [(1,)]
                 copies = sorted(path.name for path in (shared / "bin").iterdir())

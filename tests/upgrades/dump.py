@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import mps
-from mps.launcher import embedded
+from mps.launcher import programs
 from tests.launcher.helpers import launched
 from tests.upgrades import installation
 
@@ -36,7 +36,7 @@ def main() -> int:
             status, charged = installation.charge(api, world, amount="299.00", key="before")
             assert status == 201, charged
             text = subprocess.run(
-                [embedded.binary("pg_dump"), "--dbname", installation.database_url(data_dir)],
+                [programs.binary("pg_dump"), "--dbname", installation.database_url(data_dir)],
                 check=True,
                 capture_output=True,
             ).stdout

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mps.base.core import schema
-from mps.launcher import embedded, state
+from mps.launcher import programs, state
 
 FOLDER = Path(__file__).parent
 # Known secrets, so that what a dump holds under them can be read again.
@@ -38,7 +38,7 @@ def database_url(data_dir: Path, database: str = "mps") -> str:
 
 def restore(release: str, url: str) -> None:
     """Restore the dump of a release into an empty database of a server that has the roles."""
-    psql = [embedded.binary("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
+    psql = [programs.binary("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
     subprocess.run(
         [*psql, "--dbname", url],
         input=gzip.decompress((FOLDER / f"{release}.sql.gz").read_bytes()),
@@ -49,7 +49,7 @@ def restore(release: str, url: str) -> None:
 
 def dump_schema(url: str) -> list[str]:
     """Return the schema as pg_dump writes it, without partitions, which each month adds to."""
-    command = [embedded.binary("pg_dump"), "--schema-only", "--dbname", url]
+    command = [programs.binary("pg_dump"), "--schema-only", "--dbname", url]
     text = subprocess.run(
         [*command, "--exclude-table=*_y[0-9][0-9][0-9][0-9]m[0-9][0-9]"],
         check=True,
