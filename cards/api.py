@@ -154,7 +154,7 @@ class Cards(CardView):
     def get(self, request: Request) -> Response:
         """List my cards, the standard card first."""
         return self.page(
-            selectors.own_cards(self.member.member_id),
+            selectors.own_cards(self.scope, self.member.member_id),
             lambda binding: CardOut(selectors.to_own_card(binding)).data,
         )
 
@@ -170,7 +170,7 @@ class OneCard(CardView):
     )
     def get(self, request: Request, card_no: str) -> Response:
         """Show one of my cards."""
-        card = selectors.get_own_card(card_no=card_no, member_id=self.member.member_id)
+        card = selectors.get_own_card(self.scope, card_no=card_no, member_id=self.member.member_id)
         return Response(CardOut(card).data)
 
 
@@ -240,7 +240,9 @@ class Code(CardView):
     )
     def get(self, request: Request, card_no: str) -> Response:
         """Show the live payment code again."""
-        shown = selectors.show_current_code(card_no=card_no, member_id=self.member.member_id)
+        shown = selectors.show_current_code(
+            self.scope, card_no=card_no, member_id=self.member.member_id
+        )
         return Response(CodeOut(shown).data, headers=_NO_STORE)
 
     @extend_schema(
@@ -290,7 +292,9 @@ class _Picture(CardView):
 
     def get(self, request: Request, card_no: str) -> Response:
         """Draw the live payment code."""
-        shown = selectors.show_current_code(card_no=card_no, member_id=self.member.member_id)
+        shown = selectors.show_current_code(
+            self.scope, card_no=card_no, member_id=self.member.member_id
+        )
         return Response(self.draw(shown.code), headers=_NO_STORE)
 
 
@@ -417,7 +421,7 @@ class Bindings(CardView):
     def get(self, request: Request, card_no: str) -> Response:
         """List who may use a card of mine, the owner first."""
         return self.page(
-            selectors.bindings_of(card_no=card_no, member_id=self.member.member_id),
+            selectors.bindings_of(self.scope, card_no=card_no, member_id=self.member.member_id),
             lambda binding: BindingOut(selectors.with_person(binding)).data,
         )
 

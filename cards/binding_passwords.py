@@ -37,19 +37,15 @@ def set_binding_password(
     if password:
         require_long_enough(password, "password")
     hashed = make_password(password) if password else ""
-    scope = (
-        db_scope.principal_scope("member_app", by_member_id)
-        if by_member_id
-        else db_scope.principal_scope("platform_admin")
-    )
+    role: db_scope.Role = "member_app" if by_member_id else "platform_admin"
     with (
         audit.refusals(
             "BINDING_PASSWORD_REFUSED", object_type="card", object_id=card_no or card_id
         ),
-        scope,
+        db_scope.principal_scope(role, by_member_id) as scope,
     ):
         if by_member_id is not None:
-            binding = holding.require_bound(which, by_member_id)
+            binding = holding.require_bound(scope, which, by_member_id)
             holding.require_active(binding.member)
             if binding.role != Binding.Role.OWNER:
                 raise errors.PermissionDeniedError

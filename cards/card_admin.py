@@ -16,6 +16,7 @@ from members.models import Member
 from merchants.models import Merchant
 from mps.base import console
 from mps.base.console import Act, Done, Section
+from mps.base.core.db_scope import Scope
 
 STATUS_COLOURS = {
     "active": "success",
@@ -307,7 +308,7 @@ console.add_acts(
 )
 
 
-def _voucher(card: Card) -> Section | None:
+def _voucher(scope: Scope, card: Card) -> Section | None:
     if card.card_type != CardType.VOUCHER:
         return None
     voucher = Voucher.objects.filter(card=card).first()
@@ -329,7 +330,7 @@ def _voucher(card: Card) -> Section | None:
     )
 
 
-def _bindings(card: Card) -> Section:
+def _bindings(scope: Scope, card: Card) -> Section:
     bindings = card.bindings.select_related("member").order_by("created_at")
     return Section(
         _("Who may use it"),

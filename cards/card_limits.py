@@ -28,7 +28,7 @@ def set_card_limits(
     spending_limits.require_limits(**new)
     with (
         audit.refusals("CARD_LIMITS_REFUSED", object_type="card", object_id=card_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
         card = Card.objects.select_for_update().filter(id=card_id).first()
         if card is None:
@@ -37,7 +37,7 @@ def set_card_limits(
             "CARD_LIMITS_SET",
             object_type="card",
             object_id=card.number,
-            details={**spending_limits.write_limits(card, **new), "reason": reason},
+            details={**spending_limits.write_limits(scope, card, **new), "reason": reason},
         )
 
 
@@ -58,7 +58,7 @@ def set_binding_limits(
     spending_limits.require_limits(**new)
     with (
         audit.refusals("BINDING_LIMITS_REFUSED", object_type="binding", object_id=binding_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
         binding = (
             Binding.objects.select_for_update(of=("self",))
@@ -74,7 +74,7 @@ def set_binding_limits(
             object_id=binding.card.number,
             details={
                 "member": binding.member.number,
-                **spending_limits.write_limits(binding, **new),
+                **spending_limits.write_limits(scope, binding, **new),
                 "reason": reason,
             },
         )

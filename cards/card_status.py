@@ -42,7 +42,7 @@ def close_card(*, card_id: UUID, reason: str = "") -> None:
     """
     with (
         audit.refusals("CARD_CLOSED_REFUSED", object_type="card", object_id=card_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
         card = Card.objects.select_for_update().filter(id=card_id).first()
         if card is None:
@@ -54,10 +54,10 @@ def close_card(*, card_id: UUID, reason: str = "") -> None:
             status=Card.Status.CLOSED, status_reason=reason[:200], locked_by_member=False
         )
         if card.money_account_id is not None:
-            balances = ledger.lock_balances([card.money_account_id])
+            balances = ledger.lock_balances(scope, [card.money_account_id])
             if balances[card.money_account_id]:
                 raise CardNotEmptyError
-        payment_codes.end_codes(card_id)
+        payment_codes.end_codes(scope, card_id)
         audit.record(
             "CARD_CLOSED",
             object_type="card",
@@ -166,7 +166,7 @@ def _change_status(
 ) -> None:
     with (
         audit.refusals(f"{action}_REFUSED", object_type="card", object_id=card_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
         card = Card.objects.select_for_update().filter(id=card_id).first()
         if card is None:
@@ -177,7 +177,7 @@ def _change_status(
             status=status, status_reason=reason[:200], locked_by_member=False
         )
         if end_codes:
-            payment_codes.end_codes(card_id)
+            payment_codes.end_codes(scope, card_id)
         audit.record(
             action,
             object_type="card",
@@ -191,9 +191,9 @@ def _member_lock(card_id: UUID | None, card_no: str, member_id: UUID, *, lock: b
     action = "CARD_LOCKED" if lock else "CARD_UNLOCKED"
     with (
         audit.refusals(f"{action}_REFUSED", object_type="card", object_id=card_no or card_id),
-        db_scope.principal_scope("member_app", member_id),
+        db_scope.principal_scope("member_app", member_id) as scope,
     ):
-        binding = holding.require_bound(which, member_id)
+        binding = holding.require_bound(scope, which, member_id)
         if not binding.rights.may_manage:
             raise errors.PermissionDeniedError
         if not lock:

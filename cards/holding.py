@@ -10,16 +10,17 @@ from cards.models import Binding, Card
 from members.errors import MemberSuspendedError
 from members.models import Member
 from mps.base.core import errors
+from mps.base.core.db_scope import Scope
 
 
-def hold_card(*, card_id: UUID | None = None, card_no: str = "") -> Card:
+def hold_card(scope: Scope, *, card_id: UUID | None = None, card_no: str = "") -> Card:
     """Return a card that stays as it is until the scope ends; nobody closes it meanwhile.
 
-    Inside a shop's scope or the platform's. A shop sees of a card what moving its money takes.
-
+    :param scope: the platform's or a shop's, which sees of a card what moving its money takes.
     :param card_id: the card, or `card_no`: its number.
     :raises CardNotFoundError: there is no such card.
     """
+    scope.require_open()
     held = Card.objects.raw(
         "SELECT id, number, card_type, status, expires_at, owner_id, money_account_id,"
         " points_account_id FROM cards_hold(%s, %s)",
@@ -30,13 +31,14 @@ def hold_card(*, card_id: UUID | None = None, card_no: str = "") -> Card:
     raise CardNotFoundError
 
 
-def hold_member(**which: UUID | str) -> Member:
-    """Return an active member, who stays so until the scope ends. Inside a scope of the platform,
-    before the card is locked.
+def hold_member(scope: Scope, **which: UUID | str) -> Member:
+    """Return an active member, who stays so until the scope ends. Before the card is locked.
 
+    :param scope: the platform's.
     :raises NotFoundError: there is no such member.
     :raises MemberSuspendedError: the member is suspended, or was erased.
     """
+    scope.require_open()
     member = Member.objects.select_for_update(no_key=True).filter(**which).first()
     if member is None:
         raise errors.NotFoundError("There is no such member.")
@@ -60,8 +62,8 @@ def which_card(card_id: UUID | None, card_no: str) -> dict[str, UUID | str]:
     return {"number": selectors.require_number(card_no)}
 
 
-def require_bound(which: dict[str, UUID | str], member_id: UUID) -> Binding:
-    """Return what binds a member to a card. Inside a scope."""
+def require_bound(scope: Scope, which: dict[str, UUID | str], member_id: UUID) -> Binding:
+    """Return what binds a member to a card."""
     card = {f"card__{name}": value for name, value in which.items()}
     binding = (
         Binding.objects.select_related("card", "member").filter(member_id=member_id, **card).first()

@@ -16,12 +16,13 @@ from cards.models import SHAREABLE_TYPES, Binding, Card, CardType
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, errors
 from mps.base.core.database import DatabaseNow
+from mps.base.core.db_scope import Scope
 from mps.base.ledger import services as ledger
 
 
-def issue_standard_card(*, owner_id: UUID) -> Card:
-    """Issue the card that comes with a membership. Inside the new member's scope."""
-    return write_card(CardType.STANDARD, owner_id)
+def issue_standard_card(scope: Scope, *, owner_id: UUID) -> Card:
+    """Issue the card that comes with a membership."""
+    return write_card(scope, CardType.STANDARD, owner_id)
 
 
 def issue_shared_card(
@@ -61,10 +62,11 @@ def issue_shared_card(
     password = make_password(binding_password) if binding_password else ""
     with (
         audit.refusals("CARD_ISSUE_REFUSED", object_type="member", object_id=owner_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        holding.hold_member(id=owner_id)
+        holding.hold_member(scope, id=owner_id)
         card = write_card(
+            scope,
             card_type,
             owner_id,
             name=name,
@@ -86,6 +88,7 @@ def issue_shared_card(
 
 
 def write_card(
+    scope: Scope,
     card_type: str,
     owner_id: UUID,
     *,
@@ -94,7 +97,7 @@ def write_card(
     binding_password: str = "",
     expires_at: datetime | None = None,
 ) -> Card:
-    """Write a card with its accounts and its owner's binding. Inside a scope.
+    """Write a card with its accounts and its owner's binding.
 
     :raises InvalidRequestError: its time would be over already.
     """
@@ -110,12 +113,12 @@ def write_card(
         binding_password=binding_password,
         expires_at=expires_at,
         money_account_id=(
-            ledger.open_account(kind="card_money", unit=settings.MPS_CURRENCY)
+            ledger.open_account(scope, kind="card_money", unit=settings.MPS_CURRENCY)
             if CardType(card_type).holds_money
             else None
         ),
         points_account_id=(
-            ledger.open_account(kind="card_points", unit="PTS")
+            ledger.open_account(scope, kind="card_points", unit="PTS")
             if CardType(card_type).earns_points
             else None
         ),

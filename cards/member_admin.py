@@ -18,6 +18,7 @@ from members.models import Member
 from merchants.models import Merchant
 from mps.base import console
 from mps.base.console import Act, Done, Section
+from mps.base.core.db_scope import Scope
 
 
 class OwnerForm(console.ActForm):
@@ -132,7 +133,7 @@ console.add_acts(
 )
 
 
-def _cards(member: Member) -> Section:
+def _cards(scope: Scope, member: Member) -> Section:
     cards = card_admin.with_tier(
         Card.objects.filter(bindings__member=member)
         .select_related("money_account", "points_account")
@@ -157,7 +158,7 @@ def _cards(member: Member) -> Section:
     )
 
 
-def _shared(member: Member) -> Section:
+def _shared(scope: Scope, member: Member) -> Section:
     """Whom a member shares cards with: on their own cards, and on those of others."""
     bindings = (
         Binding.objects.filter(Q(member=member) | Q(card__owner=member))

@@ -20,6 +20,7 @@ from members.models import Member
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, errors
 from mps.base.core.database import DatabaseNow
+from mps.base.core.db_scope import Scope
 
 MIN_TTL_SECONDS = 60
 
@@ -51,9 +52,9 @@ def issue_code(
     which = holding.which_card(card_id, card_no)
     with (
         audit.refusals("CODE_REFUSED", object_type="card", object_id=card_no or card_id),
-        db_scope.principal_scope("member_app", member_id),
+        db_scope.principal_scope("member_app", member_id) as scope,
     ):
-        card = _require_payable(holding.require_bound(which, member_id))
+        card = _require_payable(scope, holding.require_bound(scope, which, member_id))
         key = codes.current_keys()[0]
         nonce = codes.new_nonce()
         code = codes.derive_code(key, nonce)
@@ -90,10 +91,10 @@ def revoke_code(*, card_id: UUID | None = None, card_no: str = "", member_id: UU
     which = holding.which_card(card_id, card_no)
     with (
         audit.refusals("CODE_REVOKE_REFUSED", object_type="card", object_id=card_no or card_id),
-        db_scope.principal_scope("member_app", member_id),
+        db_scope.principal_scope("member_app", member_id) as scope,
     ):
-        card = holding.require_bound(which, member_id).card
-        end_codes(card.id, member_id)
+        card = holding.require_bound(scope, which, member_id).card
+        end_codes(scope, card.id, member_id)
         audit.record(
             "CODE_REVOKED",
             object_type="card",
@@ -102,7 +103,7 @@ def revoke_code(*, card_id: UUID | None = None, card_no: str = "", member_id: UU
         )
 
 
-def end_codes(card_id: UUID, member_id: UUID | None = None) -> None:
+def end_codes(scope: Scope, card_id: UUID, member_id: UUID | None = None) -> None:
     """Kill the live codes for a card, or one member's. After the facts: codes are locked last."""
     live = PaymentCode.objects.filter(card_id=card_id, ended_at=None)
     if member_id is not None:
@@ -110,21 +111,23 @@ def end_codes(card_id: UUID, member_id: UUID | None = None) -> None:
     live.update(ended_at=DatabaseNow(), outcome="revoked")
 
 
-def _require_payable(binding: Binding) -> Card:
+def _require_payable(scope: Scope, binding: Binding) -> Card:
     """Return the card if its member could pay with it now."""
     card = binding.card
-    if binding.member.status == Member.Status.SUSPENDED or not selectors.owner_is_active(card.id):
+    if binding.member.status == Member.Status.SUSPENDED or not selectors.owner_is_active(
+        scope, card.id
+    ):
         raise MemberSuspendedError
     if not binding.rights.may_pay:
         raise errors.PermissionDeniedError
-    if card.status == Card.Status.EXPIRED or _is_past(card.expires_at):
+    if card.status == Card.Status.EXPIRED or _is_past(scope, card.expires_at):
         raise CardExpiredError
     if card.status != Card.Status.ACTIVE:
         raise CardNotActiveError
     return card
 
 
-def _is_past(moment: datetime | None) -> bool:
+def _is_past(scope: Scope, moment: datetime | None) -> bool:
     """Return whether a moment is over by the database's clock."""
     if moment is None:
         return False

@@ -1,10 +1,11 @@
-"""What becomes of payment codes. Inside the platform's scope."""
+"""What becomes of payment codes."""
 
 from dataclasses import dataclass
 from datetime import date
 
 from mps.base.core import db_scope
 from mps.base.core.days import Days
+from mps.base.core.db_scope import Scope
 
 # A code is in the history from when the next one took its place, so never before it was issued;
 # until then it is the one row of its card and member.
@@ -44,8 +45,8 @@ class UsageLine:
     live: int
 
 
-def code_usage(days: Days) -> list[UsageLine]:
+def code_usage(scope: Scope, days: Days) -> list[UsageLine]:
     """Return what became of the codes issued on each day; the past is kept for 30 days."""
-    with db_scope.reporting_cursor() as cursor:
+    with db_scope.reporting_cursor(scope) as cursor:
         cursor.execute(_USAGE, days.bounds)
         return [UsageLine(*row) for row in cursor.fetchall()]

@@ -28,7 +28,7 @@ from cards.errors import CardNotFoundError
 from cards.models import Binding, Card, CardType, PaymentCode, Tier, Voucher
 from members.models import Member
 from mps.base.core.database import DatabaseNow
-from mps.base.core.db_scope import principal_scope
+from mps.base.core.db_scope import Scope, principal_scope
 from mps.base.core.errors import NotFoundError
 
 _NUMBER = re.compile(r"(STD|PPD|COR|VCH)[0-9]{8,11}", re.ASCII)
@@ -95,7 +95,7 @@ class _ShopsOf(Func):
 
 
 def balances_of(card: Card) -> tuple[Decimal | None, int | None]:
-    """Return a card's money and points, None where it has none of the kind. Opens its own scope."""
+    """Return a card's money and points, None where it has none of the kind."""
     with principal_scope("platform_admin"):
         fresh = Card.objects.select_related("money_account", "points_account").get(id=card.id)
         money = fresh.money_account.balance if fresh.money_account else None
@@ -103,11 +103,8 @@ def balances_of(card: Card) -> tuple[Decimal | None, int | None]:
     return money, None if points is None else int(points)
 
 
-def own_cards(member_id: UUID) -> QuerySet[Binding]:
-    """Return a member's bindings with all that `to_own_card` needs, in one statement.
-
-    Inside a scope.
-    """
+def own_cards(scope: Scope, member_id: UUID) -> QuerySet[Binding]:
+    """Return a member's bindings with all that `to_own_card` needs, in one statement."""
     points = OuterRef("card__points_account__balance")
     tiers = Tier.objects.filter(min_points__lte=points).order_by("-min_points")
     above = Tier.objects.filter(min_points__gt=points).order_by("min_points")
@@ -184,25 +181,25 @@ def _to_own_voucher(voucher: Voucher, shops: list[dict[str, str]]) -> OwnVoucher
     )
 
 
-def get_own_card(*, card_no: str, member_id: UUID) -> OwnCard:
-    """Return a card the member is bound to. Inside the member's scope.
+def get_own_card(scope: Scope, *, card_no: str, member_id: UUID) -> OwnCard:
+    """Return a card the member is bound to.
 
     :raises CardNotFoundError: there is no such card, or the member has no part in it.
     """
-    binding = own_cards(member_id).filter(card__number=require_number(card_no)).first()
+    binding = own_cards(scope, member_id).filter(card__number=require_number(card_no)).first()
     if binding is None:
         raise CardNotFoundError
     return to_own_card(binding)
 
 
 def show_own_card(*, card_no: str, member_id: UUID) -> OwnCard:
-    """Return the same after the member did something with it. Opens its own scope."""
-    with principal_scope("member_app", member_id):
-        return get_own_card(card_no=card_no, member_id=member_id)
+    """Return the same after the member did something with it."""
+    with principal_scope("member_app", member_id) as scope:
+        return get_own_card(scope, card_no=card_no, member_id=member_id)
 
 
-def bindings_of(*, card_no: str, member_id: UUID) -> QuerySet[Binding]:
-    """Return who may use a card that this member may use, too. Inside the member's scope.
+def bindings_of(scope: Scope, *, card_no: str, member_id: UUID) -> QuerySet[Binding]:
+    """Return who may use a card that this member may use, too.
 
     :raises CardNotFoundError: there is no such card, or the member has no part in it.
     """
@@ -224,18 +221,15 @@ def with_person(binding: Any) -> Binding:
     return row
 
 
-def owner_is_active(card_id: UUID) -> bool:
-    """Return whether the owner of a card may act; a member need not see who that is.
-
-    Inside a member's scope or the platform's.
-    """
+def owner_is_active(scope: Scope, card_id: UUID) -> bool:
+    """Return whether the owner of a card may act; a member need not see who that is."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT cards_owner_is_active(%s)", [card_id])
         return bool(cursor.fetchone()[0])
 
 
-def show_current_code(*, card_no: str, member_id: UUID) -> codes.ShownCode:
-    """Return the member's live code for a card again, from its nonce. Inside the member's scope.
+def show_current_code(scope: Scope, *, card_no: str, member_id: UUID) -> codes.ShownCode:
+    """Return the member's live code for a card again, from its nonce.
 
     :raises CardNotFoundError: there is no such card, or the member has no part in it.
     :raises NotFoundError: no code is live: none was made, or it is expired, used or revoked.

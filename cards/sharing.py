@@ -24,6 +24,7 @@ from cards.models import SHAREABLE_TYPES, Binding, Card, FormerBinding
 from members.models import Member
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, errors, spending_limits, throttle
+from mps.base.core.db_scope import Scope
 
 # Wrong binding passwords: of one member, whatever the card, and at one card, whoever tries.
 MEMBER_GUESSES, MEMBER_GUESS_SECONDS = 5, 300
@@ -80,9 +81,10 @@ def join_card(
         if card is None or not correct:
             raise InvalidBindingPasswordError
         throttle.give_guesses_back(guesses)
-        with db_scope.principal_scope("platform_admin"):
-            member = holding.hold_member(id=member_id)
+        with db_scope.principal_scope("platform_admin") as scope:
+            member = holding.hold_member(scope, id=member_id)
             return _bind(
+                scope,
                 card.id,
                 member,
                 Binding.Role.MEMBER,
@@ -121,20 +123,20 @@ def invite_member(
     which = holding.which_card(card_id, card_no)
     with (
         audit.refusals("CARD_INVITE_REFUSED", object_type="card", object_id=card_no or card_id),
-        _sharing_scope(),
+        _sharing_scope() as scope,
     ):
-        asking = holding.require_bound(which, by_member_id)
+        asking = holding.require_bound(scope, which, by_member_id)
         holding.require_active(asking.member)
         if not asking.rights.may_manage:
             raise errors.PermissionDeniedError
         if role == Binding.Role.OWNER and asking.role != Binding.Role.OWNER:
             raise errors.PermissionDeniedError("Only an owner makes an owner.")
         invited = (
-            holding.hold_member(id=member_id)
+            holding.hold_member(scope, id=member_id)
             if member_id
-            else holding.hold_member(number=selectors.require_member_number(member_no))
+            else holding.hold_member(scope, number=selectors.require_member_number(member_no))
         )
-        return _bind(asking.card_id, invited, role, "CARD_MEMBER_INVITED", held_to=held_to)
+        return _bind(scope, asking.card_id, invited, role, "CARD_MEMBER_INVITED", held_to=held_to)
 
 
 def bind_member(
@@ -165,8 +167,10 @@ def bind_member(
             # bcrypt runs outside any database transaction.
             if not check_password(binding_password, card.binding_password):
                 raise InvalidBindingPasswordError
-        with db_scope.principal_scope("platform_admin"):
-            return _bind(card_id, holding.hold_member(id=member_id), role, "CARD_BOUND")
+        with db_scope.principal_scope("platform_admin") as scope:
+            return _bind(
+                scope, card_id, holding.hold_member(scope, id=member_id), role, "CARD_BOUND"
+            )
 
 
 def change_binding(
@@ -191,9 +195,9 @@ def change_binding(
     which = holding.which_card(None, card_no)
     with (
         audit.refusals("BINDING_CHANGE_REFUSED", object_type="card", object_id=card_no),
-        _sharing_scope(),
+        _sharing_scope() as scope,
     ):
-        sharing = _lock_sharing(which, by_member_id, member_no=member_no)
+        sharing = _lock_sharing(scope, which, by_member_id, member_no=member_no)
         binding, asking = sharing.binding, sharing.asking
         if asking is not None and not asking.rights.may_manage:
             raise errors.PermissionDeniedError
@@ -207,10 +211,10 @@ def change_binding(
         after = {"role": binding.role, **binding.limits}
         if before != after:
             heir = _change_part(
-                sharing, new_role, lambda: binding.save(update_fields=["role", *new_limits])
+                scope, sharing, new_role, lambda: binding.save(update_fields=["role", *new_limits])
             )
             if not Binding.Role(new_role).may_pay:
-                payment_codes.end_codes(sharing.card.id, binding.member_id)
+                payment_codes.end_codes(scope, sharing.card.id, binding.member_id)
             audit.record(
                 "BINDING_CHANGED",
                 object_type="card",
@@ -246,9 +250,11 @@ def unbind_member(
     which = holding.which_card(card_id, card_no)
     with (
         audit.refusals("CARD_UNBIND_REFUSED", object_type="card", object_id=card_no or card_id),
-        _sharing_scope(),
+        _sharing_scope() as scope,
     ):
-        sharing = _lock_sharing(which, by_member_id, member_id=member_id, member_no=member_no)
+        sharing = _lock_sharing(
+            scope, which, by_member_id, member_id=member_id, member_no=member_no
+        )
         binding = sharing.binding
         sharing.require_may_become("")
         FormerBinding.objects.update_or_create(
@@ -260,8 +266,8 @@ def unbind_member(
                 "limit_per_day": binding.limit_per_day,
             },
         )
-        heir = _change_part(sharing, "", binding.delete)
-        payment_codes.end_codes(sharing.card.id, binding.member_id)
+        heir = _change_part(scope, sharing, "", binding.delete)
+        payment_codes.end_codes(scope, sharing.card.id, binding.member_id)
         audit.record(
             "CARD_UNBOUND",
             object_type="card",
@@ -271,6 +277,7 @@ def unbind_member(
 
 
 def _bind(
+    scope: Scope,
     card_id: UUID,
     member: Member,
     role: str,
@@ -280,9 +287,9 @@ def _bind(
     former: FormerBinding | None = None,
     in_any_role: bool = False,
 ) -> Binding:
-    """Bind a member to an active shared card, which stays active until the scope ends. Inside a
-    scope of the platform that holds the member.
+    """Bind a member to an active shared card, which stays active until the scope ends.
 
+    :param scope: the platform's, in which the member is held.
     :param held_to: the limits of the binding; none by default.
     :param former: what held for the member before, and holds again.
     :param in_any_role: whoever is bound already stays as they are.
@@ -349,7 +356,7 @@ class _Sharing:
             raise errors.PermissionDeniedError("Only an owner decides about owners.")
 
 
-def _sharing_scope() -> AbstractContextManager[None]:
+def _sharing_scope() -> AbstractContextManager[Scope]:
     """Open the scope of an act that is about other members, too, whom a member does not see.
 
     The act itself looks at what whoever asks may do.
@@ -358,6 +365,7 @@ def _sharing_scope() -> AbstractContextManager[None]:
 
 
 def _lock_sharing(
+    scope: Scope,
     which: dict[str, UUID | str],
     by_member_id: UUID | None,
     *,
@@ -395,7 +403,9 @@ def _lock_sharing(
     return _Sharing(card, binding, asking, sorted(owners, key=lambda each: each.created_at))
 
 
-def _change_part(sharing: _Sharing, role: str, change: Callable[[], object]) -> dict[str, str]:
+def _change_part(
+    scope: Scope, sharing: _Sharing, role: str, change: Callable[[], object]
+) -> dict[str, str]:
     """Change a binding; a card in the name of who is its owner no more passes to another owner.
 
     Both are facts charges rest on: they change in id order, in which charges share them.

@@ -14,6 +14,7 @@ from cards import holding, issuing
 from cards.models import Card, CardType, Voucher
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, errors
+from mps.base.core.db_scope import Scope
 from mps.base.core.money import is_exact
 
 
@@ -47,10 +48,10 @@ def issue_voucher_card(
         raise errors.InvalidRequestError(errors=wrong)
     with (
         audit.refusals("CARD_ISSUE_REFUSED", object_type="member", object_id=owner_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        holding.hold_member(id=owner_id)
-        card = issuing.write_card(CardType.VOUCHER, owner_id, expires_at=expires_at)
+        holding.hold_member(scope, id=owner_id)
+        card = issuing.write_card(scope, CardType.VOUCHER, owner_id, expires_at=expires_at)
         Voucher.objects.create(
             card=card, kind=kind, value=value, min_spend=min_spend, merchant_ids=merchant_ids or []
         )
@@ -68,10 +69,10 @@ def issue_voucher_card(
     return card
 
 
-def give_voucher_back(*, card_id: UUID, tx_id: UUID) -> None:
+def give_voucher_back(scope: Scope, *, card_id: UUID, tx_id: UUID) -> None:
     """Let a voucher that a payment used be used again, if it is still valid.
 
-    One on a frozen card is given back, too: like money, it waits there. Inside the shop's scope.
+    One on a frozen card is given back, too: like money, it waits there.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT cards_give_voucher_back(%s, %s)", [card_id, tx_id])

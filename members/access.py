@@ -95,9 +95,12 @@ def bind_own_identity(
         external_id = identity_proofs.prove_identity(
             request=request, provider=provider, proof=proof
         )
-        with db_scope.principal_scope("member_app", member_id):
+        with db_scope.principal_scope("member_app", member_id) as scope:
             return profiles.write_identity(
-                services.lock_active(member_id), provider=provider, external_id=external_id
+                scope,
+                services.lock_active(scope, member_id),
+                provider=provider,
+                external_id=external_id,
             )
 
 
@@ -113,8 +116,8 @@ def request_verification(*, member_id: UUID, destination: str) -> None:
     """
     with audit.refusals("VERIFICATION_REFUSED", object_type="member", object_id=member_id):
         phone, email = field_checks.check_contact(destination)
-        with db_scope.principal_scope("member_app", member_id):
-            services.lock_active(member_id)
+        with db_scope.principal_scope("member_app", member_id) as scope:
+            services.lock_active(scope, member_id)
         onetime.request_code("verify", destination=phone or email or "", member_id=member_id)
         audit.record(
             "VERIFICATION_REQUESTED",
@@ -137,8 +140,8 @@ def verify_contact(*, member_id: UUID, destination: str, code: str) -> Member:
         onetime.redeem_code(
             "verify", destination=phone or email or "", code=code, member_id=member_id
         )
-        with db_scope.principal_scope("member_app", member_id):
-            member = services.lock_active(member_id)
+        with db_scope.principal_scope("member_app", member_id) as scope:
+            member = services.lock_active(scope, member_id)
             with connection.cursor() as cursor:
                 cursor.execute("SELECT members_take_contact(%s, %s)", [phone, email])
                 losers = cursor.fetchone()[0]
@@ -150,7 +153,7 @@ def verify_contact(*, member_id: UUID, destination: str, code: str) -> Member:
             )
             for number in losers:
                 audit.record("CONTACT_LOST", object_type="member", object_id=number, details=shown)
-            return selectors.get_own_member(member_id)
+            return selectors.get_own_member(scope, member_id)
 
 
 # --- passwords -----------------------------------------------------------------------------------
@@ -264,5 +267,5 @@ def _request_code(purpose: onetime.Purpose, action: str, identifier: str) -> Non
 
 
 def _user_id(member_id: UUID) -> int:
-    with db_scope.principal_scope("member_app", member_id):
-        return selectors.get_member(member_id).user_id
+    with db_scope.principal_scope("member_app", member_id) as scope:
+        return selectors.get_member(scope, member_id).user_id

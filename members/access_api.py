@@ -259,7 +259,7 @@ class SessionsView(MemberView):
     )
     def get(self, request: Request) -> Response:
         """List my tokens that work, newest first, with the address each was made for."""
-        found = list(selectors.sessions_of(self.member.member_id))
+        found = list(selectors.sessions_of(self.scope, self.member.member_id))
         for each in found:
             each.current = each.id == self.member.token_id  # type: ignore[attr-defined]
         return Response(self.Output({"results": found}).data)

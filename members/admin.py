@@ -15,6 +15,7 @@ from members.models import ExternalIdentity, Member, MemberToken
 from mps.base import console
 from mps.base.audit.models import Event
 from mps.base.console import Act, Section
+from mps.base.core.db_scope import Scope
 from mps.base.staff import users
 
 STATUS_COLOURS = {"active": "success", "suspended": "danger"}
@@ -165,7 +166,7 @@ console.add_acts(
 )
 
 
-def _identities(member: Member) -> Section:
+def _identities(scope: Scope, member: Member) -> Section:
     return Section(
         _("External identities"),
         [_("Provider"), _("External id"), _("Bound at")],
@@ -176,7 +177,7 @@ def _identities(member: Member) -> Section:
     )
 
 
-def _tokens(member: Member) -> Section:
+def _tokens(scope: Scope, member: Member) -> Section:
     newest = member.tokens.order_by("-created_at")[: console.ROWS_SHOWN]
     return Section(
         _("Latest sign-ins"),
@@ -192,7 +193,7 @@ def _tokens(member: Member) -> Section:
     )
 
 
-def _trail(member: Member) -> Section:
+def _trail(scope: Scope, member: Member) -> Section:
     events = Event.objects.filter(object_id__in=[member.number, str(member.pk)])
     return Section(
         _("Audit trail"),

@@ -130,7 +130,7 @@ class MeView(MemberView):
     )
     def get(self, request: Request) -> Response:
         """Show the member who asks."""
-        return Response(MemberOut(selectors.get_own_member(self.member.member_id)).data)
+        return Response(MemberOut(selectors.get_own_member(self.scope, self.member.member_id)).data)
 
     @extend_schema(
         operation_id="change_me",
@@ -173,7 +173,7 @@ class IdentitiesView(MemberView):
     )
     def get(self, request: Request) -> Response:
         """List the member's external identities: one a provider at most."""
-        identities = selectors.identities_of(self.member.member_id)
+        identities = selectors.identities_of(self.scope, self.member.member_id)
         return Response(self.Output({"results": identities}).data)
 
     @extend_schema(

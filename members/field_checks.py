@@ -13,6 +13,7 @@ from members.errors import (
     ExternalIdAlreadyBoundError,
 )
 from mps.base.core import errors
+from mps.base.core.db_scope import Scope
 from mps.base.core.text_validation import CONTROL, is_text
 
 MAX_PASSWORD_LENGTH = 512
@@ -48,7 +49,7 @@ def is_email(text: str) -> bool:
 
 
 def require_free(
-    *, phone: str | None, email: str | None, provider: str = "", external_id: str = ""
+    scope: Scope, *, phone: str | None, email: str | None, provider: str = "", external_id: str = ""
 ) -> None:
     """Refuse what belongs to a member already.
 

@@ -30,7 +30,7 @@ class Claim(TypedDict):
 
 
 def prove_identity(*, request: HttpRequest, provider: str, proof: Mapping[str, str]) -> str:
-    """Return the external id a provider's token proves. Outside any scope: it asks the provider.
+    """Return the external id a provider's token proves: ask the provider.
 
     :param proof: one of `PROOFS`, of those this provider has.
     :raises InvalidRequestError: no such provider here, or not one proof of its kinds.

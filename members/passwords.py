@@ -10,7 +10,7 @@ from mps.base.core import throttle
 
 
 def require_password(*, member_id: UUID, password: str) -> None:
-    """Let only somebody go on who knows the member's password. Slow by purpose; outside any scope.
+    """Let only somebody go on who knows the member's password. Slow by purpose.
 
     :raises InvalidCredentialsError: it is wrong.
     :raises RateLimitedError: it was wrong too often, here or at sign-in.

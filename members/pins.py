@@ -38,7 +38,7 @@ def set_pin(*, member_id: UUID, password: str, pin: str) -> None:
 
 
 def require_pin(*, member_id: UUID, pin: str) -> None:
-    """Check a member's PIN. Outside any scope; guesses are counted before anything is hashed.
+    """Check a member's PIN. Guesses are counted before anything is hashed.
 
     :raises PermissionDeniedError: the member has set none.
     :raises InvalidCredentialsError: it is wrong.

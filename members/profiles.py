@@ -14,6 +14,7 @@ from members.models import ExternalIdentity, Member
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, errors
 from mps.base.core.database import DatabaseNow
+from mps.base.core.db_scope import Scope
 
 
 def update_profile(
@@ -47,13 +48,15 @@ def update_profile(
             asked["email"] = field_checks.check_email(email, wrong)
         if wrong:
             raise errors.InvalidRequestError(errors=wrong)
-        with db_scope.principal_scope("member_app", member_id):
-            member = services.lock_active(member_id)
+        with db_scope.principal_scope("member_app", member_id) as scope:
+            member = services.lock_active(scope, member_id)
             before = {field: getattr(member, field) for field in asked}
             changes = {field: value for field, value in asked.items() if before[field] != value}
             claimed = [] if vouched else _take_claims(changes)
             if changes:
-                field_checks.require_free(phone=changes.get("phone"), email=changes.get("email"))
+                field_checks.require_free(
+                    scope, phone=changes.get("phone"), email=changes.get("email")
+                )
                 Member.objects.filter(id=member_id).update(**changes, **_proofs(changes, vouched))
                 audit.record(
                     "PROFILE_CHANGED",
@@ -64,7 +67,7 @@ def update_profile(
                         "after": {field: _mask(field, value) for field, value in changes.items()},
                     },
                 )
-            member = selectors.get_own_member(member_id)
+            member = selectors.get_own_member(scope, member_id)
         for contact in claimed:
             onetime.request_code("verify", destination=contact, member_id=member_id)
         return member
@@ -115,14 +118,19 @@ def bind_identity(*, member_id: UUID, provider: str, external_id: str) -> Extern
         field_checks.check_identity(provider, external_id, wrong)
         if wrong:
             raise errors.InvalidRequestError(errors=wrong)
-        with db_scope.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin") as scope:
             return write_identity(
-                selectors.get_member(member_id), provider=provider, external_id=external_id
+                scope,
+                selectors.get_member(scope, member_id),
+                provider=provider,
+                external_id=external_id,
             )
 
 
-def write_identity(member: Member, *, provider: str, external_id: str) -> ExternalIdentity:
-    """Write an identity that is proved or vouched for. Inside a scope of the member's or platform.
+def write_identity(
+    scope: Scope, member: Member, *, provider: str, external_id: str
+) -> ExternalIdentity:
+    """Write an identity that is proved or vouched for.
 
     :raises ExternalIdAlreadyBoundError: it belongs to a member, or this one has one there.
     """
@@ -156,9 +164,9 @@ def unbind_identity(*, member_id: UUID, provider: str) -> None:
             object_id=member_id,
             details={"provider": provider[:30]},
         ),
-        db_scope.principal_scope("member_app", member_id),
+        db_scope.principal_scope("member_app", member_id) as scope,
     ):
-        member = services.lock_active(member_id)
+        member = services.lock_active(scope, member_id)
         if not ExternalIdentity.objects.filter(member_id=member_id, provider=provider).delete()[0]:
             raise errors.NotFoundError("There is no identity of this provider.")
         audit.record(

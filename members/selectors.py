@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from members.models import ExternalIdentity, Member, MemberToken, Pin
 from mps.base.core import db_scope
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import NotFoundError
 from mps.base.core.keys import PresentedKey
 from mps.base.core.text_validation import CONTROL
@@ -51,7 +52,7 @@ class SignIn:
 def find_member_by_token(key: PresentedKey) -> MemberPrincipal | None:
     """Return the member who holds this token, if it may be used now.
 
-    Outside any scope, one statement.
+    One statement.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -64,7 +65,7 @@ def find_member_by_token(key: PresentedKey) -> MemberPrincipal | None:
 
 
 def find_sign_in(identifier: str) -> SignIn | None:
-    """Return whom a phone, e-mail or member number signs in. Outside any scope.
+    """Return whom a phone, e-mail or member number signs in.
 
     Where contacts are verified, a phone or e-mail that is not signs in nobody.
     """
@@ -74,7 +75,7 @@ def find_sign_in(identifier: str) -> SignIn | None:
 
 
 def find_by_proved_contact(destination: str) -> SignIn | None:
-    """Return the member who proved to read at a phone or an e-mail address. Outside any scope.
+    """Return the member who proved to read at a phone or an e-mail address.
 
     :param destination: normalised; a member number is none.
     """
@@ -84,34 +85,31 @@ def find_by_proved_contact(destination: str) -> SignIn | None:
 
 
 def find_sign_in_by_identity(provider: str, external_id: str) -> SignIn | None:
-    """Return whom an external identity signs in, once it is proved. Outside any scope."""
+    """Return whom an external identity signs in, once it is proved."""
     return _sign_in("members_find_by_identity", provider, external_id)
 
 
 def token_lives(token_id: UUID) -> bool:
-    """Return whether a token may act now. Outside any scope."""
+    """Return whether a token may act now."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT members_token_lives(%s)", [token_id])
         return bool(cursor.fetchone()[0])
 
 
-def sessions_of(member_id: UUID) -> QuerySet[MemberToken]:
-    """Return a member's living tokens, newest first. Inside a scope of theirs or the platform."""
+def sessions_of(scope: Scope, member_id: UUID) -> QuerySet[MemberToken]:
+    """Return a member's living tokens, newest first."""
     return MemberToken.objects.filter(
         member_id=member_id, revoked_at=None, expires_at__gt=Now()
     ).order_by("-created_at", "-id")
 
 
 def find_sign_in_of_user(user_id: int) -> SignIn | None:
-    """Return the member a Django user is, if they are one. Outside any scope."""
+    """Return the member a Django user is, if they are one."""
     return _sign_in("members_find_by_user", user_id)
 
 
 def account_key(identifier: str) -> str:
-    """Return what guesses against an account are counted by, by whichever name it was called.
-
-    Outside any scope.
-    """
+    """Return what guesses against an account are counted by, by whichever name it was called."""
     member = find_sign_in(identifier)
     if member is not None:
         return f"member:{member.member_id}"
@@ -119,7 +117,7 @@ def account_key(identifier: str) -> str:
 
 
 def account_key_of_user(user_id: int) -> str:
-    """Return what guesses against a Django user's account are counted by. Outside any scope."""
+    """Return what guesses against a Django user's account are counted by."""
     member = find_sign_in_of_user(user_id)
     return f"member:{member.member_id}" if member else f"user:{user_id}"
 
@@ -148,8 +146,8 @@ def mask_identifier(text: str) -> str:
     return f"{text[:2]}…{text[-2:]}" if len(text) > 6 else "…"
 
 
-def get_member(member_id: UUID) -> Member:
-    """Return a member. Inside a scope of theirs or the platform.
+def get_member(scope: Scope, member_id: UUID) -> Member:
+    """Return a member.
 
     :raises NotFoundError: there is no such member.
     """
@@ -159,8 +157,8 @@ def get_member(member_id: UUID) -> Member:
     return member
 
 
-def get_own_member(member_id: UUID) -> Member:
-    """Return a member as they see themselves, with `pin_set`. Inside a scope of theirs.
+def get_own_member(scope: Scope, member_id: UUID) -> Member:
+    """Return a member as they see themselves, with `pin_set`.
 
     :raises NotFoundError: there is no such member.
     """
@@ -171,8 +169,8 @@ def get_own_member(member_id: UUID) -> Member:
     return member
 
 
-def identities_of(member_id: UUID) -> QuerySet[ExternalIdentity]:
-    """Return who a member is elsewhere, by provider. Inside a scope of theirs or the platform."""
+def identities_of(scope: Scope, member_id: UUID) -> QuerySet[ExternalIdentity]:
+    """Return who a member is elsewhere, by provider."""
     return ExternalIdentity.objects.filter(member_id=member_id).order_by("provider")
 
 

@@ -28,6 +28,7 @@ from members.models import ExternalIdentity, Member, MemberToken
 from mps.base.audit import services as audit
 from mps.base.core import context, db_scope, errors, keys, spending_limits
 from mps.base.core.database import DatabaseNow
+from mps.base.core.db_scope import Scope
 from mps.base.core.text_validation import CONTROL
 
 
@@ -67,7 +68,7 @@ def check_registration(
     external_id: str = "",
     vouched: bool = True,
 ) -> NewMember:
-    """Check and normalise a registration and hash its password. Slow by purpose; outside any scope.
+    """Check and normalise a registration and hash its password. Slow by purpose.
 
     :param password: empty: the member cannot sign in by password yet.
     :param provider: with `external_id`, an identity that is proved, or that the caller vouches for.
@@ -103,10 +104,10 @@ def check_registration(
     )
 
 
-def add_member(new: NewMember) -> Member:
-    """Write a member and the Django user they sign in as. Inside a scope of the new member or the
-    platform.
+def add_member(scope: Scope, new: NewMember) -> Member:
+    """Write a member and the Django user they sign in as.
 
+    :param scope: the new member's or the platform's.
     :raises AlreadyExistsError: phone or e-mail belongs to somebody.
     :raises ExternalIdAlreadyBoundError: the external identity does.
     """
@@ -114,7 +115,7 @@ def add_member(new: NewMember) -> Member:
         cursor.execute("SELECT members_next_number()")
         number = cursor.fetchone()[0]
     field_checks.require_free(
-        phone=new.phone, email=new.email, provider=new.provider, external_id=new.external_id
+        scope, phone=new.phone, email=new.email, provider=new.provider, external_id=new.external_id
     )
     user = get_user_model().objects.create(username=new.id.hex, password=new.password)
     member = Member.objects.create(
@@ -135,7 +136,7 @@ def add_member(new: NewMember) -> Member:
 
 
 def send_first_codes(new: NewMember) -> None:
-    """Send a new member codes to prove what they said is theirs. Outside any scope.
+    """Send a new member codes to prove what they said is theirs.
 
     Whoever gets no code asks for another one; the registration stands.
     """
@@ -181,7 +182,7 @@ def let_in(*, user_id: int) -> IssuedToken:
 
 
 def check_credentials(*, identifier: str, password: str) -> User | None:
-    """Return the user who signs in with these, if they are right. Outside any scope.
+    """Return the user who signs in with these, if they are right.
 
     Hashes exactly once, whoever is meant and whatever is wrong.
     """
@@ -196,7 +197,7 @@ def check_credentials(*, identifier: str, password: str) -> User | None:
 
 
 def record_login_failure(*, identifier: str, error: type[errors.MpsError]) -> None:
-    """Write down that somebody was not let in. Outside any scope."""
+    """Write down that somebody was not let in."""
     audit.record(
         "LOGIN_FAILED",
         object_type="member",
@@ -206,7 +207,7 @@ def record_login_failure(*, identifier: str, error: type[errors.MpsError]) -> No
 
 
 def record_passkey_change(*, user_id: int, action: str) -> None:
-    """Write down that somebody changed how they get in. Outside any scope."""
+    """Write down that somebody changed how they get in."""
     member = selectors.find_sign_in_of_user(user_id)
     if member is not None:
         context.set_actor("member", member.member_number)
@@ -284,7 +285,7 @@ def check_new_password(password: str, *, field: str = "password") -> None:
 
 
 def encode_password(password: str, *, field: str = "password") -> str:
-    """Return the hash of a new password. Slow by purpose; outside any scope.
+    """Return the hash of a new password. Slow by purpose.
 
     :raises InvalidRequestError: it is too short, too long or too common.
     """
@@ -301,8 +302,8 @@ def write_password(
     :param acting: they have proved who they are on the way.
     :raises NotFoundError: there is no such member.
     """
-    with db_scope.principal_scope("member_app", member_id):
-        member = selectors.get_member(member_id)
+    with db_scope.principal_scope("member_app", member_id) as scope:
+        member = selectors.get_member(scope, member_id)
         if acting:
             context.set_actor("member", member.number)
         get_user_model().objects.filter(pk=member.user_id).update(password=encoded)
@@ -352,7 +353,7 @@ def set_limits(
     spending_limits.require_limits(**new)
     with (
         audit.refusals("MEMBER_LIMITS_REFUSED", object_type="member", object_id=member_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
         member = Member.objects.select_for_update().filter(id=member_id).first()
         if member is None:
@@ -361,7 +362,7 @@ def set_limits(
             "MEMBER_LIMITS_SET",
             object_type="member",
             object_id=member.number,
-            details={**spending_limits.write_limits(member, **new), "reason": reason},
+            details={**spending_limits.write_limits(scope, member, **new), "reason": reason},
         )
 
 
@@ -385,12 +386,13 @@ def _set_status(member_id: UUID, status: str, action: str, reason: str) -> None:
         )
 
 
-def lock_active(member_id: UUID) -> Member:
-    """Lock a member who may act, and return them. Inside a scope of theirs or the platform.
+def lock_active(scope: Scope, member_id: UUID) -> Member:
+    """Lock a member who may act, and return them.
 
     :raises NotFoundError: there is no such member.
     :raises MemberSuspendedError: the member is suspended.
     """
+    scope.require_open()
     member = Member.objects.select_for_update().filter(id=member_id).first()
     if member is None:
         raise errors.NotFoundError("There is no such member.")

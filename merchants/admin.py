@@ -15,6 +15,7 @@ from merchants.webhooks import admin as webhook_admin  # noqa: F401 -- registers
 from mps.base import console
 from mps.base.console import Act, Done, Section
 from mps.base.core.days import time_zones
+from mps.base.core.db_scope import Scope
 
 STATUS_COLOURS = {"active": "success", "suspended": "danger"}
 
@@ -322,7 +323,7 @@ class MerchantUserAdmin(console.ConsoleAdmin):
     fieldsets = ((None, {"fields": ("merchant", "user", "role")}),)
 
 
-def _terminals(merchant: Merchant) -> Section:
+def _terminals(scope: Scope, merchant: Merchant) -> Section:
     newest = merchant.terminals.order_by("-created_at")[: console.ROWS_SHOWN]
     return Section(
         _("Tills"),
@@ -339,7 +340,7 @@ def _terminals(merchant: Merchant) -> Section:
     )
 
 
-def _users(merchant: Merchant) -> Section:
+def _users(scope: Scope, merchant: Merchant) -> Section:
     return Section(
         _("People"),
         [_("User"), _("Role"), _("Since")],
@@ -354,7 +355,7 @@ def _users(merchant: Merchant) -> Section:
     )
 
 
-def _keys(terminal: Terminal) -> Section:
+def _keys(scope: Scope, terminal: Terminal) -> Section:
     return Section(
         _("Keys"),
         [_("Key"), _("Made at"), _("Expires at"), _("Revoked at")],

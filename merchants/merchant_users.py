@@ -11,7 +11,6 @@ from uuid import UUID
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from merchants import services
@@ -59,7 +58,7 @@ def sign_in(*, name: str, password: str) -> User:
 def find_people(user: User) -> list[Person]:
     """Return who somebody is at which shops, by the shops' codes; staff are nobody there.
 
-    Opens its own scope: what they may see is not known before.
+    By a scope of the platform's: what they may see is not known before.
     """
     if not user.is_active or user.is_staff:
         return []
@@ -68,14 +67,17 @@ def find_people(user: User) -> list[Person]:
         return [_person(each, user.get_username()) for each in found.order_by("merchant__code")]
 
 
-def list_terminals(*, person: Person) -> QuerySet[Terminal]:
-    """Return the shop's tills, newest first; to be read inside its scope.
+def list_terminals(*, person: Person) -> list[Terminal]:
+    """Return the shop's tills, newest first.
 
     :raises PermissionDeniedError: clerks may not.
     """
-    with _managing(person, "list terminals"):
+    with (
+        _managing(person, "list terminals"),
+        db_scope.principal_scope(person.till.role, person.till.principal_id),
+    ):
         found = Terminal.objects.filter(merchant_id=person.till.merchant_id)
-        return found.order_by("-created_at", "-id")
+        return list(found.order_by("-created_at", "-id"))
 
 
 def open_terminal(*, person: Person, name: str) -> tuple[Terminal, str]:

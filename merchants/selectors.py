@@ -10,6 +10,7 @@ from django.db import connection
 
 from merchants.models import Merchant
 from mps.base.core import db_scope
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import NotFoundError
 from mps.base.core.keys import PresentedKey
 
@@ -46,7 +47,7 @@ class Till:
 def find_till_by_key(key: PresentedKey) -> Till | None:
     """Return the till that holds this key, if the key may be used now.
 
-    Outside any scope, one statement.
+    One statement.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -73,7 +74,7 @@ class Signer:
 def find_signer(key_id: UUID) -> Signer | None:
     """Return the till of a key that may be used now. It has proved nothing yet.
 
-    Outside any scope, one statement.
+    One statement.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -88,8 +89,8 @@ def find_signer(key_id: UUID) -> Signer | None:
     return Signer(Till(*row[3:]), bytes(row[0]), row[1], row[2]) if row else None
 
 
-def name_of(merchant_id: UUID) -> tuple[str, str]:
-    """Return a shop's code and name, which everybody may know. Inside any scope."""
+def name_of(scope: Scope, merchant_id: UUID) -> tuple[str, str]:
+    """Return a shop's code and name, which everybody may know."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT code, name FROM merchants_name(%s)", [merchant_id])
         code, name = cursor.fetchone()
@@ -97,7 +98,7 @@ def name_of(merchant_id: UUID) -> tuple[str, str]:
 
 
 def get_till_of_merchant(merchant_code: str) -> Till:
-    """Return a shop as a till without terminal, for a trusted backend. Opens its own scope.
+    """Return a shop as a till without terminal, for a trusted backend.
 
     :raises NotFoundError: there is no such shop.
     """
@@ -105,7 +106,7 @@ def get_till_of_merchant(merchant_code: str) -> Till:
 
 
 def get_till(*, merchant_id: UUID) -> Till:
-    """Return a shop as a till without terminal, by its id. Opens its own scope.
+    """Return a shop as a till without terminal, by its id.
 
     :raises NotFoundError: there is no such shop.
     """

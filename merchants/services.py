@@ -19,6 +19,7 @@ from mps.base.audit import services as audit
 from mps.base.core import db_scope, errors, keys, spending_limits
 from mps.base.core.database import DatabaseNow
 from mps.base.core.days import time_zones
+from mps.base.core.db_scope import Scope
 from mps.base.core.text_validation import is_text
 from mps.base.ledger import services as ledger
 
@@ -45,9 +46,9 @@ def create_merchant(
     new = _check_merchant(code, name, contact, settlement_mode, fee_rate, time_zone)
     with (
         audit.refusals("MERCHANT_REFUSED", object_type="merchant", object_id=code),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        return _add_merchant(new)
+        return _add_merchant(scope, new)
 
 
 def open_shop(
@@ -73,10 +74,12 @@ def open_shop(
     _check_terminal_name(terminal_name)
     with (
         audit.refusals("MERCHANT_REFUSED", object_type="merchant", object_id=code),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        merchant = _add_merchant(new)
-        terminal, key = _add_terminal(merchant.id, terminal_name, can_top_up, can_manage_webhooks)
+        merchant = _add_merchant(scope, new)
+        terminal, key = _add_terminal(
+            scope, merchant.id, terminal_name, can_top_up, can_manage_webhooks
+        )
     return merchant, terminal, key
 
 
@@ -90,12 +93,12 @@ def create_terminal(
     """
     with (
         audit.refusals("TERMINAL_CREATE_REFUSED", object_type="merchant", object_id=merchant_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
         _check_terminal_name(name)
         if not Merchant.objects.filter(id=merchant_id).exists():
             raise errors.NotFoundError("There is no such merchant.")
-        return _add_terminal(merchant_id, name, can_top_up, can_manage_webhooks)
+        return _add_terminal(scope, merchant_id, name, can_top_up, can_manage_webhooks)
 
 
 def rotate_terminal_key(*, terminal_id: UUID, overlap_seconds: int = 86_400) -> str:
@@ -108,7 +111,7 @@ def rotate_terminal_key(*, terminal_id: UUID, overlap_seconds: int = 86_400) -> 
         audit.refusals(
             "TERMINAL_KEY_ROTATE_REFUSED", object_type="terminal", object_id=terminal_id
         ),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
         if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
             raise errors.InvalidRequestError(
@@ -126,7 +129,7 @@ def rotate_terminal_key(*, terminal_id: UUID, overlap_seconds: int = 86_400) -> 
         old = TerminalKey.objects.filter(terminal=terminal, revoked_at=None)
         # Also those rotated out before: with no overlap, nothing old works.
         old.filter(Q(expires_at=None) | Q(expires_at__gt=ends_at)).update(expires_at=ends_at)
-        key = _add_key(terminal)
+        key = _add_key(scope, terminal)
         audit.record(
             "TERMINAL_KEY_ROTATED",
             object_type="terminal",
@@ -204,7 +207,7 @@ def set_limits(
     spending_limits.require_limits(**new)
     with (
         audit.refusals("MERCHANT_LIMITS_REFUSED", object_type="merchant", object_id=merchant_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
         merchant = Merchant.objects.select_for_update().filter(id=merchant_id).first()
         if merchant is None:
@@ -213,22 +216,23 @@ def set_limits(
             "MERCHANT_LIMITS_SET",
             object_type="merchant",
             object_id=merchant_id,
-            details={**spending_limits.write_limits(merchant, **new), "reason": reason},
+            details={**spending_limits.write_limits(scope, merchant, **new), "reason": reason},
         )
 
 
-def hold_active(till: Till) -> None:
-    """Let only an active shop go on, and keep it so until the scope ends. Inside the shop's scope.
+def hold_active(scope: Scope, till: Till) -> None:
+    """Let only an active shop go on, and keep it so until the scope ends.
 
     :raises MerchantSuspendedError: the shop is suspended.
     """
-    if not hold_status(till):
+    if not hold_status(scope, till):
         raise MerchantSuspendedError
 
 
-def hold_status(till: Till) -> bool:
-    """Return whether the shop is active, and keep it so until the scope ends. Inside the shop's
-    scope, before any lock of a payment.
+def hold_status(scope: Scope, till: Till) -> bool:
+    """Return whether the shop is active, and keep it so until the scope ends.
+
+    Before any lock of a payment.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT merchants_hold_active(%s)", [till.merchant_id])
@@ -307,11 +311,11 @@ def _is_name(text: str) -> bool:
     return is_text(text, at_most=80)
 
 
-def _add_merchant(new: Merchant) -> Merchant:
-    """Write a shop with its ledger account. Inside the platform's scope."""
+def _add_merchant(scope: Scope, new: Merchant) -> Merchant:
+    """Write a shop with its ledger account."""
     if Merchant.objects.filter(code=new.code).exists():
         raise errors.AlreadyExistsError("There is a merchant with this code already.")
-    new.account_id = ledger.open_account(kind="merchant", unit=settings.MPS_CURRENCY)
+    new.account_id = ledger.open_account(scope, kind="merchant", unit=settings.MPS_CURRENCY)
     new.save(force_insert=True)
     audit.record(
         "MERCHANT_CREATED",
@@ -323,16 +327,16 @@ def _add_merchant(new: Merchant) -> Merchant:
 
 
 def _add_terminal(
-    merchant_id: UUID, name: str, can_top_up: bool, can_manage_webhooks: bool
+    scope: Scope, merchant_id: UUID, name: str, can_top_up: bool, can_manage_webhooks: bool
 ) -> tuple[Terminal, str]:
-    """Write a till with its key. Inside the platform's scope."""
+    """Write a till with its key."""
     terminal = Terminal.objects.create(
         merchant_id=merchant_id,
         name=name.strip(),
         can_top_up=can_top_up,
         can_manage_webhooks=can_manage_webhooks,
     )
-    key = _add_key(terminal)
+    key = _add_key(scope, terminal)
     audit.record(
         "TERMINAL_CREATED",
         object_type="terminal",
@@ -347,7 +351,7 @@ def _add_terminal(
     return terminal, key
 
 
-def _add_key(terminal: Terminal) -> str:
+def _add_key(scope: Scope, terminal: Terminal) -> str:
     key_id = uuid.uuid4()
     key, secret_hash = keys.make_key("t", key_id)
     sealed, sealed_by = signing.seal(key_id, key.rpartition(".")[2])

@@ -15,6 +15,7 @@ from merchants.webhooks.api import PosView
 from mps.base.core import days, fields, money, problems
 from mps.base.core.api import NewestFirst, read_body
 from mps.base.core.days import show_time
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import InvalidRequestError, NotFoundError
 from payments import charge_decision, charges, examples, representations, selectors, topups
 from payments import refunds as payment_refunds
@@ -172,9 +173,9 @@ class ChargesView(PosView):
         order = request.query_params.get("external_order_id")
         if not order:
             raise InvalidRequestError(errors={"external_order_id": ["Required."]})
-        found = selectors.find_by_order(self.till, order)
+        found = selectors.find_by_order(self.scope, self.till, order)
         if found is None or isinstance(found, Transaction):
-            return _charge_detail(found)
+            return _charge_detail(self.scope, found)
         return Response(representations.unpaid_order(found))
 
     query_parameters = frozenset({"external_order_id"})
@@ -191,13 +192,13 @@ class ChargeView(PosView):
     )
     def get(self, request: Request, tx_no: str) -> Response:
         """Return a payment of this shop with its refunds."""
-        return _charge_detail(selectors.find_payment(self.till, tx_no))
+        return _charge_detail(self.scope, selectors.find_payment(self.scope, self.till, tx_no))
 
 
-def _charge_detail(payment: Transaction | None) -> Response:
+def _charge_detail(scope: Scope, payment: Transaction | None) -> Response:
     if payment is None:
         raise NotFoundError("There is no such payment here.")
-    return Response(representations.charge_detail(payment, selectors.refunds_of(payment)))
+    return Response(representations.charge_detail(payment, selectors.refunds_of(scope, payment)))
 
 
 class RefundsView(PosView):
@@ -398,6 +399,7 @@ class TransactionsView(PosView):
         """List this shop's transactions, newest first."""
         day = days.read_day(request.query_params, "date")
         found = selectors.shop_transactions(
+            self.scope,
             self.till,
             day=day,
             kind=_one_of(request, "type", Transaction.Type.values),
@@ -438,7 +440,9 @@ class SummaryView(PosView):
         """Return counts and sums of what succeeded, by type and method."""
         asked = days.read_day(request.query_params, "date")
         day = asked or days.read_today(self.till.time_zone)
-        return Response(representations.summary(day, selectors.summarise_day(self.till, day)))
+        return Response(
+            representations.summary(day, selectors.summarise_day(self.scope, self.till, day))
+        )
 
 
 def _one_of(request: Request, name: str, choices: list[str]) -> str:

@@ -36,19 +36,20 @@ def cash_out_card(
     request_hash = idempotency.hash_request("cash_out", card=card_id, amount=show_money(amount))
     with (
         audit.refusals("CASH_OUT_FAILED", object_type="card", object_id=card_id, details=about),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        idempotency.lock_key(scope_id, key)
-        answered = idempotency.find_answer(scope_id, key, request_hash)
+        idempotency.lock_key(scope, scope_id, key)
+        answered = idempotency.find_answer(scope, scope_id, key, request_hash)
         if answered is not None:
             return answered
-        card = holding.hold_card(card_id=card_id)
+        card = holding.hold_card(scope, card_id=card_id)
         if card.money_account_id is None:
             raise UnsupportedCardTypeForRechargeError
-        now = transactions.stamp("cash_out")
-        clearing = ledger.platform_account(kind="clearing", unit=settings.MPS_CURRENCY)
+        now = transactions.stamp(scope, "cash_out")
+        clearing = ledger.platform_account(scope, kind="clearing", unit=settings.MPS_CURRENCY)
         try:
             ledger.post(
+                scope,
                 kind="cash_out",
                 reference=now.tx_id,
                 moves={card.money_account_id: -amount, clearing: amount},
@@ -56,6 +57,7 @@ def cash_out_card(
         except ledger.OverdraftError as error:
             raise InsufficientBalanceError from error
         done = transactions.write_transaction(
+            scope,
             now,
             Transaction.Type.CASH_OUT,
             card=card,
@@ -70,5 +72,5 @@ def cash_out_card(
             details={**about, "card": card.number},
         )
         answer = Answer(201, representations.recharge_answer(done))
-        idempotency.store_answer(scope_id, key, request_hash, answer, at=now.at)
+        idempotency.store_answer(scope, scope_id, key, request_hash, answer, at=now.at)
         return answer

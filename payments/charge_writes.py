@@ -11,6 +11,7 @@ from cards import codes
 from merchants.selectors import Till
 from mps.base.core import context, problems
 from mps.base.core.database import as_array
+from mps.base.core.db_scope import Scope
 from payments import charge_decision, representations, selectors, transactions
 from payments.charge_decision import ChargeRequest, Decision
 from payments.errors import (
@@ -44,7 +45,7 @@ class ChargeAttempt:
 
 
 def write_charge(
-    attempt: ChargeAttempt, facts: selectors.ChargeFacts, decision: Decision
+    scope: Scope, attempt: ChargeAttempt, facts: selectors.ChargeFacts, decision: Decision
 ) -> Answer | None:
     """Write a decided charge in one statement.
 

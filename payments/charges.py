@@ -19,6 +19,7 @@ from merchants.errors import MerchantSuspendedError
 from merchants.selectors import Till
 from mps.base.audit import services as audit
 from mps.base.core import db_scope
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import AlreadyExistsError
 from mps.base.core.money import show_money
 from payments import (
@@ -93,22 +94,22 @@ def charge_card(
         ),
         code_rate_limit.counting(till, *shown),
     ):
-        return races.retry_races(till, lambda: _charge(attempt))
+        return races.retry_races(till, lambda scope: _charge(scope, attempt))
 
 
-def _charge(attempt: ChargeAttempt) -> Answer:
-    """Read, decide, write. Inside the shop's scope.
+def _charge(scope: Scope, attempt: ChargeAttempt) -> Answer:
+    """Read, decide, write.
 
     :raises RaceLostError: the write found the facts changed, and wrote nothing.
     """
-    facts = _read(attempt)
+    facts = _read(scope, attempt)
     if not facts.stored.merchant_active:
         raise MerchantSuspendedError
-    answered = _answered_before(attempt, facts.stored)
+    answered = _answered_before(scope, attempt, facts.stored)
     if answered is not None and answered.status == pending_consents.AWAITING:
         if representations.is_over(answered.body, facts.stored.read_at):
-            _end_waiting(attempt)
-            return _charge(attempt)
+            _end_waiting(scope, attempt)
+            return _charge(scope, attempt)
         if attempt.approval is not None:
             # What was waited for is here.
             answered = None
@@ -116,9 +117,9 @@ def _charge(attempt: ChargeAttempt) -> Answer:
         return answered
     decision = _decide(attempt, facts)
     if attempt.approval is None and _must_ask(decision):
-        answer = pending_consents.await_member(attempt, facts, decision)
+        answer = pending_consents.await_member(scope, attempt, facts, decision)
     else:
-        answer = charge_writes.write_charge(attempt, facts, decision)
+        answer = charge_writes.write_charge(scope, attempt, facts, decision)
     if answer is None:
         raise races.RaceLostError
     return answer
@@ -154,7 +155,7 @@ def charge_approved(*, till: Till, approval: Consent, code: str, voucher_code: s
         attempt = ChargeAttempt(
             till, approval.key, bytes(approval.request_hash), request, approval=approval
         )
-        return races.retry_races(till, lambda: _charge(attempt))
+        return races.retry_races(till, lambda scope: _charge(scope, attempt))
 
 
 def _hash_request(request: ChargeRequest) -> bytes:
@@ -169,8 +170,9 @@ def _hash_request(request: ChargeRequest) -> bytes:
     )
 
 
-def _read(attempt: ChargeAttempt) -> selectors.ChargeFacts:
+def _read(scope: Scope, attempt: ChargeAttempt) -> selectors.ChargeFacts:
     return selectors.read_charge(
+        scope,
         merchant_id=attempt.till.merchant_id,
         key=attempt.key,
         order=attempt.request.external_order_id,
@@ -179,7 +181,9 @@ def _read(attempt: ChargeAttempt) -> selectors.ChargeFacts:
     )
 
 
-def _answered_before(attempt: ChargeAttempt, stored: selectors.StoredFacts) -> Answer | None:
+def _answered_before(
+    scope: Scope, attempt: ChargeAttempt, stored: selectors.StoredFacts
+) -> Answer | None:
     """Answer from what is stored for the key and the order, before the code is looked at."""
     answer = None
     if stored.stored_hash is not None and stored.stored_status is not None:
@@ -203,18 +207,18 @@ def _answered_before(attempt: ChargeAttempt, stored: selectors.StoredFacts) -> A
         return None
     if stored.order_amount != attempt.request.amount:
         raise OrderAmountMismatchError
-    payment = selectors.transactions().get(id=stored.order_tx_id)
+    payment = selectors.transactions(scope).get(id=stored.order_tx_id)
     if payment.status == Transaction.Status.REFUNDED:
         raise AlreadyExistsError("This order was paid and refunded in full.")
     return Answer(201, representations.charge_document(payment), replayed=True)
 
 
-def _end_waiting(attempt: ChargeAttempt) -> None:
+def _end_waiting(scope: Scope, attempt: ChargeAttempt) -> None:
     """End the waiting that stands in the way; too late for the approval that was waited for."""
     if attempt.approval is not None:
         raise ApprovalExpiredError
     order = attempt.request.external_order_id
-    if not pending_consents.expire(attempt.till, attempt.key, order):
+    if not pending_consents.expire(scope, attempt.till, attempt.key, order):
         raise races.RaceLostError
 
 
@@ -251,7 +255,7 @@ def validate_code(*, till: Till, code: str) -> selectors.CardFacts:
     with (
         audit.refusals("CODE_CHECK_REFUSED", object_type="merchant", object_id=till.merchant_code),
         code_rate_limit.counting(till, hashes),
-        db_scope.principal_scope("merchant_api", till.merchant_id),
+        db_scope.principal_scope("merchant_api", till.merchant_id) as scope,
     ):
-        merchants.hold_active(till)
-        return charge_decision.require_live(selectors.read_code(hashes))
+        merchants.hold_active(scope, till)
+        return charge_decision.require_live(selectors.read_code(scope, hashes))

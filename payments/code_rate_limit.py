@@ -28,7 +28,7 @@ PER_MERCHANT = 100
 def counting(till: Till, *codes: Sequence[bytes]) -> Iterator[None]:
     """Run what looks codes up; count it against the till if one of them was never issued.
 
-    Outside any scope. A trusted backend, which has no terminal, is not counted.
+    A trusted backend, which has no terminal, is not counted.
 
     :param codes: what each code shown may be stored as.
     :raises RateLimitedError: the till guessed too often; nothing was looked up.

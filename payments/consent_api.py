@@ -62,8 +62,8 @@ class ApprovalsView(MemberView):
     )
     def get(self, request: Request) -> Response:
         """List the payments that wait for my word."""
-        found = selectors.awaiting_approvals(self.member.member_id)
-        waiting = [representations.approval_document(each) for each in found]
+        found = selectors.awaiting_approvals(self.scope, self.member.member_id)
+        waiting = [representations.approval_document(self.scope, each) for each in found]
         return Response({"next": None, "previous": None, "results": waiting})
 
 

@@ -17,6 +17,7 @@ from merchants.selectors import Till
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, problems
 from mps.base.core.database import DatabaseNow
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import MpsError, NotFoundError, UnavailableError
 from payments import charges, pending_consents
 from payments.errors import ApprovalDeclinedError, ApprovalExpiredError
@@ -77,13 +78,13 @@ def close_expired(*, dry_run: bool = False) -> int:
     One that cannot be closed now is left to the next run, and holds up no other.
     """
     if dry_run:
-        with db_scope.principal_scope("platform_admin"):
-            return _due().count()
+        with db_scope.principal_scope("platform_admin") as scope:
+            return _due(scope).count()
     closed = 0
     after = UUID(int=0)
     while True:
-        with db_scope.principal_scope("platform_admin"):
-            due = list(_due().filter(id__gt=after).order_by("id")[:_BATCH])
+        with db_scope.principal_scope("platform_admin") as scope:
+            due = list(_due(scope).filter(id__gt=after).order_by("id")[:_BATCH])
         for each in due:
             try:
                 closed += _close(each, _till_of(each), ApprovalExpiredError())
@@ -99,7 +100,7 @@ def close_expired(*, dry_run: bool = False) -> int:
         after = due[-1].id
 
 
-def _due() -> QuerySet[Consent]:
+def _due(scope: Scope) -> QuerySet[Consent]:
     return Consent.objects.filter(state=Consent.State.AWAITING, expires_at__lte=DatabaseNow())
 
 
@@ -129,5 +130,5 @@ def _new_code(card_id: UUID, member_id: UUID) -> str:
 
 
 def _close(approval: Consent, till: Till, refusal: MpsError) -> bool:
-    with db_scope.principal_scope("merchant_api", till.merchant_id):
-        return pending_consents.close_approval(approval, refusal)
+    with db_scope.principal_scope("merchant_api", till.merchant_id) as scope:
+        return pending_consents.close_approval(scope, approval, refusal)

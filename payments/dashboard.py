@@ -1,7 +1,7 @@
 """What staff see first: today beside the same day last week, and how the days before went.
 
-Inside the platform's scope. Every query is bounded by the time-ordered ids, or reads a table by
-index; nothing here grows with the history but the chart, whose past is kept for a while.
+Every query is bounded by the time-ordered ids, or reads a table by index; nothing here grows with
+the history but the chart, whose past is kept for a while.
 """
 
 import logging
@@ -20,6 +20,7 @@ from django.utils import timezone
 from cards import reports
 from cards.reports import UsageLine
 from mps.base.core.days import Days
+from mps.base.core.db_scope import Scope
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +183,7 @@ def read_now() -> Now:
     return Now(local, today, local - _WEEK, today - _WEEK)
 
 
-def today_and_then(now: Now) -> tuple[Span, Span]:
+def today_and_then(scope: Scope, now: Now) -> tuple[Span, Span]:
     """Return what happened today, and on the same day last week up to the same hour."""
     bounds = {
         # To the end of the day: what happened is here, whatever this machine's clock says.
@@ -192,7 +193,9 @@ def today_and_then(now: Now) -> tuple[Span, Span]:
         "today_then": now.today_then,
     }
     spans = {"now": Span(), "then": Span()}
-    for name, kind, detail, is_transaction, count, listed, discount, final in _rows(_SPANS, bounds):
+    for name, kind, detail, is_transaction, count, listed, discount, final in _rows(
+        scope, _SPANS, bounds
+    ):
         span = spans[name]
         if kind == "failure":
             span.failures[detail, is_transaction] = count
@@ -209,13 +212,13 @@ def today_and_then(now: Now) -> tuple[Span, Span]:
     return spans["now"], spans["then"]
 
 
-def liability() -> Liability:
+def liability(scope: Scope) -> Liability:
     """Return what is on all cards now, exactly."""
-    ((balances, cards, unclaimed),) = _rows(_LIABILITY, {"currency": settings.MPS_CURRENCY})
+    ((balances, cards, unclaimed),) = _rows(scope, _LIABILITY, {"currency": settings.MPS_CURRENCY})
     return Liability(balances, cards, unclaimed)
 
 
-def codes(now: Now) -> tuple[UsageLine, UsageLine]:
+def codes(scope: Scope, now: Now) -> tuple[UsageLine, UsageLine]:
     """Return what became of the codes issued today, and on the whole same day last week.
 
     One query: that of today, which reads the week, too, where last week's answer is not kept.
@@ -227,7 +230,7 @@ def codes(now: Now) -> tuple[UsageLine, UsageLine]:
         kept = None
     then = None if kept is None else UsageLine(now.day_then, *kept)
     first = now.day if then else now.day_then
-    found = {each.day: each for each in reports.code_usage(Days(first, now.day))}
+    found = {each.day: each for each in reports.code_usage(scope, Days(first, now.day))}
     if then is None:
         then = found.get(now.day_then) or _no_codes(now.day_then)
         try:
@@ -238,15 +241,15 @@ def codes(now: Now) -> tuple[UsageLine, UsageLine]:
     return found.get(now.day) or _no_codes(now.day), then
 
 
-def history(now: Now, today: Span, *, days: int) -> list[Day]:
+def history(scope: Scope, now: Now, today: Span, *, days: int) -> list[Day]:
     """Return the payments of so many days, today the last of them; days without any are there."""
     every = [now.day - timedelta(days=n) for n in reversed(range(days))]
-    found = _kept_days(every[:-1])
+    found = _kept_days(scope, every[:-1])
     found[now.day] = Day(now.day, today.charges, today.volume, today.declined)
     return [found[day] for day in every]
 
 
-def _kept_days(days: list[date]) -> dict[date, Day]:
+def _kept_days(scope: Scope, days: list[date]) -> dict[date, Day]:
     """Return past days in order: those that are kept, and the others read at once and then kept."""
     keys = {_key(f"day:{day}"): day for day in days}
     try:
@@ -261,7 +264,7 @@ def _kept_days(days: list[date]) -> dict[date, Day]:
     if not missing:
         return found
     bounds = Days(missing[0], missing[-1]).bounds
-    rows = _rows(_HISTORY, {**bounds, "first": missing[0], "last": missing[-1]})
+    rows = _rows(scope, _HISTORY, {**bounds, "first": missing[0], "last": missing[-1]})
     paid = {row[0]: Day(*row) for row in rows}
     read = {day: paid.get(day) or Day(day, 0, Decimal(0), 0) for day in missing}
     try:
@@ -287,7 +290,7 @@ def _key(name: str) -> str:
     return f"dashboard:{connection.settings_dict['NAME']}:{settings.MPS_TIME_ZONE}:{name}"
 
 
-def _rows(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _rows(scope: Scope, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()

@@ -17,6 +17,7 @@ from mps.base import console
 from mps.base.audit.models import Event
 from mps.base.console import Figure
 from mps.base.core import errors
+from mps.base.core.db_scope import Scope, current_scope
 from mps.base.ledger.models import Account
 from payments import dashboard, transaction_admin
 from payments.models import Transaction
@@ -28,21 +29,21 @@ def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add what somebody may see of today: figures, what waits, a chart, the latest transactions."""
     can: Callable[[str], bool] = request.user.has_perm
     groups: list[tuple[Any, list[Figure]]] = []
-    now = dashboard.read_now()
+    scope, now = current_scope(), dashboard.read_now()
     if can("payments.view_transaction"):
-        today, then = dashboard.today_and_then(now)
+        today, then = dashboard.today_and_then(scope, now)
         groups.append((_("Payments"), _of_payments(now, today, then)))
         others = _of_people(now, today, then) if can("members.view_member") else []
-        context.update(_chart(request, now, today))
+        context.update(_chart(scope, request, now, today))
         context["sections"] = [transaction_admin.latest(Transaction.objects.all())]
     else:
         others = []
     if can("ledger.view_account"):
-        others.append(_owed())
+        others.append(_owed(scope))
     if can("cards.view_codehistory"):
-        others.append(_of_codes(now))
+        others.append(_of_codes(scope, now))
     groups.append((_("Members and cards"), others))
-    groups.append((_("What waits"), console.figures_for(request.user)))
+    groups.append((_("What waits"), console.figures_for(scope, request.user)))
     context["groups"] = [
         {"title": title, "figures": figures} for title, figures in groups if figures
     ]
@@ -128,8 +129,8 @@ def _of_people(now: dashboard.Now, today: dashboard.Span, then: dashboard.Span) 
     ]
 
 
-def _owed() -> Figure:
-    owed = dashboard.liability()
+def _owed(scope: Scope) -> Figure:
+    owed = dashboard.liability(scope)
     return Figure(
         title=_("Outstanding balances"),
         value=_money(owed.balances),
@@ -146,8 +147,8 @@ def _owed() -> Figure:
     )
 
 
-def _of_codes(now: dashboard.Now) -> Figure:
-    today, then = dashboard.codes(now)
+def _of_codes(scope: Scope, now: dashboard.Now) -> Figure:
+    today, then = dashboard.codes(scope, now)
     days = f"?from={now.day}&to={now.day}"
     return Figure(
         title=_("Payment codes issued"),
@@ -177,11 +178,13 @@ def _of_codes(now: dashboard.Now) -> Figure:
     )
 
 
-def _chart(request: HttpRequest, now: dashboard.Now, today: dashboard.Span) -> dict[str, Any]:
+def _chart(
+    scope: Scope, request: HttpRequest, now: dashboard.Now, today: dashboard.Span
+) -> dict[str, Any]:
     """The last days as the page draws them."""
     asked = request.GET.get("days", "")
     days = next((each for each in dashboard.RANGES if str(each) == asked), dashboard.RANGES[0])
-    lines = dashboard.history(now, today, days=days)
+    lines = dashboard.history(scope, now, today, days=days)
     labels = [f"{each.day:%m-%d}" for each in lines]
 
     def drawn(title: Any, values: list[Any], colour: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from django.db import connection
 
 from cards.errors import CardNotFoundError
 from cards.selectors import require_number
+from mps.base.core.db_scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,11 @@ _TRANSACTION_CARDS = """
 
 
 def transactions_of_member(
-    *, member_id: UUID, span: Span, card_no: str = "", transaction_type: str = ""
+    scope: Scope, *, member_id: UUID, span: Span, card_no: str = "", transaction_type: str = ""
 ) -> list[HistoryLine]:
     """Return the transactions of a member's cards, and of other cards those they paid.
 
-    Inside the member's scope. In the span's direction.
+    They come in the span's direction.
 
     :param card_no: only of this card; empty: of all.
     :param transaction_type: only of this type; empty: of all.
@@ -125,14 +126,14 @@ def transactions_of_member(
         "position": span.position,
         "limit": span.limit,
     }
-    lines = _read(sql, parameters, HistoryLine)
+    lines = _read(scope, sql, parameters, HistoryLine)
     if not lines and number:
-        _require_part_in(member_id, number)
+        _require_part_in(scope, member_id, number)
     return lines
 
 
-def points_of_member(*, member_id: UUID, span: Span) -> list[PointsLine]:
-    """Return how the points of a member's cards moved. Inside the member's scope.
+def points_of_member(scope: Scope, *, member_id: UUID, span: Span) -> list[PointsLine]:
+    """Return how the points of a member's cards moved.
 
     In the span's direction.
     """
@@ -158,10 +159,10 @@ def points_of_member(*, member_id: UUID, span: Span) -> list[PointsLine]:
         ORDER BY page.id {span.order}
     """
     parameters = {"member": member_id, "position": span.position, "limit": span.limit}
-    return _read(sql, parameters, PointsLine)
+    return _read(scope, sql, parameters, PointsLine)
 
 
-def _require_part_in(member_id: UUID, card_no: str) -> None:
+def _require_part_in(scope: Scope, member_id: UUID, card_no: str) -> None:
     """Tell an empty history from a card the member has nothing to do with."""
     sql = f"""
         SELECT EXISTS (SELECT FROM ({_TRANSACTION_CARDS}) mine
@@ -176,7 +177,7 @@ def _require_part_in(member_id: UUID, card_no: str) -> None:
 Line = TypeVar("Line", HistoryLine, PointsLine)
 
 
-def _read(sql: str, parameters: dict[str, Any], line: type[Line]) -> list[Line]:
+def _read(scope: Scope, sql: str, parameters: dict[str, Any], line: type[Line]) -> list[Line]:
     """Read rows whose columns are the fields of `line`, in their order."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from mps.base.core.db_scope import Scope
 from mps.base.core.money import JsonNumber
 from payments.errors import IdempotencyKeyRequiredError, IdempotencyKeyReusedError
 from payments.models import Idempotency
@@ -50,7 +51,7 @@ def hash_request(operation: str, **arguments: Any) -> bytes:
     return hashlib.sha256(text.encode("ascii")).digest()
 
 
-def find_answer(scope_id: UUID, key: str, request_hash: bytes) -> Answer | None:
+def find_answer(scope: Scope, scope_id: UUID, key: str, request_hash: bytes) -> Answer | None:
     """Return what was answered to this key; None if nothing yet.
 
     :raises IdempotencyKeyReusedError: it was another request.
@@ -79,26 +80,28 @@ def require_same(stored_hash: bytes, request_hash: bytes) -> None:
         raise IdempotencyKeyReusedError
 
 
-def lock_key(scope_id: UUID, key: str) -> None:
+def lock_key(scope: Scope, scope_id: UUID, key: str) -> None:
     """Wait for a twin that holds this key, and hold it until the scope ends.
 
     Then look again with `find_answer`.
     """
-    lock_name(scope_id, f"key:{key}")
+    lock_name(scope, scope_id, f"key:{key}")
 
 
-def lock_order(merchant_id: UUID, external_order_id: str) -> None:
+def lock_order(scope: Scope, merchant_id: UUID, external_order_id: str) -> None:
     """Hold a merchant's order until the scope ends. After the key, before anything else."""
-    lock_name(merchant_id, f"order:{external_order_id}")
+    lock_name(scope, merchant_id, f"order:{external_order_id}")
 
 
-def lock_name(scope_id: UUID, name: str) -> None:
+def lock_name(scope: Scope, scope_id: UUID, name: str) -> None:
     """Hold a name of a scope until the database transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT payments_lock_name(%s, %s)", [scope_id, name])
 
 
-def store_answer(scope_id: UUID, key: str, request_hash: bytes, answer: Answer, *, at: Any) -> None:
+def store_answer(
+    scope: Scope, scope_id: UUID, key: str, request_hash: bytes, answer: Answer, *, at: Any
+) -> None:
     """Keep an answer, with the money it speaks of."""
     Idempotency.objects.create(
         scope_id=scope_id,

@@ -112,6 +112,7 @@ class MyTransactions(MemberView):
         return HistoryPages().answer(
             request,
             lambda span: history.transactions_of_member(
+                self.scope,
                 member_id=self.member.member_id,
                 span=span,
                 card_no=request.query_params.get("card_no", ""),
@@ -137,6 +138,8 @@ class MyPoints(MemberView):
         """List how the points of my cards moved, newest first."""
         return HistoryPages().answer(
             request,
-            lambda span: history.points_of_member(member_id=self.member.member_id, span=span),
+            lambda span: history.points_of_member(
+                self.scope, member_id=self.member.member_id, span=span
+            ),
             PointsOut,
         )

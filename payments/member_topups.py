@@ -31,6 +31,7 @@ from mps.base.audit import services as audit
 from mps.base.core import db_scope, problems
 from mps.base.core.database import DatabaseNow
 from mps.base.core.days import show_time
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import (
     InvalidAmountError,
     InvalidRequestError,
@@ -138,9 +139,9 @@ def _begin(wanted: TopUp, card_no: str, about: dict[str, str]) -> TopUp | Answer
     """
     member_id, key = wanted.member_id, wanted.idempotency_key
     request_hash = bytes(wanted.request_hash)
-    with db_scope.principal_scope("member_app", member_id):
-        idempotency.lock_key(member_id, key)
-        answered = idempotency.find_answer(member_id, key, request_hash)
+    with db_scope.principal_scope("member_app", member_id) as scope:
+        idempotency.lock_key(scope, member_id, key)
+        answered = idempotency.find_answer(scope, member_id, key, request_hash)
         if answered is not None:
             return answered
         binding = (
@@ -151,24 +152,24 @@ def _begin(wanted: TopUp, card_no: str, about: dict[str, str]) -> TopUp | Answer
         if binding is None:
             raise CardNotFoundError
         try:
-            _require_may_top_up(binding, wanted.amount)
+            _require_may_top_up(scope, binding, wanted.amount)
         except MpsError as refusal:
-            return _refuse(wanted, refusal, about, card_no)
+            return _refuse(scope, wanted, refusal, about, card_no)
         unfinished = (
-            _with_card()
+            _with_card(scope)
             .filter(member_id=member_id, idempotency_key=key, status=TopUp.Status.PENDING)
             .first()
         )
         if unfinished is not None:
             idempotency.require_same(bytes(unfinished.request_hash), request_hash)
             return unfinished
-        _require_room(member_id)
+        _require_room(scope, member_id)
         wanted.card = binding.card
-        _insert(wanted)
+        _insert(scope, wanted)
     return wanted
 
 
-def _require_may_top_up(binding: Binding, amount: Decimal) -> None:
+def _require_may_top_up(scope: Scope, binding: Binding, amount: Decimal) -> None:
     """Check who asks, for which card. What is on it is looked at without a lock: it may move before
     the payment comes, which is credited all the same.
 
@@ -179,7 +180,7 @@ def _require_may_top_up(binding: Binding, amount: Decimal) -> None:
     if not card.type.may_be_topped_up or card.money_account is None:
         raise UnsupportedCardTypeForRechargeError
     asking = Member.objects.get(id=binding.member_id)
-    if asking.status == Member.Status.SUSPENDED or not owner_is_active(card.id):
+    if asking.status == Member.Status.SUSPENDED or not owner_is_active(scope, card.id):
         raise MemberSuspendedError
     if not binding.rights.may_top_up:
         raise PermissionDeniedError
@@ -194,7 +195,7 @@ def _require_may_top_up(binding: Binding, amount: Decimal) -> None:
         raise LimitExceededError("The card would hold more than it may.")
 
 
-def _require_room(member_id: UUID) -> None:
+def _require_room(scope: Scope, member_id: UUID) -> None:
     """Let a member begin only so much that they have not paid: each is an order at a provider.
 
     :raises RateLimitedError: they have begun too many.
@@ -208,7 +209,7 @@ def _require_room(member_id: UUID) -> None:
         )
 
 
-def _insert(wanted: TopUp) -> None:
+def _insert(scope: Scope, wanted: TopUp) -> None:
     """Write what a member may write of a top-up; the rest the database and the platform do."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -231,8 +232,10 @@ def _insert(wanted: TopUp) -> None:
         wanted.id, wanted.status, wanted.created_at, wanted.expires_at = cursor.fetchone()
 
 
-def _refuse(top_up: TopUp, refusal: MpsError, about: dict[str, str], card_no: str) -> Answer:
-    """Record a refusal and keep it as the answer to the key. Inside a scope; it commits."""
+def _refuse(
+    scope: Scope, top_up: TopUp, refusal: MpsError, about: dict[str, str], card_no: str
+) -> Answer:
+    """Record a refusal and keep it as the answer to the key; both commit."""
     answer = Answer(refusal.status, problems.problem(refusal))
     audit.record(
         "TOP_UP_REFUSED",
@@ -240,14 +243,14 @@ def _refuse(top_up: TopUp, refusal: MpsError, about: dict[str, str], card_no: st
         object_id=card_no,
         details={**about, "error": refusal.code},
     )
-    _store(top_up, answer)
+    _store(scope, top_up, answer)
     return answer
 
 
 def _offer(begun: TopUp, opened: OpenedOrder, about: dict[str, str]) -> Answer:
     """Write down where a top-up is paid, and answer it; to a twin that was later, the same."""
-    with db_scope.principal_scope("platform_admin"):
-        top_up, answered = _resume(begun)
+    with db_scope.principal_scope("platform_admin") as scope:
+        top_up, answered = _resume(scope, begun)
         if answered is not None:
             return answered
         top_up.reference, top_up.pay_url = opened.reference, opened.pay_url
@@ -259,37 +262,40 @@ def _offer(begun: TopUp, opened: OpenedOrder, about: dict[str, str]) -> Answer:
             details={**about, "top_up": str(top_up.id), "order": top_up.order_id},
         )
         answer = Answer(201, show_started(top_up))
-        _store(top_up, answer)
+        _store(scope, top_up, answer)
         return answer
 
 
 def _give_up(begun: TopUp, refusal: MpsError, about: dict[str, str]) -> Answer:
     """Close a top-up that the provider does not take."""
-    with db_scope.principal_scope("platform_admin"):
-        top_up, answered = _resume(begun)
+    with db_scope.principal_scope("platform_admin") as scope:
+        top_up, answered = _resume(scope, begun)
         if answered is not None:
             return answered
-        topup_confirmations.close(top_up, TopUp.Status.FAILED, failure_code=REFUSED_BY_PROVIDER)
-        return _refuse(top_up, refusal, about, top_up.card.number)
+        topup_confirmations.close(
+            scope, top_up, TopUp.Status.FAILED, failure_code=REFUSED_BY_PROVIDER
+        )
+        return _refuse(scope, top_up, refusal, about, top_up.card.number)
 
 
-def _resume(begun: TopUp) -> tuple[TopUp, Answer | None]:
+def _resume(scope: Scope, begun: TopUp) -> tuple[TopUp, Answer | None]:
     """Lock the key and the top-up again after the provider was asked; return what a twin answered.
 
     :raises UnavailableError: it was closed meanwhile; a retry begins anew.
     """
-    idempotency.lock_key(begun.member_id, begun.idempotency_key)
+    idempotency.lock_key(scope, begun.member_id, begun.idempotency_key)
     answered = idempotency.find_answer(
-        begun.member_id, begun.idempotency_key, bytes(begun.request_hash)
+        scope, begun.member_id, begun.idempotency_key, bytes(begun.request_hash)
     )
-    top_up = _with_card().select_for_update(of=("self",)).get(id=begun.id)
+    top_up = _with_card(scope).select_for_update(of=("self",)).get(id=begun.id)
     if answered is None and top_up.status != TopUp.Status.PENDING:
         raise UnavailableError
     return top_up, answered
 
 
-def _store(top_up: TopUp, answer: Answer) -> None:
+def _store(scope: Scope, top_up: TopUp, answer: Answer) -> None:
     idempotency.store_answer(
+        scope,
         top_up.member_id,
         top_up.idempotency_key,
         bytes(top_up.request_hash),
@@ -302,8 +308,8 @@ def expire_top_ups() -> int:
     """Close pending top-ups whose time is over; return how many. What is paid later is credited."""
     total = 0
     while True:
-        with db_scope.principal_scope("platform_admin"):
-            closed = _expire_batch()
+        with db_scope.principal_scope("platform_admin") as scope:
+            closed = _expire_batch(scope)
             if closed:
                 audit.record(
                     "TOP_UPS_EXPIRED",
@@ -324,7 +330,7 @@ def count_expirable() -> int:
         ).count()
 
 
-def _expire_batch() -> int:
+def _expire_batch(scope: Scope) -> int:
     """Close some; those that somebody confirms just now are left."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -336,8 +342,8 @@ def _expire_batch() -> int:
         return int(cursor.rowcount)
 
 
-def list_top_ups(*, card_no: str, member_id: UUID) -> QuerySet[TopUp]:
-    """Return the top-ups of a card the member has part in. Inside the member's scope.
+def list_top_ups(scope: Scope, *, card_no: str, member_id: UUID) -> QuerySet[TopUp]:
+    """Return the top-ups of a card the member has part in.
 
     :raises CardNotFoundError: there is no such card, or the member has no part in it.
     """
@@ -346,15 +352,15 @@ def list_top_ups(*, card_no: str, member_id: UUID) -> QuerySet[TopUp]:
     ).first()
     if binding is None:
         raise CardNotFoundError
-    return _with_card().filter(card_id=binding.card_id)
+    return _with_card(scope).filter(card_id=binding.card_id)
 
 
-def get_top_up(*, card_no: str, member_id: UUID, top_up_id: UUID) -> TopUp:
-    """Return one of them. Inside the member's scope.
+def get_top_up(scope: Scope, *, card_no: str, member_id: UUID, top_up_id: UUID) -> TopUp:
+    """Return one of them.
 
     :raises NotFoundError: the card has no such top-up.
     """
-    top_up = list_top_ups(card_no=card_no, member_id=member_id).filter(id=top_up_id).first()
+    top_up = list_top_ups(scope, card_no=card_no, member_id=member_id).filter(id=top_up_id).first()
     if top_up is None:
         raise NotFoundError("There is no such top-up.")
     return top_up
@@ -375,8 +381,8 @@ def show_started(top_up: TopUp) -> dict[str, Any]:
     }
 
 
-def show_top_ups(found: list[TopUp], *, member_id: UUID) -> list[dict[str, Any]]:
-    """Return top-ups as they are now. Inside the member's scope.
+def show_top_ups(scope: Scope, found: list[TopUp], *, member_id: UUID) -> list[dict[str, Any]]:
+    """Return top-ups as they are now.
 
     Where to pay is shown while that is possible, and only to whoever asked for it.
     """
@@ -399,5 +405,5 @@ def show_top_ups(found: list[TopUp], *, member_id: UUID) -> list[dict[str, Any]]
     return lines
 
 
-def _with_card() -> QuerySet[TopUp]:
+def _with_card(scope: Scope) -> QuerySet[TopUp]:
     return TopUp.objects.select_related("card")

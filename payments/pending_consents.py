@@ -7,6 +7,7 @@ from django.db import connection
 
 from merchants.selectors import Till
 from mps.base.core import context, problems
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import MpsError
 from payments import representations, selectors, transactions
 from payments.charge_decision import Decision
@@ -22,7 +23,7 @@ AWAITING = AwaitingMemberError.status
 
 
 def await_member(
-    attempt: ChargeAttempt, facts: selectors.ChargeFacts, decision: Decision
+    scope: Scope, attempt: ChargeAttempt, facts: selectors.ChargeFacts, decision: Decision
 ) -> Answer | None:
     """Burn the codes and answer that the member is asked.
 
@@ -73,17 +74,17 @@ def await_member(
         return Answer(AWAITING, body) if cursor.fetchone()[0] else None
 
 
-def expire(till: Till, key: str, order: str) -> bool:
+def expire(scope: Scope, till: Till, key: str, order: str) -> bool:
     """End the waiting for a member who kept silent, whoever asks first: the till, or the job.
 
     Return False if the job was faster.
     """
-    waiting = selectors.find_waiting(till, order, key=key)
-    return waiting is not None and close_approval(waiting, ApprovalExpiredError())
+    waiting = selectors.find_waiting(scope, till, order, key=key)
+    return waiting is not None and close_approval(scope, waiting, ApprovalExpiredError())
 
 
-def close_approval(approval: Consent, refusal: MpsError) -> bool:
-    """End a payment's waiting with a refusal, its key's answer. Inside the shop's scope.
+def close_approval(scope: Scope, approval: Consent, refusal: MpsError) -> bool:
+    """End a payment's waiting with a refusal, its key's answer.
 
     Return False if it had ended.
     """

@@ -38,24 +38,28 @@ def adjust_points(*, card_id: UUID, delta: int, reason: str = "") -> Transaction
             object_id=card_id,
             details={"delta": delta, "reason": reason},
         ),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        card = holding.hold_card(card_id=card_id)
+        card = holding.hold_card(scope, card_id=card_id)
         if card.points_account_id is None:
             raise UnsupportedCardTypeForPointsError
-        now = transactions.stamp("adjustment")
+        now = transactions.stamp(scope, "adjustment")
         try:
             posted = ledger.post(
+                scope,
                 kind="adjustment",
                 reference=now.tx_id,
                 moves={
                     card.points_account_id: Decimal(delta),
-                    ledger.platform_account(kind="points_issue", unit="PTS"): Decimal(-delta),
+                    ledger.platform_account(scope, kind="points_issue", unit="PTS"): Decimal(
+                        -delta
+                    ),
                 },
             )
         except ledger.OverdraftError as error:
             raise InsufficientBalanceError("The card has fewer points.") from error
         done = transactions.write_transaction(
+            scope,
             now,
             Transaction.Type.ADJUSTMENT,
             card=card,

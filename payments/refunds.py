@@ -22,6 +22,7 @@ from merchants.selectors import Till, get_till
 from merchants.webhooks import outbox
 from mps.base.audit import services as audit
 from mps.base.core import problems
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import (
     InvalidAmountError,
     MpsError,
@@ -84,16 +85,16 @@ def refund_payment(
         tag=idempotency.plain(tag or {}),
     )
 
-    def refund() -> Answer:
-        merchants.hold_active(till)
-        idempotency.lock_key(till.merchant_id, key)
-        answered = idempotency.find_answer(till.merchant_id, key, request_hash)
+    def refund(scope: Scope) -> Answer:
+        merchants.hold_active(scope, till)
+        idempotency.lock_key(scope, till.merchant_id, key)
+        answered = idempotency.find_answer(scope, till.merchant_id, key, request_hash)
         if answered is not None:
             return answered
-        payment = _lock_payment(till, tx_no=tx_no)
+        payment = _lock_payment(scope, till, tx_no=tx_no)
         if not amount and payment.final_amount:
             raise InvalidAmountError
-        now = transactions.stamp("refund")
+        now = transactions.stamp(scope, "refund")
         try:
             _require_refundable(payment, amount)
         except MpsError as refusal:
@@ -108,10 +109,16 @@ def refund_payment(
             )
         else:
             done = _give_back(
-                payment, amount, now=now, till=till, reason=reason, tag=idempotency.plain(tag or {})
+                scope,
+                payment,
+                amount,
+                now=now,
+                till=till,
+                reason=reason,
+                tag=idempotency.plain(tag or {}),
             )
             answer = Answer(201, representations.refund_answer(done, payment))
-        idempotency.store_answer(till.merchant_id, key, request_hash, answer, at=now.at)
+        idempotency.store_answer(scope, till.merchant_id, key, request_hash, answer, at=now.at)
         return answer
 
     with audit.refusals("REFUND_FAILED", object_type="transaction", object_id=tx_no, details=about):
@@ -149,21 +156,21 @@ def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
     :raises MerchantSuspendedError: the shop is suspended, and the payment older than a day.
     """
 
-    def reverse() -> dict[str, Any]:
-        is_active = merchants.hold_status(till)
-        waiting = selectors.find_waiting(till, external_order_id)
+    def reverse(scope: Scope) -> dict[str, Any]:
+        is_active = merchants.hold_status(scope, till)
+        waiting = selectors.find_waiting(scope, till, external_order_id)
         if waiting is not None:
             # The key before the order, like a charge.
-            idempotency.lock_key(till.merchant_id, waiting.key)
-        idempotency.lock_order(till.merchant_id, external_order_id)
-        if selectors.find_waiting(till, external_order_id) != waiting:
+            idempotency.lock_key(scope, till.merchant_id, waiting.key)
+        idempotency.lock_order(scope, till.merchant_id, external_order_id)
+        if selectors.find_waiting(scope, till, external_order_id) != waiting:
             raise races.RaceLostError
         if waiting is not None:
-            pending_consents.close_approval(waiting, OrderReversedError())
-        order = selectors.find_order(till, external_order_id)
+            pending_consents.close_approval(scope, waiting, OrderReversedError())
+        order = selectors.find_order(scope, till, external_order_id)
         if order is not None and order.reversed_at is not None:
-            return representations.reversal_document(order)
-        now = transactions.stamp("refund")
+            return representations.reversal_document(scope, order)
+        now = transactions.stamp(scope, "refund")
         refund = None
         if order is None:
             order = Order.objects.create(
@@ -172,7 +179,7 @@ def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
                 reversed_at=now.at,
             )
         else:
-            refund = _undo_payment(order, now=now, till=till, is_active=is_active)
+            refund = _undo_payment(scope, order, now=now, till=till, is_active=is_active)
         audit.record(
             "ORDER_REVERSED",
             object_type="order",
@@ -183,26 +190,27 @@ def reverse_order(*, till: Till, external_order_id: str) -> dict[str, Any]:
                 "amount": show_money(refund.final_amount) if refund else "",
             },
         )
-        return representations.reversal_document(order)
+        return representations.reversal_document(scope, order)
 
     with audit.refusals("REVERSE_FAILED", object_type="order", object_id=external_order_id):
         return races.retry_races(till, reverse)
 
 
 def _undo_payment(
-    order: Order, *, now: transactions.Stamp, till: Till, is_active: bool
+    scope: Scope, order: Order, *, now: transactions.Stamp, till: Till, is_active: bool
 ) -> Transaction | None:
     """Give back what is left of a locked order's payment, and close the order; return the refund.
 
     :raises MerchantSuspendedError: the shop is suspended, and the payment older than a day.
     """
-    payment = _lock_payment(till, id=order.tx_id)
+    payment = _lock_payment(scope, till, id=order.tx_id)
     remaining = payment.final_amount - payment.refunded_total
     refund = None
     if payment.status == Transaction.Status.COMPLETED:
         if not is_active and now.at - payment.created_at > _UNCERTAIN:
             raise MerchantSuspendedError
         refund = _give_back(
+            scope,
             payment,
             remaining,
             now=now,
@@ -222,7 +230,7 @@ def _undo_payment(
     return refund
 
 
-def _lock_payment(till: Till, **which: Any) -> Transaction:
+def _lock_payment(scope: Scope, till: Till, **which: Any) -> Transaction:
     """Lock one of the shop's transactions; refunds of one payment wait for each other here."""
     payment = (
         Transaction.objects.select_for_update(of=("self",))
@@ -231,7 +239,7 @@ def _lock_payment(till: Till, **which: Any) -> Transaction:
     )
     if payment is None:
         raise OriginalTxNotFoundError
-    payment.card = holding.hold_card(card_id=payment.card_id)
+    payment.card = holding.hold_card(scope, card_id=payment.card_id)
     return payment
 
 
@@ -243,6 +251,7 @@ def _require_refundable(payment: Transaction, amount: Decimal) -> None:
 
 
 def _give_back(
+    scope: Scope,
     payment: Transaction,
     amount: Decimal,
     *,
@@ -261,8 +270,9 @@ def _give_back(
         cursor.execute(
             "SELECT payments_give_room(%s, %s, %s)", [payment.id, amount, settings.MPS_TIME_ZONE]
         )
-    share = _plan_refund(payment, amount, till)
+    share = _plan_refund(scope, payment, amount, till)
     refund = transactions.write_transaction(
+        scope,
         now,
         Transaction.Type.REFUND,
         card=payment.card,
@@ -278,14 +288,14 @@ def _give_back(
         tag=tag,
     )
     if share.moves:
-        ledger.post(kind="refund", reference=refund.id, moves=share.moves)
+        ledger.post(scope, kind="refund", reference=refund.id, moves=share.moves)
     payment.refunded_total += amount
     payment.refunded_points += share.points + share.points_forgiven
     payment.refunded_fee += share.fee
     if payment.refunded_total == payment.final_amount:
         payment.status = status
         if payment.voucher_card_id is not None:
-            vouchers.give_voucher_back(card_id=payment.voucher_card_id, tx_id=payment.id)
+            vouchers.give_voucher_back(scope, card_id=payment.voucher_card_id, tx_id=payment.id)
     payment.save(update_fields=["status", "refunded_total", "refunded_points", "refunded_fee"])
     audit.record(
         "REFUND_COMPLETED",
@@ -300,7 +310,13 @@ def _give_back(
             "reason": reason,
         },
     )
+    _tell_shop(scope, till, refund, payment)
+    return refund
+
+
+def _tell_shop(scope: Scope, till: Till, refund: Transaction, payment: Transaction) -> None:
     outbox.emit_event(
+        scope,
         merchant_id=till.merchant_id,
         event_type="refund.completed",
         data={
@@ -309,7 +325,6 @@ def _give_back(
             "payment_status": payment.status,
         },
     )
-    return refund
 
 
 class _RefundShare(NamedTuple):
@@ -322,7 +337,7 @@ class _RefundShare(NamedTuple):
     moves: dict[UUID, Decimal]
 
 
-def _plan_refund(payment: Transaction, amount: Decimal, till: Till) -> _RefundShare:
+def _plan_refund(scope: Scope, payment: Transaction, amount: Decimal, till: Till) -> _RefundShare:
     """Work out what a refund of a locked payment gives back. Locks the card's accounts."""
     card = payment.card
     total = payment.refunded_total + amount
@@ -336,7 +351,7 @@ def _plan_refund(payment: Transaction, amount: Decimal, till: Till) -> _RefundSh
         closed = card.status == Card.Status.CLOSED
         credited_to = "unclaimed" if closed else "card"
         receiver = (
-            ledger.platform_account(kind="unclaimed", unit=payment.currency)
+            ledger.platform_account(scope, kind="unclaimed", unit=payment.currency)
             if closed
             else transactions.money_account(card)
         )
@@ -344,11 +359,11 @@ def _plan_refund(payment: Transaction, amount: Decimal, till: Till) -> _RefundSh
     taken = Decimal(0)
     if due and card.points_account_id:
         # Points that were spent meanwhile are forgiven, and the log says how many.
-        balances = ledger.lock_balances([*moves, card.points_account_id])
+        balances = ledger.lock_balances(scope, [*moves, card.points_account_id])
         taken = min(due, balances[card.points_account_id])
     if taken and card.points_account_id:
         moves[card.points_account_id] = -taken
-        moves[ledger.platform_account(kind="points_issue", unit="PTS")] = taken
+        moves[ledger.platform_account(scope, kind="points_issue", unit="PTS")] = taken
     return _RefundShare(
         points=int(taken),
         points_forgiven=int(due - taken),

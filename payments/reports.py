@@ -1,7 +1,7 @@
 """What staff want to know of many days: takings by shop, and why payments failed.
 
-Inside the platform's scope. A span of days is bounded, and read by the time-ordered ids, so that
-an index or a few partitions serve. Days are those of `MPS_TIME_ZONE`.
+A span of days is bounded, and read by the time-ordered ids, so that an index or a few partitions
+serve. Days are those of `MPS_TIME_ZONE`.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from mps.base.core import db_scope
 from mps.base.core.days import Days
+from mps.base.core.db_scope import Scope
 
 # What took effect. A top-up that was taken back the same day is none; ids are made a little after
 # the time their row bears.
@@ -72,15 +73,15 @@ class FailureLine:
     share_of_attempts: Decimal
 
 
-def daily(days: Days) -> list[DailyLine]:
+def daily(scope: Scope, days: Days) -> list[DailyLine]:
     """Return payments, refunds and top-ups by day, shop and method, by day."""
-    with db_scope.reporting_cursor() as cursor:
+    with db_scope.reporting_cursor(scope) as cursor:
         cursor.execute(_DAILY, days.bounds)
         return [DailyLine(*row) for row in cursor.fetchall()]
 
 
-def failure_reasons(days: Days) -> list[FailureLine]:
+def failure_reasons(scope: Scope, days: Days) -> list[FailureLine]:
     """Return why payments failed, the most frequent reason first."""
-    with db_scope.reporting_cursor() as cursor:
+    with db_scope.reporting_cursor(scope) as cursor:
         cursor.execute(_FAILURES, days.bounds)
         return [FailureLine(*row) for row in cursor.fetchall()]

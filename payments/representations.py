@@ -14,6 +14,7 @@ from cards import pricing
 from merchants import selectors as merchants
 from mps.base.core import problems
 from mps.base.core.days import show_time
+from mps.base.core.db_scope import Scope
 from mps.base.core.money import show_money, show_rate
 from payments.charge_decision import BALANCE, ChargeRequest
 from payments.errors import AwaitingMemberError, OrderReversedError
@@ -89,9 +90,9 @@ def is_over(waiting: Mapping[str, Any], now: datetime) -> bool:
     return datetime.fromisoformat(waiting["expires_at"]) <= now
 
 
-def approval_document(approval: Consent) -> dict[str, Any]:
-    """Return a payment that waits as its member is asked about it. Inside a scope."""
-    merchant_code, merchant_name = merchants.name_of(approval.merchant_id)
+def approval_document(scope: Scope, approval: Consent) -> dict[str, Any]:
+    """Return a payment that waits as its member is asked about it."""
+    merchant_code, merchant_name = merchants.name_of(scope, approval.merchant_id)
     return {
         "id": str(approval.id),
         "merchant_code": merchant_code,
@@ -204,7 +205,7 @@ def refund_answer(refund: Transaction, payment: Transaction) -> dict[str, Any]:
     }
 
 
-def reversal_document(order: Order) -> dict[str, Any]:
+def reversal_document(scope: Scope, order: Order) -> dict[str, Any]:
     """Return what reversing an order did; the same however often it is asked."""
     document: dict[str, Any] = {"external_order_id": order.external_order_id, "status": "cancelled"}
     numbers = dict(

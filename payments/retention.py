@@ -6,6 +6,7 @@ from django.db import connection
 
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, retention
+from mps.base.core.db_scope import Scope
 
 
 def purge_idempotency() -> Iterator[int]:
@@ -30,8 +31,8 @@ def archive_transactions() -> Iterator[str]:
     :raises UnavailableError: a month is being read; those before it are moved, try again.
     """
     while True:
-        with db_scope.principal_scope("platform_admin"):
-            moved = _archive(most=1, dry_run=False)
+        with db_scope.principal_scope("platform_admin") as scope:
+            moved = _archive(scope, most=1, dry_run=False)
             if moved:
                 audit.record(
                     "TRANSACTIONS_ARCHIVED",
@@ -45,11 +46,11 @@ def archive_transactions() -> Iterator[str]:
 
 def find_archivable() -> list[str]:
     """Return the partitions that `archive_transactions` would move now, oldest first."""
-    with db_scope.principal_scope("platform_admin"):
-        return _archive(most=1000, dry_run=True)
+    with db_scope.principal_scope("platform_admin") as scope:
+        return _archive(scope, most=1000, dry_run=True)
 
 
-def _archive(*, most: int, dry_run: bool) -> list[str]:
+def _archive(scope: Scope, *, most: int, dry_run: bool) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT payments_archive_transactions(%s, %s)", [most, dry_run])
         return [row[0] for row in cursor.fetchall()]

@@ -13,6 +13,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from merchants.selectors import Till
 from mps.base.core.database import DatabaseNow, as_array
+from mps.base.core.db_scope import Scope
 from payments.models import Consent, Order, Transaction
 
 MASKED_DIGITS = 4
@@ -110,12 +111,15 @@ _READ_CODE = f"SELECT {_columns('c', CardFacts)} FROM cards_read_code(%s::bytea[
 
 
 def read_charge(
-    *, merchant_id: UUID, key: str, order: str, hashes: list[bytes], voucher_hashes: list[bytes]
+    scope: Scope,
+    *,
+    merchant_id: UUID,
+    key: str,
+    order: str,
+    hashes: list[bytes],
+    voucher_hashes: list[bytes],
 ) -> ChargeFacts:
-    """Read everything a charge depends on, in one statement and without a lock.
-
-    Inside the merchant's scope.
-    """
+    """Read everything a charge depends on, in one statement and without a lock."""
     with connection.cursor() as cursor:
         if voucher_hashes:
             cursor.execute(
@@ -134,8 +138,8 @@ def read_charge(
     )
 
 
-def read_code(hashes: list[bytes]) -> CardFacts | None:
-    """Read what a code leads to; None for a code nobody has. Inside a merchant's scope."""
+def read_code(scope: Scope, hashes: list[bytes]) -> CardFacts | None:
+    """Read what a code leads to; None for a code nobody has."""
     with connection.cursor() as cursor:
         cursor.execute(_READ_CODE, [as_array(hashes)])
         row = cursor.fetchone()
@@ -147,47 +151,51 @@ def mask_card_number(number: str) -> str:
     return f"{number[:3]}****{number[-MASKED_DIGITS:]}"
 
 
-def transactions() -> QuerySet[Transaction]:
+def transactions(scope: Scope) -> QuerySet[Transaction]:
     """Return the transactions the scope may see, with merchant and original at hand."""
     return Transaction.objects.select_related("merchant", "original")
 
 
-def find_payment(till: Till, tx_no: str) -> Transaction | None:
-    """Return a payment of this shop by its number. Inside the shop's scope."""
+def find_payment(scope: Scope, till: Till, tx_no: str) -> Transaction | None:
+    """Return a payment of this shop by its number."""
     return (
-        transactions()
+        transactions(scope)
         .filter(merchant_id=till.merchant_id, tx_no=tx_no, type=Transaction.Type.PAYMENT)
         .first()
     )
 
 
-def find_by_order(till: Till, external_order_id: str) -> Transaction | Consent | Order | None:
+def find_by_order(
+    scope: Scope, till: Till, external_order_id: str
+) -> Transaction | Consent | Order | None:
     """Return what became of an order of this shop:
 
     The payment that did not fail, else its reversal, else the one that waits for its member, else
     the latest that failed.
     """
-    attempts = transactions().filter(
+    attempts = transactions(scope).filter(
         merchant_id=till.merchant_id,
         external_order_id=external_order_id,
         type=Transaction.Type.PAYMENT,
     )
     return (
         attempts.exclude(status=Transaction.Status.FAILED).order_by("-id").first()
-        or find_order(till, external_order_id)
-        or find_waiting(till, external_order_id)
+        or find_order(scope, till, external_order_id)
+        or find_waiting(scope, till, external_order_id)
         or attempts.order_by("-id").first()
     )
 
 
-def find_order(till: Till, external_order_id: str) -> Order | None:
+def find_order(scope: Scope, till: Till, external_order_id: str) -> Order | None:
     """Return what is known of an order of this shop."""
     return Order.objects.filter(
         merchant_id=till.merchant_id, external_order_id=external_order_id
     ).first()
 
 
-def find_waiting(till: Till, external_order_id: str, *, key: str = "") -> Consent | None:
+def find_waiting(
+    scope: Scope, till: Till, external_order_id: str, *, key: str = ""
+) -> Consent | None:
     """Return the payment of this shop that waits for its member, by its order or its key."""
     return Consent.objects.filter(
         Q(external_order_id=external_order_id) & ~Q(external_order_id="") | Q(key=key),
@@ -196,14 +204,14 @@ def find_waiting(till: Till, external_order_id: str, *, key: str = "") -> Consen
     ).first()
 
 
-def awaiting_approvals(member_id: UUID) -> QuerySet[Consent]:
-    """Return the payments that wait for a member's word, oldest first. Inside their scope."""
+def awaiting_approvals(scope: Scope, member_id: UUID) -> QuerySet[Consent]:
+    """Return the payments that wait for a member's word, oldest first."""
     return Consent.objects.filter(
         member_id=member_id, state=Consent.State.AWAITING, expires_at__gt=DatabaseNow()
     ).order_by("created_at")
 
 
-def refunds_of(payment: Transaction) -> QuerySet[Transaction]:
+def refunds_of(scope: Scope, payment: Transaction) -> QuerySet[Transaction]:
     """Return a payment's refunds, oldest first."""
     return Transaction.objects.filter(
         original_id=payment.id, type=Transaction.Type.REFUND
@@ -211,10 +219,10 @@ def refunds_of(payment: Transaction) -> QuerySet[Transaction]:
 
 
 def shop_transactions(
-    till: Till, *, day: date | None = None, kind: str = "", status: str = ""
+    scope: Scope, till: Till, *, day: date | None = None, kind: str = "", status: str = ""
 ) -> QuerySet[Transaction]:
     """Return a shop's transactions; of one of its days, one type, one status if asked for."""
-    found = transactions().filter(merchant_id=till.merchant_id)
+    found = transactions(scope).filter(merchant_id=till.merchant_id)
     if day is not None:
         found = _on_day(found, till, day)
     if kind:
@@ -224,7 +232,7 @@ def shop_transactions(
     return found
 
 
-def summarise_day(till: Till, day: date) -> Iterable[Mapping[str, Any]]:
+def summarise_day(scope: Scope, till: Till, day: date) -> Iterable[Mapping[str, Any]]:
     """Return counts and sums of a shop's day, of what took effect, by type and payment method."""
     took_effect = [
         Transaction.Status.COMPLETED,

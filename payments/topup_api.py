@@ -102,10 +102,12 @@ class MyTopUps(CardView):
     )
     def get(self, request: Request, card_no: str) -> Response:
         """List my card's top-ups through providers, newest first."""
-        found = member_topups.list_top_ups(card_no=card_no, member_id=self.member.member_id)
+        found = member_topups.list_top_ups(
+            self.scope, card_no=card_no, member_id=self.member.member_id
+        )
         pages = api.NewestFirst()
         page = pages.paginate_queryset(found, request, view=self) or []
-        lines = member_topups.show_top_ups(list(page), member_id=self.member.member_id)
+        lines = member_topups.show_top_ups(self.scope, list(page), member_id=self.member.member_id)
         return pages.get_paginated_response(lines)
 
 
@@ -121,9 +123,11 @@ class OneTopUp(CardView):
     def get(self, request: Request, card_no: str, topup_id: UUID) -> Response:
         """Return a top-up: what to ask until it is credited."""
         top_up = member_topups.get_top_up(
-            card_no=card_no, member_id=self.member.member_id, top_up_id=topup_id
+            self.scope, card_no=card_no, member_id=self.member.member_id, top_up_id=topup_id
         )
-        return Response(member_topups.show_top_ups([top_up], member_id=self.member.member_id)[0])
+        return Response(
+            member_topups.show_top_ups(self.scope, [top_up], member_id=self.member.member_id)[0]
+        )
 
 
 class TopUpCallback(api.ApiView):

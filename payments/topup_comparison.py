@@ -9,6 +9,7 @@ from django.conf import settings
 
 from mps.base.audit import services as audit
 from mps.base.core import db_scope
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import (
     UnavailableError,
 )
@@ -63,8 +64,10 @@ def compare_top_ups(*, day: date | None = None) -> Comparison:
         paid a day or two later.
     """
     zone = ZoneInfo(settings.MPS_TIME_ZONE)
-    with db_scope.principal_scope("platform_admin"):
-        yesterday = topup_confirmations.read_clock().astimezone(zone).date() - timedelta(days=1)
+    with db_scope.principal_scope("platform_admin") as scope:
+        yesterday = topup_confirmations.read_clock(scope).astimezone(zone).date() - timedelta(
+            days=1
+        )
     first = day or yesterday - timedelta(days=_COMPARED_DAYS - 1)
     start = datetime.combine(first, time.min, zone)
     end = datetime.combine((day or yesterday) + timedelta(days=1), time.min, zone)
@@ -81,8 +84,8 @@ def compare_top_ups(*, day: date | None = None) -> Comparison:
             unreachable.append(name)
             logger.error("top-ups not compared", extra={"provider": name})
             continue
-        with db_scope.principal_scope("platform_admin"):
-            number, found = _compare(name, there, start, end)
+        with db_scope.principal_scope("platform_admin") as scope:
+            number, found = _compare(scope, name, there, start, end)
             for each in found:
                 _report_difference(each)
         compared += number
@@ -91,7 +94,7 @@ def compare_top_ups(*, day: date | None = None) -> Comparison:
 
 
 def _compare(
-    provider: str, there: dict[str, Report], start: datetime, end: datetime
+    scope: Scope, provider: str, there: dict[str, Report], start: datetime, end: datetime
 ) -> tuple[int, list[Difference]]:
     """Return how many orders of the time were looked at, and what differs."""
     ours = TopUp.objects.filter(provider=provider)

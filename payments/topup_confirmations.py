@@ -18,6 +18,7 @@ from cards import holding
 from mps.base.audit import services as audit
 from mps.base.core import context, db_scope
 from mps.base.core.database import DatabaseNow
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import (
     AlreadyExistsError,
     NotFoundError,
@@ -51,8 +52,8 @@ def receive_callback(*, provider: str, body: bytes, headers: Mapping[str, str]) 
         context.set_actor("system", f"provider {provider}")
         if report is None:
             return
-        with db_scope.principal_scope("platform_admin"):
-            _settle(_lock(provider=provider, order_id=report.order_id), report)
+        with db_scope.principal_scope("platform_admin") as scope:
+            _settle(scope, _lock(scope, provider=provider, order_id=report.order_id), report)
 
 
 def confirm_with_provider(*, top_up_id: UUID) -> TopUp:
@@ -69,9 +70,9 @@ def confirm_with_provider(*, top_up_id: UUID) -> TopUp:
         report = providers.get_provider(asked.provider).ask(
             order_id=asked.order_id, reference=asked.reference
         )
-        with db_scope.principal_scope("platform_admin"):
-            top_up = _lock(id=top_up_id)
-            if report is None or not _settle(top_up, report):
+        with db_scope.principal_scope("platform_admin") as scope:
+            top_up = _lock(scope, id=top_up_id)
+            if report is None or not _settle(scope, top_up, report):
                 audit.record(
                     "TOP_UP_CHECKED",
                     object_type="top_up",
@@ -107,7 +108,7 @@ def pay_in_sandbox(*, order_id: str, paid: bool) -> sandbox.ShownOrder:
     return shown
 
 
-def _lock(**which: Any) -> TopUp:
+def _lock(scope: Scope, **which: Any) -> TopUp:
     """Hold a top-up's card and lock the top-up: whoever else confirms it waits here.
 
     :raises NotFoundError: there is none such.
@@ -115,13 +116,13 @@ def _lock(**which: Any) -> TopUp:
     found = TopUp.objects.filter(**which).first()
     if found is None:
         raise NotFoundError("There is no such order here.")
-    card = holding.hold_card(card_id=found.card_id)
+    card = holding.hold_card(scope, card_id=found.card_id)
     top_up = TopUp.objects.select_for_update(of=("self",)).get(id=found.id)
     top_up.card = card
     return top_up
 
 
-def _settle(top_up: TopUp, report: Report) -> bool:
+def _settle(scope: Scope, top_up: TopUp, report: Report) -> bool:
     """Do what a report of a locked top-up calls for; return whether anything changed."""
     if report.outcome is Outcome.OPEN:
         return False
@@ -130,22 +131,22 @@ def _settle(top_up: TopUp, report: Report) -> bool:
             _report_second_payment(top_up, report)
         return False
     if report.outcome is Outcome.CLOSED:
-        return _cancel(top_up)
+        return _cancel(scope, top_up)
     top_up.reference = top_up.reference or report.reference
     difference = find_difference(top_up, report)
     if not difference:
         try:
-            return _credit(top_up, report)
+            return _credit(scope, top_up, report)
         except AlreadyExistsError:
             difference = PAYMENT_CREDITED_OTHERWISE
-    return _put_aside(top_up, report, difference)
+    return _put_aside(scope, top_up, report, difference)
 
 
-def _cancel(top_up: TopUp) -> bool:
+def _cancel(scope: Scope, top_up: TopUp) -> bool:
     """Close a pending top-up that nobody will pay."""
     if top_up.status != TopUp.Status.PENDING:
         return False
-    close(top_up, TopUp.Status.CANCELLED)
+    close(scope, top_up, TopUp.Status.CANCELLED)
     audit.record(
         "TOP_UP_CANCELLED",
         object_type="top_up",
@@ -162,13 +163,14 @@ def find_difference(top_up: TopUp, report: Report) -> str:
     return AMOUNT_DIFFERS if report.amount != top_up.amount else ""
 
 
-def _credit(top_up: TopUp, report: Report) -> bool:
+def _credit(scope: Scope, top_up: TopUp, report: Report) -> bool:
     """Credit a paid top-up.
 
     :raises AlreadyExistsError: its payment was credited before, to another card or with another
         amount; nothing was written.
     """
     done = topups.credit_payment(
+        scope,
         card=top_up.card,
         member_id=top_up.member_id,
         amount=top_up.amount,
@@ -184,7 +186,7 @@ def _credit(top_up: TopUp, report: Report) -> bool:
     )
     top_up.tx_id = done.id
     _take_down(top_up, report)
-    close(top_up, TopUp.Status.COMPLETED)
+    close(scope, top_up, TopUp.Status.COMPLETED)
     audit.record(
         "RECHARGE_COMPLETED",
         object_type="transaction",
@@ -202,12 +204,12 @@ def _credit(top_up: TopUp, report: Report) -> bool:
     return True
 
 
-def _put_aside(top_up: TopUp, report: Report, difference: str) -> bool:
+def _put_aside(scope: Scope, top_up: TopUp, report: Report, difference: str) -> bool:
     """Keep a payment that is not what was asked for, for staff to look at; nothing is credited."""
     if (top_up.failure_code, top_up.payment_id) == (difference, report.payment_id):
         return False
     _take_down(top_up, report)
-    close(top_up, TopUp.Status.FAILED, failure_code=difference)
+    close(scope, top_up, TopUp.Status.FAILED, failure_code=difference)
     about = {
         "provider": top_up.provider,
         "error": difference,
@@ -238,10 +240,10 @@ def _take_down(top_up: TopUp, report: Report) -> None:
     top_up.paid_at = report.paid_at
 
 
-def close(top_up: TopUp, status: str, *, failure_code: str = "") -> None:
+def close(scope: Scope, top_up: TopUp, status: str, *, failure_code: str = "") -> None:
     """Write down how a locked top-up ended."""
     top_up.status, top_up.failure_code = status, failure_code
-    top_up.closed_at = read_clock()
+    top_up.closed_at = read_clock(scope)
     top_up.save(
         update_fields=[
             *("status", "failure_code", "closed_at", "reference", "tx_id", "late"),
@@ -250,7 +252,7 @@ def close(top_up: TopUp, status: str, *, failure_code: str = "") -> None:
     )
 
 
-def read_clock() -> datetime:
+def read_clock(scope: Scope) -> datetime:
     """Return what the database takes for now."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT core_now()")

@@ -25,6 +25,7 @@ from merchants import services as merchants
 from merchants.selectors import Till
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, problems
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import (
     AlreadyExistsError,
     InvalidRequestError,
@@ -87,24 +88,25 @@ def recharge_card(
     about = {"amount": show_money(amount), "method": payment_method, "order": provider_order_id}
     with (
         audit.refusals("RECHARGE_FAILED", object_type="card", object_id=card_id, details=about),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        idempotency.lock_key(scope_id, key)
-        answered = idempotency.find_answer(scope_id, key, request_hash)
+        idempotency.lock_key(scope, scope_id, key)
+        answered = idempotency.find_answer(scope, scope_id, key, request_hash)
         if answered is not None:
             return answered
-        card = holding.hold_card(card_id=card_id)
-        now = transactions.stamp("recharge")
+        card = holding.hold_card(scope, card_id=card_id)
+        now = transactions.stamp(scope, "recharge")
         answer = None
         if provider_order_id:
-            answer = _credited_before(provider, provider_order_id, card_id, amount)
+            answer = _credited_before(scope, provider, provider_order_id, card_id, amount)
         if answer is None:
             answer = _recharge(
+                scope,
                 card,
                 amount,
                 now=now,
                 counter_account=ledger.platform_account(
-                    kind="clearing", unit=settings.MPS_CURRENCY
+                    scope, kind="clearing", unit=settings.MPS_CURRENCY
                 ),
                 payment_method=payment_method,
                 reason=reason,
@@ -119,7 +121,7 @@ def recharge_card(
                     card_id=card_id,
                     amount=amount,
                 )
-        idempotency.store_answer(scope_id, key, request_hash, answer, at=now.at)
+        idempotency.store_answer(scope, scope_id, key, request_hash, answer, at=now.at)
         return answer
 
 
@@ -144,21 +146,22 @@ def top_up_at_till(
         "top_up", card_no=card_no, code=code, amount=show_money(amount)
     )
 
-    def top_up() -> Answer:
-        merchants.hold_active(till)
-        idempotency.lock_key(till.merchant_id, key)
-        answered = idempotency.find_answer(till.merchant_id, key, request_hash)
+    def top_up(scope: Scope) -> Answer:
+        merchants.hold_active(scope, till)
+        idempotency.lock_key(scope, till.merchant_id, key)
+        answered = idempotency.find_answer(scope, till.merchant_id, key, request_hash)
         if answered is not None:
             return answered
         if not till.can_top_up:
             raise PermissionDeniedError("This terminal may not take cash top-ups.")
         if hashes:
-            live = charge_decision.require_live(selectors.read_code(hashes))
-            card = holding.hold_card(card_id=live.card_id)
+            live = charge_decision.require_live(selectors.read_code(scope, hashes))
+            card = holding.hold_card(scope, card_id=live.card_id)
         else:
-            card = holding.hold_card(card_no=card_no)
-        now = transactions.stamp("recharge")
+            card = holding.hold_card(scope, card_no=card_no)
+        now = transactions.stamp(scope, "recharge")
         answer = _recharge(
+            scope,
             card,
             amount,
             now=now,
@@ -169,7 +172,7 @@ def top_up_at_till(
             about=about,
             till=till,
         )
-        idempotency.store_answer(till.merchant_id, key, request_hash, answer, at=now.at)
+        idempotency.store_answer(scope, till.merchant_id, key, request_hash, answer, at=now.at)
         return answer
 
     with (
@@ -191,8 +194,8 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
     :raises InsufficientBalanceError: the money has been spent.
     """
 
-    def reverse() -> dict[str, Any]:
-        merchants.hold_active(till)
+    def reverse(scope: Scope) -> dict[str, Any]:
+        merchants.hold_active(scope, till)
         top_up = (
             Transaction.objects.select_for_update(of=("self",))
             .filter(
@@ -206,8 +209,8 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
             raise NotFoundError("This terminal took no such top-up.")
         if top_up.status == Transaction.Status.CANCELLED:
             return representations.recharge_answer(top_up)
-        top_up.card = holding.hold_card(card_id=top_up.card_id)
-        now = transactions.stamp("adjustment")
+        top_up.card = holding.hold_card(scope, card_id=top_up.card_id)
+        now = transactions.stamp(scope, "adjustment")
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT (%s AT TIME ZONE %s)::date = (%s AT TIME ZONE %s)::date",
@@ -216,6 +219,7 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
             if not cursor.fetchone()[0]:
                 raise PermissionDeniedError("A top-up is reversed on its own day only.")
         transactions.write_transaction(
+            scope,
             now,
             Transaction.Type.ADJUSTMENT,
             card=top_up.card,
@@ -228,6 +232,7 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
         )
         try:
             ledger.post(
+                scope,
                 kind="adjustment",
                 reference=now.tx_id,
                 moves={
@@ -252,6 +257,7 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
 
 
 def credit_payment(
+    scope: Scope,
     *,
     card: Card,
     member_id: UUID,
@@ -263,26 +269,27 @@ def credit_payment(
     """Credit what a member paid a provider for a card, once, whatever has become of the card since.
 
     The money is there: a card that is not active is credited all the same, and beyond the most it
-    may hold; for a closed one it goes to `unclaimed`. Inside the platform's scope; the caller
-    records it.
+    may hold; for a closed one it goes to `unclaimed`. The caller records it.
 
+    :param scope: the platform's.
     :param card: held by the caller.
     :param provider_order_id: the provider's own payment. If staff or a backend credited it before,
         that transaction is returned.
     :raises AlreadyExistsError: it was credited to another card or with another amount.
     """
-    earlier = _credited_before(provider, provider_order_id, card.id, amount)
+    earlier = _credited_before(scope, provider, provider_order_id, card.id, amount)
     if earlier is not None:
         return Transaction.objects.get(tx_no=earlier.body["tx_no"])
-    now = transactions.stamp("recharge")
+    now = transactions.stamp(scope, "recharge")
     closed = card.status == Card.Status.CLOSED
     receiver = (
-        ledger.platform_account(kind="unclaimed", unit=settings.MPS_CURRENCY)
+        ledger.platform_account(scope, kind="unclaimed", unit=settings.MPS_CURRENCY)
         if closed
         else transactions.money_account(card)
     )
-    clearing = ledger.platform_account(kind="clearing", unit=settings.MPS_CURRENCY)
+    clearing = ledger.platform_account(scope, kind="clearing", unit=settings.MPS_CURRENCY)
     done = transactions.write_transaction(
+        scope,
         now,
         Transaction.Type.RECHARGE,
         card=card,
@@ -292,7 +299,9 @@ def credit_payment(
         credited_to="unclaimed" if closed else "card",
         tag=tag,
     )
-    ledger.post(kind="recharge", reference=now.tx_id, moves={receiver: amount, clearing: -amount})
+    ledger.post(
+        scope, kind="recharge", reference=now.tx_id, moves={receiver: amount, clearing: -amount}
+    )
     ProviderOrder.objects.create(
         provider=provider,
         provider_order_id=provider_order_id,
@@ -304,6 +313,7 @@ def credit_payment(
 
 
 def _recharge(
+    scope: Scope,
     card: Card,
     amount: Decimal,
     *,
@@ -320,7 +330,7 @@ def _recharge(
     Both are the stored outcome of the key, and commit.
     """
     try:
-        _require_rechargeable(card, amount, now.at)
+        _require_rechargeable(scope, card, amount, now.at)
     except MpsError as refusal:
         audit.record(
             "RECHARGE_FAILED",
@@ -330,6 +340,7 @@ def _recharge(
         )
         return Answer(refusal.status, problems.problem(refusal))
     done = transactions.write_transaction(
+        scope,
         now,
         Transaction.Type.RECHARGE,
         card=card,
@@ -341,6 +352,7 @@ def _recharge(
         tag=tag,
     )
     ledger.post(
+        scope,
         kind="recharge",
         reference=now.tx_id,
         moves={transactions.money_account(card): amount, counter_account: -amount},
@@ -355,13 +367,13 @@ def _recharge(
 
 
 def _credited_before(
-    provider: str, provider_order_id: str, card_id: UUID, amount: Decimal
+    scope: Scope, provider: str, provider_order_id: str, card_id: UUID, amount: Decimal
 ) -> Answer | None:
     """Hold a provider's order until the scope ends; answer from its top-up if there is one.
 
     :raises AlreadyExistsError: it was credited to another card or with another amount.
     """
-    idempotency.lock_name(_PLATFORM, f"{provider}:{provider_order_id}")
+    idempotency.lock_name(scope, _PLATFORM, f"{provider}:{provider_order_id}")
     earlier = ProviderOrder.objects.filter(
         provider=provider, provider_order_id=provider_order_id
     ).first()
@@ -371,17 +383,17 @@ def _credited_before(
         raise AlreadyExistsError(
             "This provider's order was credited to another card or with another amount."
         )
-    done = selectors.transactions().get(id=earlier.tx_id)
+    done = selectors.transactions(scope).get(id=earlier.tx_id)
     return Answer(201, representations.recharge_answer(done), replayed=True)
 
 
-def _require_rechargeable(card: Card, amount: Decimal, now: datetime) -> None:
+def _require_rechargeable(scope: Scope, card: Card, amount: Decimal, now: datetime) -> None:
     if card.money_account_id is None:
         raise UnsupportedCardTypeForRechargeError
     if card.expires_at is not None and card.expires_at <= now:
         raise CardExpiredError
     if card.status != Card.Status.ACTIVE:
         raise CardNotActiveError
-    balance = ledger.lock_balances([card.money_account_id])[card.money_account_id]
+    balance = ledger.lock_balances(scope, [card.money_account_id])[card.money_account_id]
     if balance + amount > settings.MPS_MAX_BALANCE:
         raise LimitExceededError("The card would hold more than it may.")

@@ -20,6 +20,7 @@ from merchants.webhooks.models import WebhookDelivery, WebhookEvent
 from mps.base import console
 from mps.base.console import Act, Done, Section
 from mps.base.core import problems
+from mps.base.core.db_scope import Scope
 from mps.base.core.money import show_rate
 from mps.base.ledger.models import Entry
 from payments import charge_decision, refunds
@@ -239,7 +240,7 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
         return show_rate(each.discount_rate)
 
 
-def _entries(each: Transaction) -> Section:
+def _entries(scope: Scope, each: Transaction) -> Section:
     entries = (
         Entry.objects.filter(posting__reference=each.id)
         .select_related("account", "posting")
@@ -261,7 +262,7 @@ def _entries(each: Transaction) -> Section:
     )
 
 
-def _refunds(each: Transaction) -> Section | None:
+def _refunds(scope: Scope, each: Transaction) -> Section | None:
     if each.type not in {Transaction.Type.PAYMENT, Transaction.Type.RECHARGE}:
         return None
     return Section(
@@ -281,7 +282,7 @@ def _refunds(each: Transaction) -> Section | None:
     )
 
 
-def _order(each: Transaction) -> Section | None:
+def _order(scope: Scope, each: Transaction) -> Section | None:
     if not each.external_order_id or each.merchant_id is None:
         return None
     order = Order.objects.filter(
@@ -303,7 +304,7 @@ def _order(each: Transaction) -> Section | None:
     )
 
 
-def _asked(each: Transaction) -> Section | None:
+def _asked(scope: Scope, each: Transaction) -> Section | None:
     top_up = TopUp.objects.filter(tx_id=each.id).first()
     if top_up is None:
         return None
@@ -354,22 +355,22 @@ def latest(found: QuerySet[Transaction]) -> Section:
     )
 
 
-def _of_card(card: Card) -> Section:
+def _of_card(scope: Scope, card: Card) -> Section:
     return latest(Transaction.objects.filter(card_id=card.id))
 
 
-def _of_merchant(merchant: Merchant) -> Section:
+def _of_merchant(scope: Scope, merchant: Merchant) -> Section:
     return latest(Transaction.objects.filter(merchant_id=merchant.id))
 
 
-def _of_member(member: Member) -> Section:
+def _of_member(scope: Scope, member: Member) -> Section:
     # By the cards' index: there is none by member.
     cards = Card.objects.filter(bindings__member_id=member.id)
     ids = list(cards.values_list("id", flat=True)[:_CARDS_READ])
     return latest(Transaction.objects.filter(card_id__in=ids, member_id=member.id))
 
 
-def _points_of_member(member: Member) -> Section:
+def _points_of_member(scope: Scope, member: Member) -> Section:
     cards = {
         card.points_account_id: card
         for card in Card.objects.filter(bindings__member_id=member.id)[:_CARDS_READ]
@@ -392,7 +393,7 @@ def _points_of_member(member: Member) -> Section:
     )
 
 
-def _told(each: Transaction) -> Section | None:
+def _told(scope: Scope, each: Transaction) -> Section | None:
     """What the shop was told of this, found by when it was told."""
     if each.merchant_id is None:
         return None

@@ -11,6 +11,7 @@ from django.db import connection
 
 from cards.models import Card
 from merchants.selectors import Till
+from mps.base.core.db_scope import Scope
 from payments.models import Transaction
 
 
@@ -22,7 +23,7 @@ class Stamp(NamedTuple):
     at: datetime
 
 
-def stamp(transaction_type: str) -> Stamp:
+def stamp(scope: Scope, transaction_type: str) -> Stamp:
     """Return the id and number of a transaction of this type to be written now."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -32,6 +33,7 @@ def stamp(transaction_type: str) -> Stamp:
 
 
 def write_transaction(
+    scope: Scope,
     now: Stamp,
     transaction_type: str,
     *,

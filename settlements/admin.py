@@ -21,6 +21,7 @@ from unfold.enums import ActionVariant
 from merchants.models import Merchant
 from mps.base import console
 from mps.base.console import Act, Done, Section
+from mps.base.core.db_scope import Scope, current_scope
 from mps.base.ledger.models import Entry
 from settlements import selectors, services, statements
 from settlements.models import Line, Settlement
@@ -141,8 +142,9 @@ class SettlementAdmin(console.Exported, console.LogAdmin):
         """Return a statement as a file."""
         if form not in _FORMS or not self.has_view_permission(request):
             raise PermissionDenied
-        settlement = selectors.get_settlement(settlement_id=object_id)
-        return statements.download(settlement, _FORMS[form])
+        scope = current_scope()
+        settlement = selectors.get_settlement(scope, settlement_id=object_id)
+        return statements.download(scope, settlement, _FORMS[form])
 
     @console.shown(_("status"))
     def shown_status(self, each: Settlement) -> Any:
@@ -177,7 +179,7 @@ def _badge(each: Settlement) -> Any:
     return console.badge(each.status, each.get_status_display(), STATUS_COLOURS)
 
 
-def _entries(each: Settlement) -> Section:
+def _entries(scope: Scope, each: Settlement) -> Section:
     entries = (
         Entry.objects.filter(posting__reference=each.id)
         .select_related("account", "posting")
@@ -198,7 +200,7 @@ def _entries(each: Settlement) -> Section:
     )
 
 
-def _debts(each: Settlement) -> Section | None:
+def _debts(scope: Scope, each: Settlement) -> Section | None:
     if not each.carried_in:
         return None
     return Section(
@@ -211,7 +213,7 @@ def _debts(each: Settlement) -> Section | None:
     )
 
 
-def _lines(each: Settlement) -> Section:
+def _lines(scope: Scope, each: Settlement) -> Section:
     lines = (
         Line.objects.filter(settlement_id=each.id)
         .select_related("tx")
@@ -234,8 +236,8 @@ def _lines(each: Settlement) -> Section:
     )
 
 
-def _of_merchant(merchant: Merchant) -> Section:
-    newest = selectors.list_settlements(merchant_id=merchant.id)[: console.ROWS_SHOWN]
+def _of_merchant(scope: Scope, merchant: Merchant) -> Section:
+    newest = selectors.list_settlements(scope, merchant_id=merchant.id)[: console.ROWS_SHOWN]
     return Section(
         _("Latest settlements"),
         [_("Settlement"), _("Transactions"), _("Net"), _("Status")],
@@ -255,8 +257,8 @@ console.add_sections(Settlement, _debts, _entries, _lines)
 console.add_sections(Merchant, _of_merchant)
 
 
-def _due() -> console.Figure:
-    pending, settled, net = selectors.unpaid_settlements()
+def _due(scope: Scope) -> console.Figure:
+    pending, settled, net = selectors.unpaid_settlements(scope)
     states = {"pending": pending, "settled": settled}
     parts = [
         (f"{Settlement.Status(state).label}: {count:,}", _rows_of(state))

@@ -67,7 +67,7 @@ class SettlementsView(PosView):
     )
     def get(self, request: Request) -> Response:
         """List this shop's settlements, newest first."""
-        found = selectors.list_settlements(merchant_id=self.till.merchant_id)
+        found = selectors.list_settlements(self.scope, merchant_id=self.till.merchant_id)
         pages = NewestFirst()
         page = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(SettlementOut(page, many=True).data)
@@ -89,7 +89,7 @@ class SettlementView(PosView):
     def find(self, settlement_id: UUID) -> Settlement:
         """Return it; :raises NotFoundError: there is none, or it is another shop's."""
         return selectors.get_settlement(
-            settlement_id=settlement_id, merchant_id=self.till.merchant_id
+            self.scope, settlement_id=settlement_id, merchant_id=self.till.merchant_id
         )
 
 
@@ -120,7 +120,7 @@ class StatementCsvView(SettlementView):
     )
     def get(self, request: Request, settlement_id: UUID) -> FileResponse:  # type: ignore[override]
         """Return the statement of a settlement as CSV: its transactions, then the sums."""
-        return statements.download(self.find(settlement_id), statements.CSV)
+        return statements.download(self.scope, self.find(settlement_id), statements.CSV)
 
 
 class StatementXlsxView(SettlementView):
@@ -136,4 +136,4 @@ class StatementXlsxView(SettlementView):
     )
     def get(self, request: Request, settlement_id: UUID) -> FileResponse:  # type: ignore[override]
         """Return the statement of a settlement as a workbook."""
-        return statements.download(self.find(settlement_id), statements.XLSX)
+        return statements.download(self.scope, self.find(settlement_id), statements.XLSX)

@@ -1,4 +1,4 @@
-"""Read settlements, what is due, and the lines of a statement. Inside a scope."""
+"""Read settlements, what is due, and the lines of a statement."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.utils.translation import gettext
 
 from merchants.models import Merchant
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import NotFoundError
 from payments.selectors import mask_card_number
 from settlements.models import Line, Settlement
@@ -52,13 +53,13 @@ class StatementLine:
         return self.gross - self.refund - self.cash_topup - self.fee
 
 
-def list_settlements(*, merchant_id: UUID | None = None) -> QuerySet[Settlement]:
+def list_settlements(scope: Scope, *, merchant_id: UUID | None = None) -> QuerySet[Settlement]:
     """Return settlements, newest first; of one shop, or of all the scope may see."""
     found = Settlement.objects.select_related("merchant").order_by("-id")
     return found if merchant_id is None else found.filter(merchant_id=merchant_id)
 
 
-def unpaid_settlements() -> tuple[int, int, Decimal]:
+def unpaid_settlements(scope: Scope) -> tuple[int, int, Decimal]:
     """Return how many settlements wait for approval, how many for the payout, and their net."""
     states = Settlement.Status
     found = Settlement.objects.filter(status__in=[states.PENDING, states.SETTLED]).aggregate(
@@ -69,15 +70,17 @@ def unpaid_settlements() -> tuple[int, int, Decimal]:
     return found["pending"], found["settled"], found["owed"] or Decimal(0)
 
 
-def get_settlement(*, settlement_id: UUID, merchant_id: UUID | None = None) -> Settlement:
+def get_settlement(
+    scope: Scope, *, settlement_id: UUID, merchant_id: UUID | None = None
+) -> Settlement:
     """Return a settlement; :raises NotFoundError: there is none, or not of this shop."""
-    found = list_settlements(merchant_id=merchant_id).filter(id=settlement_id).first()
+    found = list_settlements(scope, merchant_id=merchant_id).filter(id=settlement_id).first()
     if found is None:
         raise NotFoundError(gettext("There is no such settlement."))
     return found
 
 
-def get_merchant(*, merchant_id: UUID) -> Merchant:
+def get_merchant(scope: Scope, *, merchant_id: UUID) -> Merchant:
     """Return a shop; :raises NotFoundError: there is none."""
     merchant = Merchant.objects.filter(id=merchant_id).first()
     if merchant is None:
@@ -85,7 +88,7 @@ def get_merchant(*, merchant_id: UUID) -> Merchant:
     return merchant
 
 
-def statement_lines(settlement: Settlement) -> Iterator[StatementLine]:
+def statement_lines(scope: Scope, settlement: Settlement) -> Iterator[StatementLine]:
     """Yield the lines of a statement in the order in which they happened, however many."""
     rows = (
         Line.objects.filter(settlement_id=settlement.id)
@@ -113,13 +116,15 @@ def statement_lines(settlement: Settlement) -> Iterator[StatementLine]:
         )
 
 
-def time_zones(*, mode: str) -> list[str]:
+def time_zones(scope: Scope, *, mode: str) -> list[str]:
     """Return the time zones of the shops that are settled in this mode."""
     shops = Merchant.objects.filter(settlement_mode=mode)
     return sorted(shops.values_list("time_zone", flat=True).distinct())
 
 
-def find_due(*, mode: str, time_zone: str, period: Period, merchant_code: str = "") -> list[Due]:
+def find_due(
+    scope: Scope, *, mode: str, time_zone: str, period: Period, merchant_code: str = ""
+) -> list[Due]:
     """Return the shops of a time zone that have something to settle and were not settled for it.
 
     Looks at the unclaimed only, by index.
@@ -149,7 +154,7 @@ def find_due(*, mode: str, time_zone: str, period: Period, merchant_code: str = 
     return [Due(merchant_id, code, period) for merchant_id, code in rows]
 
 
-def count_unclaimed(due: Due) -> int:
+def count_unclaimed(scope: Scope, due: Due) -> int:
     """Return how many transactions a settlement would take."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -159,7 +164,7 @@ def count_unclaimed(due: Due) -> int:
         return int(cursor.fetchone()[0])
 
 
-def database_now() -> datetime:
+def database_now(scope: Scope) -> datetime:
     """Return the time of the database transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT core_now()")

@@ -30,6 +30,7 @@ from merchants.webhooks.models import WebhookEvent
 from mps.base.audit import services as audit
 from mps.base.core import context, db_scope, problems
 from mps.base.core.days import YEARS
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import InvalidRequestError, NotFoundError
 from mps.base.core.money import show_money
 from mps.base.core.text_validation import is_text
@@ -88,12 +89,12 @@ def generate_settlement(
         audit.refusals(
             "SETTLEMENT_REFUSED", object_type="merchant", object_id=merchant_id, details=about
         ),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        merchant = selectors.get_merchant(merchant_id=merchant_id)
+        merchant = selectors.get_merchant(scope, merchant_id=merchant_id)
         period = _period(merchant, period_start, period_end)
-        settlement_id, made = _generate(merchant, mode, period)
-        settlement = selectors.get_settlement(settlement_id=settlement_id)
+        settlement_id, made = _generate(scope, merchant, mode, period)
+        settlement = selectors.get_settlement(scope, settlement_id=settlement_id)
         if made:
             audit.record(
                 "SETTLEMENT_GENERATED",
@@ -108,7 +109,7 @@ def generate_settlement(
                     "net": show_money(settlement.net),
                 },
             )
-            _emit(WebhookEvent.Type.SETTLEMENT_GENERATED, settlement)
+            _emit(scope, WebhookEvent.Type.SETTLEMENT_GENERATED, settlement)
     return settlement
 
 
@@ -127,9 +128,9 @@ def settle_due(
     :raises NotFoundError: there is no such shop.
     :raises InvalidRequestError: the mode is none; the day is not over, or the mode has no days.
     """
-    with db_scope.principal_scope("platform_admin"):
-        due = _find_due(mode, merchant_code, day)
-        waiting = [selectors.count_unclaimed(each) for each in due] if dry_run else []
+    with db_scope.principal_scope("platform_admin") as scope:
+        due = _find_due(scope, mode, merchant_code, day)
+        waiting = [selectors.count_unclaimed(scope, each) for each in due] if dry_run else []
     for number, each in enumerate(due, start=1):
         if dry_run:
             yield Outcome(each, number, len(due), waiting=waiting[number - 1])
@@ -171,13 +172,13 @@ def approve_settlement(*, settlement_id: UUID) -> Settlement:
     """
     with (
         _refusals("SETTLEMENT_APPROVE_REFUSED", settlement_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        settlement = _lock(settlement_id)
+        settlement = _lock(scope, settlement_id)
         if settlement.status == Settlement.Status.FAILED:
             raise SettlementStateError("A settlement that failed cannot be approved.")
         if settlement.status == Settlement.Status.PENDING:
-            _approve(settlement, selectors.database_now())
+            _approve(scope, settlement, selectors.database_now(scope))
     return settlement
 
 
@@ -195,9 +196,9 @@ def mark_paid(*, settlement_id: UUID, payout_reference: str = "") -> Settlement:
         )
     with (
         _refusals("SETTLEMENT_PAY_REFUSED", settlement_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        settlement = _lock(settlement_id)
+        settlement = _lock(scope, settlement_id)
         if settlement.status == Settlement.Status.PAID:
             if settlement.payout_reference != payout_reference:
                 raise SettlementStateError("It was paid out with another reference.")
@@ -206,9 +207,9 @@ def mark_paid(*, settlement_id: UUID, payout_reference: str = "") -> Settlement:
             raise SettlementStateError("Only an approved settlement is paid out.")
         if settlement.net < 0:
             raise SettlementStateError("A negative net is carried into the next settlement.")
-        _post(settlement, "payout", "clearing", settlement.net)
+        _post(scope, settlement, "payout", "clearing", settlement.net)
         settlement.status = Settlement.Status.PAID
-        settlement.paid_at = selectors.database_now()
+        settlement.paid_at = selectors.database_now(scope)
         settlement.payout_reference = payout_reference
         settlement.save(update_fields=["status", "paid_at", "payout_reference"])
         _record(
@@ -217,7 +218,7 @@ def mark_paid(*, settlement_id: UUID, payout_reference: str = "") -> Settlement:
             amount=show_money(settlement.net),
             reference=payout_reference,
         )
-        _emit(WebhookEvent.Type.SETTLEMENT_PAID, settlement)
+        _emit(scope, WebhookEvent.Type.SETTLEMENT_PAID, settlement)
     return settlement
 
 
@@ -230,9 +231,9 @@ def fail_settlement(*, settlement_id: UUID, reason: str) -> Settlement:
     audit.require_reason(reason)
     with (
         _refusals("SETTLEMENT_FAIL_REFUSED", settlement_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        settlement = _lock(settlement_id)
+        settlement = _lock(scope, settlement_id)
         before = settlement.status
         if before == Settlement.Status.FAILED:
             return settlement
@@ -241,7 +242,7 @@ def fail_settlement(*, settlement_id: UUID, reason: str) -> Settlement:
         if settlement.carried_to_id is not None:
             raise SettlementStateError("A later settlement carries its debt; fail that first.")
         if before == Settlement.Status.SETTLED:
-            _post(settlement, "settlement_undone", "fee", -settlement.fee)
+            _post(scope, settlement, "settlement_undone", "fee", -settlement.fee)
         settlement.status = Settlement.Status.FAILED
         settlement.failure_reason = reason.strip()
         settlement.save(update_fields=["status", "failure_reason"])
@@ -254,9 +255,10 @@ def fail_settlement(*, settlement_id: UUID, reason: str) -> Settlement:
 # --- inside --------------------------------------------------------------------------------------
 
 
-def _emit(event_type: WebhookEvent.Type, settlement: Settlement) -> None:
-    """Tell the shop. Inside the scope in which it happened."""
+def _emit(scope: Scope, event_type: WebhookEvent.Type, settlement: Settlement) -> None:
+    """Tell the shop."""
     outbox.emit_event(
+        scope,
         merchant_id=settlement.merchant_id,
         event_type=event_type,
         data=representations.settlement_document(settlement),
@@ -272,7 +274,9 @@ def _period(merchant: Merchant, start: date | datetime, end: date | datetime) ->
     return period
 
 
-def _generate(merchant: Merchant, mode: str, period: periods.Period) -> tuple[UUID, bool]:
+def _generate(
+    scope: Scope, merchant: Merchant, mode: str, period: periods.Period
+) -> tuple[UUID, bool]:
     """Return the period's settlement and whether it was made now."""
     with connection.cursor() as cursor:
         # A run over very many transactions takes longer than a request may, and its twin waits.
@@ -291,19 +295,19 @@ def _generate(merchant: Merchant, mode: str, period: periods.Period) -> tuple[UU
     return settlement_id, made
 
 
-def _find_due(mode: str, merchant_code: str, day: date | None) -> list[Due]:
-    """Return who is due. Inside the platform's scope."""
+def _find_due(scope: Scope, mode: str, merchant_code: str, day: date | None) -> list[Due]:
+    """Return who is due."""
     if mode not in Merchant.SettlementMode.values:
         raise InvalidRequestError(
             errors={"mode": [f"One of {', '.join(Merchant.SettlementMode.values)}."]}
         )
-    zones = selectors.time_zones(mode=mode)
+    zones = selectors.time_zones(scope, mode=mode)
     if merchant_code:
         merchant = Merchant.objects.filter(code=merchant_code).first()
         if merchant is None:
             raise NotFoundError("There is no merchant with this code.")
         zones = [merchant.time_zone]
-    now = selectors.database_now()
+    now = selectors.database_now(scope)
     due: list[Due] = []
     for zone in zones:
         located = Merchant(time_zone=zone)
@@ -313,7 +317,7 @@ def _find_due(mode: str, merchant_code: str, day: date | None) -> list[Due]:
             else _period_of_day(mode, located, day, now)
         )
         due += selectors.find_due(
-            mode=mode, time_zone=zone, period=period, merchant_code=merchant_code
+            scope, mode=mode, time_zone=zone, period=period, merchant_code=merchant_code
         )
     return due
 
@@ -333,24 +337,24 @@ def _period_of_day(mode: str, located: Merchant, day: date, now: datetime) -> pe
     return period
 
 
-def _lock(settlement_id: UUID) -> Settlement:
+def _lock(scope: Scope, settlement_id: UUID) -> Settlement:
     """Return a settlement after whoever else works on its shop's; :raises NotFoundError:"""
-    merchant_id = selectors.get_settlement(settlement_id=settlement_id).merchant_id
+    merchant_id = selectors.get_settlement(scope, settlement_id=settlement_id).merchant_id
     with connection.cursor() as cursor:
         cursor.execute("SELECT settlements_lock(%s)", [merchant_id])
-    return selectors.get_settlement(settlement_id=settlement_id)
+    return selectors.get_settlement(scope, settlement_id=settlement_id)
 
 
-def _approve(settlement: Settlement, now: datetime) -> None:
+def _approve(scope: Scope, settlement: Settlement, now: datetime) -> None:
     """Approve a pending settlement and, before it, the debts it carries in.
 
     Its net holds their fees, so they are taken before it is paid.
     """
-    for debt in selectors.list_settlements(merchant_id=settlement.merchant_id).filter(
+    for debt in selectors.list_settlements(scope, merchant_id=settlement.merchant_id).filter(
         carried_to_id=settlement.id, status=Settlement.Status.PENDING
     ):
-        _approve(debt, now)
-    _post(settlement, "settlement", "fee", settlement.fee)
+        _approve(scope, debt, now)
+    _post(scope, settlement, "settlement", "fee", settlement.fee)
     settlement.status = Settlement.Status.SETTLED
     settlement.approved_at = now
     settlement.approved_by = context.current().actor[:80]
@@ -358,11 +362,12 @@ def _approve(settlement: Settlement, now: datetime) -> None:
     _record("SETTLEMENT_APPROVED", settlement, fee=show_money(settlement.fee))
 
 
-def _post(settlement: Settlement, kind: str, to: str, amount: Decimal) -> None:
+def _post(scope: Scope, settlement: Settlement, kind: str, to: str, amount: Decimal) -> None:
     """Move an amount from the shop's account to one of the platform's; a negative one back."""
     if amount:
-        receiver = ledger.platform_account(kind=to, unit=settlement.currency)
+        receiver = ledger.platform_account(scope, kind=to, unit=settlement.currency)
         ledger.post(
+            scope,
             kind=kind,
             reference=settlement.id,
             moves={settlement.merchant.account_id: -amount, receiver: amount},

@@ -18,6 +18,7 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
 from mps.base.core import spreadsheets
+from mps.base.core.db_scope import Scope
 from settlements import selectors
 from settlements.errors import SettlementStateError
 from settlements.models import Settlement
@@ -71,8 +72,8 @@ class Totals:
         return self.payments - self.refunds - self.cash_topups - self.fee
 
 
-def download(settlement: Settlement, media_type: str) -> FileResponse:
-    """Return a settlement's statement as a file to keep. Inside a scope that sees its lines.
+def download(scope: Scope, settlement: Settlement, media_type: str) -> FileResponse:
+    """Return a settlement's statement as a file to keep.
 
     :param media_type: `CSV` or `XLSX`.
     :raises SettlementStateError: it failed, and has no lines any more.
@@ -81,7 +82,7 @@ def download(settlement: Settlement, media_type: str) -> FileResponse:
         raise SettlementStateError("A settlement that failed has no statement.")
     write, ending = _WRITERS[media_type]
     file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115 -- the answer closes it
-    write(settlement, selectors.statement_lines(settlement), file)
+    write(settlement, selectors.statement_lines(scope, settlement), file)
     file.seek(0)
     zone = ZoneInfo(settlement.merchant.time_zone)
     name = (

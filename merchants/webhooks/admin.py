@@ -12,6 +12,7 @@ from merchants.webhooks import endpoints
 from merchants.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from mps.base import console
 from mps.base.console import Act, Section
+from mps.base.core.db_scope import Scope
 
 STATE_COLOURS = {"pending": "info", "delivered": "success", "failed": "danger"}
 
@@ -126,7 +127,7 @@ def _table(found: Any) -> list[list[Any]]:
     ]
 
 
-def _deliveries(told: WebhookEndpoint | WebhookEvent) -> Section:
+def _deliveries(scope: Scope, told: WebhookEndpoint | WebhookEvent) -> Section:
     return Section(
         _("Latest deliveries"),
         [_("Event"), _("Endpoint"), _("State"), _("Attempts"), _("Error"), _("Created at")],

@@ -95,7 +95,7 @@ class WebhookEndpointsView(PosView):
     def get(self, request: Request) -> Response:
         """List this shop's webhook endpoints, newest first."""
         pages = NewestFirst()
-        found = endpoints.list_endpoints(till=self.till)
+        found = endpoints.list_endpoints(self.scope, till=self.till)
         page = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(EndpointOut(page, many=True).data)
 
@@ -138,7 +138,7 @@ class WebhookEndpointView(PosView):
     )
     def get(self, request: Request, endpoint_id: UUID) -> Response:
         """Return a webhook endpoint of this shop."""
-        endpoint = endpoints.get_endpoint(till=self.till, endpoint_id=endpoint_id)
+        endpoint = endpoints.get_endpoint(self.scope, till=self.till, endpoint_id=endpoint_id)
         return Response(EndpointOut(endpoint).data)
 
     @extend_schema(
@@ -225,6 +225,6 @@ class DeliveriesView(PosView):
     def get(self, request: Request, endpoint_id: UUID) -> Response:
         """List what was or will be sent to a webhook endpoint, newest first, of 30 days."""
         pages = NewestFirst()
-        found = endpoints.list_deliveries(till=self.till, endpoint_id=endpoint_id)
+        found = endpoints.list_deliveries(self.scope, till=self.till, endpoint_id=endpoint_id)
         page = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(DeliveryOut(page, many=True).data)

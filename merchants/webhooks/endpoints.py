@@ -19,6 +19,7 @@ from merchants.webhooks import selectors, signing, targets
 from merchants.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, errors
+from mps.base.core.db_scope import Scope
 
 MAX_ENDPOINTS = 10
 OVERLAP_SECONDS = 86_400
@@ -36,33 +37,46 @@ HELD = gettext_noop("endpoint disabled")
 # --- endpoints, by the shop ----------------------------------------------------------------------
 
 
-def list_endpoints(*, till: Till) -> QuerySet[WebhookEndpoint]:
-    """Return the shop's endpoints. Inside its scope.
+def list_endpoints(scope: Scope, *, till: Till) -> QuerySet[WebhookEndpoint]:
+    """Return the shop's endpoints.
 
     :raises PermissionDeniedError: the terminal may not.
     """
     with _asked("list", till):
-        return selectors.list_endpoints(merchant_id=till.merchant_id)
+        return selectors.list_endpoints(scope, merchant_id=till.merchant_id)
 
 
-def get_endpoint(*, till: Till, endpoint_id: UUID) -> WebhookEndpoint:
-    """Return one of the shop's endpoints. Inside its scope.
+def require_may_manage(*, till: Till, act: str) -> None:
+    """Refuse whoever may not manage the shop's endpoints, and record it.
+
+    For what goes on in a scope that a refusal would roll back, its record with it.
+
+    :raises PermissionDeniedError: the terminal may not.
+    """
+    with _asked(act, till):
+        pass
+
+
+def get_endpoint(scope: Scope, *, till: Till, endpoint_id: UUID) -> WebhookEndpoint:
+    """Return one of the shop's endpoints.
 
     :raises PermissionDeniedError: the terminal may not.
     :raises NotFoundError: there is none, or it is another shop's.
     """
     with _asked("show", till, endpoint_id):
-        return selectors.get_endpoint(merchant_id=till.merchant_id, endpoint_id=endpoint_id)
+        return selectors.get_endpoint(scope, merchant_id=till.merchant_id, endpoint_id=endpoint_id)
 
 
-def list_deliveries(*, till: Till, endpoint_id: UUID) -> QuerySet[WebhookDelivery]:
-    """Return what was or will be sent to one of the shop's endpoints. Inside its scope.
+def list_deliveries(scope: Scope, *, till: Till, endpoint_id: UUID) -> QuerySet[WebhookDelivery]:
+    """Return what was or will be sent to one of the shop's endpoints.
 
     :raises PermissionDeniedError: the terminal may not.
     :raises NotFoundError: there is no such endpoint, or it is another shop's.
     """
     with _asked("list deliveries", till, endpoint_id):
-        return selectors.list_deliveries(merchant_id=till.merchant_id, endpoint_id=endpoint_id)
+        return selectors.list_deliveries(
+            scope, merchant_id=till.merchant_id, endpoint_id=endpoint_id
+        )
 
 
 def create_endpoint(
@@ -76,9 +90,12 @@ def create_endpoint(
     """
     with _asked("create", till):
         targets.require_url(url)
-        with _scope(till):
-            _lock_endpoints(till.merchant_id)
-            if selectors.list_endpoints(merchant_id=till.merchant_id).count() >= MAX_ENDPOINTS:
+        with _scope(till) as scope:
+            _lock_endpoints(scope, till.merchant_id)
+            if (
+                selectors.list_endpoints(scope, merchant_id=till.merchant_id).count()
+                >= MAX_ENDPOINTS
+            ):
                 raise errors.InvalidRequestError(
                     gettext("At most %(count)s webhook endpoints.") % {"count": MAX_ENDPOINTS}
                 )
@@ -107,14 +124,14 @@ def change_endpoint(
     with _asked("change", till, endpoint_id):
         if "url" in changes:
             targets.require_url(changes["url"])
-        with _scope(till):
-            endpoint = _lock(till, endpoint_id)
+        with _scope(till) as scope:
+            endpoint = _lock(scope, till, endpoint_id)
             before = _shown(endpoint)
             endpoint.url = changes.get("url", endpoint.url)
             endpoint.description = changes.get("description", endpoint.description)
             endpoint.events = _in_order(changes.get("events", endpoint.events))
             endpoint.save(update_fields=["url", "description", "events"])
-            _switch(endpoint, changes.get("enabled", endpoint.enabled), DISABLED)
+            _switch(scope, endpoint, changes.get("enabled", endpoint.enabled), DISABLED)
             after = _shown(endpoint)
             _record(
                 "CHANGED",
@@ -134,9 +151,9 @@ def remove_endpoint(*, till: Till, endpoint_id: UUID) -> None:
     :raises PermissionDeniedError: the terminal may not.
     :raises NotFoundError: there is none, or it is another shop's.
     """
-    with _asked("remove", till, endpoint_id), _scope(till):
-        endpoint = _lock(till, endpoint_id)
-        _switch(endpoint, False, REMOVED)
+    with _asked("remove", till, endpoint_id), _scope(till) as scope:
+        endpoint = _lock(scope, till, endpoint_id)
+        _switch(scope, endpoint, False, REMOVED)
         WebhookEndpoint.objects.filter(id=endpoint.id).update(deleted_at=Now())
         _record("REMOVED", endpoint, _shown(endpoint))
 
@@ -150,8 +167,8 @@ def rotate_secret(
     :raises PermissionDeniedError: the terminal may not.
     :raises NotFoundError: there is none, or it is another shop's.
     """
-    with _asked("rotate secret", till, endpoint_id), _scope(till):
-        endpoint = _lock(till, endpoint_id)
+    with _asked("rotate secret", till, endpoint_id), _scope(till) as scope:
+        endpoint = _lock(scope, till, endpoint_id)
         WebhookEndpoint.objects.filter(id=endpoint.id).update(
             secret_version=endpoint.secret_version + 1,
             secret_key_id=signing.newest_key_id(),
@@ -171,8 +188,8 @@ def send_test(*, till: Till, endpoint_id: UUID) -> WebhookDelivery:
     :raises NotFoundError: there is none, or it is another shop's.
     :raises InvalidRequestError: it is disabled.
     """
-    with _asked("test", till, endpoint_id), _scope(till):
-        endpoint = _lock(till, endpoint_id)
+    with _asked("test", till, endpoint_id), _scope(till) as scope:
+        endpoint = _lock(scope, till, endpoint_id)
         if not endpoint.enabled:
             raise errors.InvalidRequestError(gettext("The webhook endpoint is disabled."))
         with connection.cursor() as cursor:
@@ -257,15 +274,17 @@ def _asked(act: str, till: Till, object_id: object = "") -> Iterator[None]:
         yield
 
 
-def _scope(till: Till) -> AbstractContextManager[None]:
+def _scope(till: Till) -> AbstractContextManager[Scope]:
     return db_scope.principal_scope(till.role, till.principal_id)
 
 
-def _lock(till: Till, endpoint_id: UUID) -> WebhookEndpoint:
-    return selectors.get_endpoint(merchant_id=till.merchant_id, endpoint_id=endpoint_id, lock=True)
+def _lock(scope: Scope, till: Till, endpoint_id: UUID) -> WebhookEndpoint:
+    return selectors.get_endpoint(
+        scope, merchant_id=till.merchant_id, endpoint_id=endpoint_id, lock=True
+    )
 
 
-def _lock_endpoints(merchant_id: UUID) -> None:
+def _lock_endpoints(scope: Scope, merchant_id: UUID) -> None:
     """Let nobody else open an endpoint for this shop until the database transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT merchants_lock_endpoints(%s)", [merchant_id])
@@ -284,7 +303,7 @@ def _secret_of(endpoint: WebhookEndpoint) -> str:
     return secret
 
 
-def _switch(endpoint: WebhookEndpoint, enabled: bool, reason: str) -> None:
+def _switch(scope: Scope, endpoint: WebhookEndpoint, enabled: bool, reason: str) -> None:
     """Enable or disable a locked endpoint; what waits for it is held, or released."""
     if endpoint.enabled == enabled:
         return
@@ -304,7 +323,7 @@ def _set_enabled(endpoint_id: UUID, enabled: bool, reason: str) -> None:
         audit.refusals(
             "WEBHOOK_ENDPOINT_REFUSED", object_type="webhook_endpoint", object_id=endpoint_id
         ),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
         endpoint = (
             WebhookEndpoint.objects.select_for_update(no_key=True)
@@ -313,7 +332,7 @@ def _set_enabled(endpoint_id: UUID, enabled: bool, reason: str) -> None:
         )
         if endpoint is None:
             raise errors.NotFoundError(gettext("There is no such webhook endpoint."))
-        _switch(endpoint, enabled, reason)
+        _switch(scope, endpoint, enabled, reason)
         _record("ENABLED" if enabled else "DISABLED", endpoint, {"reason": reason})
 
 

@@ -7,11 +7,15 @@ from uuid import UUID
 import orjson
 from django.db import connection
 
+from mps.base.core.db_scope import Scope
 
-def emit_event(*, merchant_id: UUID, event_type: str, data: Mapping[str, Any]) -> None:
+
+def emit_event(
+    scope: Scope, *, merchant_id: UUID, event_type: str, data: Mapping[str, Any]
+) -> None:
     """Tell a shop's webhook endpoints of something; commits with its surroundings.
 
-    Nothing is written when no endpoint wants it. Inside a scope of the shop or the platform.
+    Nothing is written when no endpoint wants it.
 
     :param event_type: one of `WebhookEvent.Type`.
     :param data: the object as the POS API shows it; money as strings.

@@ -6,31 +6,36 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from merchants.webhooks.models import WebhookDelivery, WebhookEndpoint
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import NotFoundError
 
 
-def list_endpoints(*, merchant_id: UUID) -> QuerySet[WebhookEndpoint]:
-    """Return a shop's webhook endpoints. Inside a scope."""
+def list_endpoints(scope: Scope, *, merchant_id: UUID) -> QuerySet[WebhookEndpoint]:
+    """Return a shop's webhook endpoints."""
     return WebhookEndpoint.objects.filter(merchant_id=merchant_id, deleted_at=None)
 
 
-def get_endpoint(*, merchant_id: UUID, endpoint_id: UUID, lock: bool = False) -> WebhookEndpoint:
-    """Return a webhook endpoint of this shop. Inside a scope.
+def get_endpoint(
+    scope: Scope, *, merchant_id: UUID, endpoint_id: UUID, lock: bool = False
+) -> WebhookEndpoint:
+    """Return a webhook endpoint of this shop.
 
     :param lock: let nobody else change it until the database transaction ends.
     :raises NotFoundError: there is none, or it is another shop's.
     """
-    found = list_endpoints(merchant_id=merchant_id).filter(id=endpoint_id)
+    found = list_endpoints(scope, merchant_id=merchant_id).filter(id=endpoint_id)
     endpoint = (found.select_for_update(no_key=True) if lock else found).first()
     if endpoint is None:
         raise NotFoundError(gettext("There is no such webhook endpoint."))
     return endpoint
 
 
-def list_deliveries(*, merchant_id: UUID, endpoint_id: UUID) -> QuerySet[WebhookDelivery]:
-    """Return what was or will be sent to a webhook endpoint of this shop. Inside a scope.
+def list_deliveries(
+    scope: Scope, *, merchant_id: UUID, endpoint_id: UUID
+) -> QuerySet[WebhookDelivery]:
+    """Return what was or will be sent to a webhook endpoint of this shop.
 
     :raises NotFoundError: there is no such endpoint, or it is another shop's.
     """
-    endpoint = get_endpoint(merchant_id=merchant_id, endpoint_id=endpoint_id)
+    endpoint = get_endpoint(scope, merchant_id=merchant_id, endpoint_id=endpoint_id)
     return WebhookDelivery.objects.filter(endpoint_id=endpoint.id).select_related("event")

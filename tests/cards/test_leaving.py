@@ -28,11 +28,11 @@ def once_begun(monkeypatch: Any) -> Callable[[Callable[[], Any]], Callable[[], A
     begun = threading.Event()
     end_codes = payment_codes.end_codes
 
-    def linger(card_id: Any, member_id: Any = None) -> None:
+    def linger(scope: Any, card_id: Any, member_id: Any = None) -> None:
         if not begun.is_set():
             begun.set()
             wait_for_a_waiter()
-        end_codes(card_id, member_id)
+        end_codes(scope, card_id, member_id)
 
     monkeypatch.setattr(payment_codes, "end_codes", linger)
 
@@ -135,10 +135,10 @@ def test_nobody_is_bound_who_is_being_erased(database: str, monkeypatch: Any) ->
     begun = threading.Event()
     forget = accounts._forget_person
 
-    def linger() -> None:
+    def linger(scope: Any) -> None:
         begun.set()
         wait_for_a_waiter()
-        forget()
+        forget(scope)
 
     def bind() -> Any:
         assert begun.wait(30)

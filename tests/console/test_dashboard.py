@@ -140,9 +140,11 @@ def test_search_finds_by_what_is_equal(console: Client, world) -> None:
 def test_range_of_the_chart(console: Client, world) -> None:
     for asked, days in (("7", 7), ("30", 30), ("90", 90), ("91", 7), ("x", 7), ("", 7)):
         page = console.get(reverse(INDEX), {"days": asked})
-        with principal_scope("platform_admin"):
+        with principal_scope("platform_admin") as scope:
             now = dashboard.read_now()
-            drawn = dashboard.history(now, dashboard.today_and_then(now)[0], days=days)
+            drawn = dashboard.history(
+                scope, now, dashboard.today_and_then(scope, now)[0], days=days
+            )
         assert len(drawn) == days
         assert (drawn[-1].charges, str(drawn[-1].volume)) == (1, "100.00")
         assert page.context["ranges"] == [(each, each == days) for each in dashboard.RANGES]
@@ -150,9 +152,9 @@ def test_range_of_the_chart(console: Client, world) -> None:
 
 
 def test_last_week_is_read_up_to_the_same_hour(world) -> None:
-    with principal_scope("platform_admin"):
+    with principal_scope("platform_admin") as scope:
         now = dashboard.read_now()
-        today, then = dashboard.today_and_then(now)
+        today, then = dashboard.today_and_then(scope, now)
 
         assert (now.now - now.now_then).days == 7
         assert now.day.weekday() == now.day_then.weekday()
@@ -162,7 +164,7 @@ def test_last_week_is_read_up_to_the_same_hour(world) -> None:
             now.now.replace(year=now.now.year + 1), now.today.replace(year=now.today.year + 1),
             now.now, now.today,
         )  # fmt: skip
-        today, then = dashboard.today_and_then(later)
+        today, then = dashboard.today_and_then(scope, later)
         assert (today.charges, then.charges, then.refunds) == (0, 1, 1)
 
 

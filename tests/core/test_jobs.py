@@ -176,8 +176,8 @@ def test_only_old_runs_are_purged(database: str) -> None:
                 " WHERE id = (SELECT max(id::text)::uuid FROM core_jobrun)",
                 [age, str(age)],
             )
-    with principal_scope("platform_admin"):
-        old = {run.error for run in jobs.old_runs()}
+    with principal_scope("platform_admin") as scope:
+        old = {run.error for run in jobs.old_runs(scope)}
 
     assert jobs.purge_runs() == 3
 

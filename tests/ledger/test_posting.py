@@ -33,13 +33,14 @@ def sqlstate(sql: str, parameters: list[Any] | None = None, using: str = "owner"
 
 
 def open_account(kind: str = "card_money", unit: str = "TWD") -> uuid.UUID:
-    with principal_scope("platform_admin"):
-        return ledger.open_account(kind=kind, unit=unit)
+    with principal_scope("platform_admin") as scope:
+        return ledger.open_account(scope, kind=kind, unit=unit)
 
 
 def post(moves: dict[uuid.UUID, str | int]) -> ledger.Posted:
-    with principal_scope("platform_admin"):
+    with principal_scope("platform_admin") as scope:
         return ledger.post(
+            scope,
             kind="test",
             reference=uuid.uuid4(),
             moves={account: Decimal(amount) for account, amount in moves.items()},
@@ -62,9 +63,9 @@ def accounts(database: str) -> Iterator[dict[str, uuid.UUID]]:
         "points": open_account("card_points", "PTS"),
         "shop": open_account("merchant"),
     }
-    with principal_scope("platform_admin"):
-        made["clearing"] = ledger.platform_account(kind="clearing", unit="TWD")
-        made["issue"] = ledger.platform_account(kind="points_issue", unit="PTS")
+    with principal_scope("platform_admin") as scope:
+        made["clearing"] = ledger.platform_account(scope, kind="clearing", unit="TWD")
+        made["issue"] = ledger.platform_account(scope, kind="points_issue", unit="PTS")
     post({made["card"]: 100, made["clearing"]: -100, made["points"]: 50, made["issue"]: -50})
     return made
 
@@ -172,11 +173,11 @@ def test_each_kind_of_account_keeps_what_it_must(database: str) -> None:
         assert sqlstate("SELECT ledger_open_account(%s, %s)", [kind, unit]) == "23514"
     # The platform has one of each, whoever asks; of cards and shops it has none.
     for kind in ("clearing", "unclaimed", "fee", "adjustment"):
-        with principal_scope("merchant_api", uuid.uuid4()):
-            first = ledger.platform_account(kind=kind, unit="TWD")
-            assert ledger.platform_account(kind=kind, unit="TWD") == first
-        with principal_scope("platform_admin"):
-            assert ledger.platform_account(kind=kind, unit="USD") != first
+        with principal_scope("merchant_api", uuid.uuid4()) as scope:
+            first = ledger.platform_account(scope, kind=kind, unit="TWD")
+            assert ledger.platform_account(scope, kind=kind, unit="TWD") == first
+        with principal_scope("platform_admin") as scope:
+            assert ledger.platform_account(scope, kind=kind, unit="USD") != first
     for kind in ("merchant", "card_money", "card_points"):
         before = fetch("SELECT count(*) FROM ledger_account")
         assert sqlstate("SELECT ledger_platform_account(%s, 'TWD')", [kind]) == CALLERS_MISTAKE

@@ -304,8 +304,8 @@ def test_bad_identity_is_refused(database, provider, external_id, field):
         profiles.bind_identity(member_id=member.id, provider=provider, external_id=external_id)
 
     assert list(refused.value.errors) == [field]
-    with db_scope.principal_scope("member_app", member.id):
-        assert not selectors.identities_of(member.id).exists()
+    with db_scope.principal_scope("member_app", member.id) as scope:
+        assert not selectors.identities_of(scope, member.id).exists()
 
 
 def test_identity_of_nobody_is_refused(database):

@@ -62,11 +62,11 @@ def listen(
 
 def emit(till: Till, number: int = 1, event_type: str = "payment.completed") -> None:
     """Let something happen at this shop."""
-    with principal_scope("merchant_api", till.merchant_id):
+    shop = till.merchant_id
+    with principal_scope("merchant_api", shop) as scope:
         for n in range(number):
-            outbox.emit_event(
-                merchant_id=till.merchant_id, event_type=event_type, data={"amount": f"{n}.00"}
-            )
+            data = {"amount": f"{n}.00"}
+            outbox.emit_event(scope, merchant_id=shop, event_type=event_type, data=data)
 
 
 def let_time_pass() -> None:
@@ -193,10 +193,9 @@ def test_a_settlement_is_told_to_the_shop(till: Till, receiver: Receiver) -> Non
 def test_what_did_not_commit_is_not_told(till: Till, receiver: Receiver) -> None:
     listen(till, receiver)
 
-    with pytest.raises(ZeroDivisionError), principal_scope("merchant_api", till.merchant_id):
-        outbox.emit_event(
-            merchant_id=till.merchant_id, event_type="payment.completed", data={"a": "1.00"}
-        )
+    shop, kind = till.merchant_id, "payment.completed"
+    with pytest.raises(ZeroDivisionError), principal_scope("merchant_api", shop) as scope:
+        outbox.emit_event(scope, merchant_id=shop, event_type=kind, data={"a": "1.00"})
         _ = 1 / 0
     webhook_delivery.deliver_due()
 
@@ -660,10 +659,11 @@ def test_another_shop_s_endpoint_is_not_there(till: Till, receiver: Receiver) ->
             with pytest.raises(NotFoundError):
                 act(till=other, endpoint_id=endpoint_id)  # type: ignore[operator]
         for read in (endpoints.get_endpoint, endpoints.list_deliveries):
-            with pytest.raises(NotFoundError), principal_scope("merchant_api", other.merchant_id):
-                read(till=other, endpoint_id=endpoint_id)
-    with principal_scope("merchant_api", other.merchant_id):
-        assert list(endpoints.list_endpoints(till=other)) == []
+            shop = other.merchant_id
+            with pytest.raises(NotFoundError), principal_scope("merchant_api", shop) as scope:
+                read(scope, till=other, endpoint_id=endpoint_id)
+    with principal_scope("merchant_api", other.merchant_id) as scope:
+        assert list(endpoints.list_endpoints(scope, till=other)) == []
         # Nor to whoever forgets to filter.
         assert WebhookEndpoint.objects.count() == 0
 

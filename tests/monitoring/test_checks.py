@@ -11,16 +11,16 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from mps.base.audit import chain
 from mps.base.core import jobs
-from mps.base.core.db_scope import principal_scope
+from mps.base.core.db_scope import Scope, principal_scope
 from mps.product.monitoring import checks, selectors
 from tests import factories
 from tests.settlements import helpers
 from tests.snapshots import execute
 
 
-def look(check: Callable[[], checks.Finding | None]) -> checks.Finding | None:
-    with principal_scope("platform_admin"):
-        return check()
+def look(check: Callable[[Scope], checks.Finding | None]) -> checks.Finding | None:
+    with principal_scope("platform_admin") as scope:
+        return check(scope)
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def test_few_failing_are_no_alarm_and_top_ups_are_no_payments(shop: SimpleNamesp
         factories.top_up(shop.card, "1.00")
 
     assert look(checks.failed_payments) is None
-    with principal_scope("platform_admin"):
-        found = selectors.recent_payments(timedelta(minutes=15))
+    with principal_scope("platform_admin") as scope:
+        found = selectors.recent_payments(scope, timedelta(minutes=15))
     assert found == selectors.Payments(3, 1, {"INSUFFICIENT_BALANCE": 1})
 
 
@@ -117,8 +117,8 @@ def test_codes_nobody_asked_for_do_not_count(shop: SimpleNamespace, few: None) -
 
 
 def ended() -> selectors.Codes:
-    with principal_scope("platform_admin"):
-        return selectors.recent_codes(timedelta(minutes=15))
+    with principal_scope("platform_admin") as scope:
+        return selectors.recent_codes(scope, timedelta(minutes=15))
 
 
 def test_traffic_without_audit_events_is_found(broken_shop: SimpleNamespace) -> None:

@@ -133,7 +133,7 @@ def test_without_the_unique_index_it_is_opened_many_times(
 ) -> None:
     execute("DROP INDEX monitoring_incident_one_open_of_a_kind")
 
-    def open_blindly(finding: Any) -> None:
+    def open_blindly(_scope: Any, finding: Any) -> None:
         Incident.objects.create(kind=finding.kind, details={})
 
     monkeypatch.setattr(services, "_open", open_blindly)

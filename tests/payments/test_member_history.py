@@ -335,8 +335,11 @@ def explain(read, member) -> dict:
         execute(sql, params, many, context)
         return explained
 
-    with principal_scope("member_app", member.id), connection.execute_wrapper(run):
-        assert read()
+    with (
+        principal_scope("member_app", member.id) as scope,
+        connection.execute_wrapper(run),
+    ):
+        assert read(scope)
     return plans[0][0]["Plan"]
 
 

@@ -32,8 +32,8 @@ def test_a_day_is_counted_by_type_and_method_in_the_shops_time_zone(database: st
     today = now.astimezone(ZoneInfo(till.time_zone)).date()
 
     def lines(day: Any) -> list[dict[str, Any]]:
-        with db_scope.principal_scope("merchant_api", till.merchant_id):
-            found = representations.summary(day, selectors.summarise_day(till, day))
+        with db_scope.principal_scope("merchant_api", till.merchant_id) as scope:
+            found = representations.summary(day, selectors.summarise_day(scope, till, day))
         assert (found["date"], found["currency"]) == (day.isoformat(), "TWD")
         return found["lines"]
 
@@ -45,12 +45,12 @@ def test_a_day_is_counted_by_type_and_method_in_the_shops_time_zone(database: st
     ]
     assert lines(today - timedelta(days=1)) == lines(today + timedelta(days=1)) == []
 
-    with db_scope.principal_scope("merchant_api", till.merchant_id):
-        found = selectors.shop_transactions(till)
+    with db_scope.principal_scope("merchant_api", till.merchant_id) as scope:
+        found = selectors.shop_transactions(scope, till)
         assert found.count() == 6
-        assert selectors.shop_transactions(till, day=today).count() == 6
-        assert selectors.shop_transactions(till, kind="payment").count() == 4
-        assert selectors.shop_transactions(till, status="failed").count() == 1
+        assert selectors.shop_transactions(scope, till, day=today).count() == 6
+        assert selectors.shop_transactions(scope, till, kind="payment").count() == 4
+        assert selectors.shop_transactions(scope, till, status="failed").count() == 1
         shown = [representations.shop_line(each) for each in found.order_by("id")]
     assert [each["failure_code"] for each in shown] == [
         None,
@@ -79,9 +79,11 @@ def test_an_order_shows_its_payment_rather_than_its_failures(database: str) -> N
     card = factories.make_prepaid(member, "5.00")
 
     def find() -> Any:
-        with db_scope.principal_scope("merchant_api", till.merchant_id):
-            payment = selectors.find_by_order(till, "O-1")
-            return payment and representations.charge_detail(payment, selectors.refunds_of(payment))
+        with db_scope.principal_scope("merchant_api", till.merchant_id) as scope:
+            payment = selectors.find_by_order(scope, till, "O-1")
+            return payment and representations.charge_detail(
+                payment, selectors.refunds_of(scope, payment)
+            )
 
     def charge() -> Any:
         code = factories.make_code(card, member)

@@ -407,8 +407,8 @@ def test_cron_rotate_qr_tokens(rpc: Rpc, service_key: str) -> None:
 
     dead = rpc(service_key, "validate_qr_plain", qr_plain=old)
     assert dead.error == (409, "QR_EXPIRED_OR_INVALID")
-    with principal_scope("member_app", owner.id):
-        new = selectors.show_current_code(card_no=shared.number, member_id=owner.id).code
+    with principal_scope("member_app", owner.id) as scope:
+        new = selectors.show_current_code(scope, card_no=shared.number, member_id=owner.id).code
     assert not factories.charge(till, new, "10.00").refused
     # A standard card's code is its member's business.
     assert scalar(rpc(service_key, "validate_qr_plain", qr_plain=own)) == str(standard.id)

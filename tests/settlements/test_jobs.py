@@ -138,7 +138,7 @@ def test_yesterday_waits_for_ten_past_midnight(
     ends = []
     for minutes in (9, 10):
         now = midnight + timedelta(minutes=minutes)
-        monkeypatch.setattr(services.selectors, "database_now", lambda now=now: now)
+        monkeypatch.setattr(services.selectors, "database_now", lambda _scope, now=now: now)
         due = list(
             services.settle_due(mode="t_plus_1", merchant_code=shops[3].merchant_code, dry_run=True)
         )

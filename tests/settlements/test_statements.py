@@ -185,5 +185,5 @@ def test_a_statement_reads_no_other_settlements_lines(unchecked_database: str) -
         plan = str(cursor.fetchone()[0])
 
     assert "settlements_line_settlement" in plan
-    with principal_scope("platform_admin"):
-        assert len(list(selectors.statement_lines(settlement))) == settlement.tx_count
+    with principal_scope("platform_admin") as scope:
+        assert len(list(selectors.statement_lines(scope, settlement))) == settlement.tx_count

@@ -23,6 +23,7 @@ from mps.base.approvals.models import Approval
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, errors, problems
 from mps.base.core.database import DatabaseNow
+from mps.base.core.db_scope import Scope
 
 State = Approval.State
 _MAX_RESULT = 1000
@@ -89,9 +90,9 @@ def approve(
     """
     with (
         audit.refusals("APPROVAL_REFUSED", object_type="approval", object_id=approval_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        approval = _take(approval_id)
+        approval = _take(scope, approval_id)
         if approval.maker_id == checker.pk:
             raise errors.PermissionDeniedError(_("Somebody else has to agree to it."))
         if not (checker.is_staff and checker.has_perm(_permission(approval))):
@@ -100,7 +101,7 @@ def approve(
             approval.payload
         ):
             raise errors.InvalidRequestError(_("It is not what you saw; look at it again."))
-        _decide(approval, State.APPROVED, checker)
+        _decide(scope, approval, State.APPROVED, checker)
         _record("APPROVAL_APPROVED", approval)
     return _carry_out(approval, execute)
 
@@ -113,12 +114,12 @@ def reject(*, approval_id: UUID, reason: str, checker: User) -> None:
     """
     with (
         audit.refusals("APPROVAL_REJECT_REFUSED", object_type="approval", object_id=approval_id),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        approval = _take(approval_id)
+        approval = _take(scope, approval_id)
         if not (checker.is_staff and checker.has_perm(_permission(approval))):
             raise errors.PermissionDeniedError
-        _decide(approval, State.REJECTED, checker)
+        _decide(scope, approval, State.REJECTED, checker)
         _record("APPROVAL_REJECTED", approval, reason=reason)
 
 
@@ -133,7 +134,7 @@ def expire_approvals() -> int:
 # --- inside ---------------------------------------------------------------------------------------
 
 
-def _take(approval_id: UUID) -> Approval:
+def _take(scope: Scope, approval_id: UUID) -> Approval:
     """Lock a request that can still be decided on; the database's clock says whether."""
     approval = (
         Approval.objects.select_for_update(of=("self",))
@@ -151,7 +152,7 @@ def _take(approval_id: UUID) -> Approval:
     return approval
 
 
-def _decide(approval: Approval, state: str, checker: User | None) -> None:
+def _decide(scope: Scope, approval: Approval, state: str, checker: User | None) -> None:
     approval.state, approval.checker = state, checker
     approval.decided_at = DatabaseNow()
     approval.save(update_fields=["state", "checker", "decided_at"])
@@ -176,7 +177,7 @@ def _finish(approval: Approval, outcome: Outcome) -> None:
 
 
 def _expire_batch() -> int:
-    with db_scope.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin") as scope:
         late = list(
             Approval.objects.select_for_update(of=("self",), skip_locked=True)
             .select_related("maker")
@@ -184,7 +185,7 @@ def _expire_batch() -> int:
             .order_by("expires_at")[:_EXPIRE_BATCH]
         )
         for approval in late:
-            _decide(approval, State.EXPIRED, None)
+            _decide(scope, approval, State.EXPIRED, None)
             _record("APPROVAL_EXPIRED", approval)
     return len(late)
 

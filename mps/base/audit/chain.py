@@ -19,6 +19,7 @@ from django.db.models import Sum
 
 from mps.base.audit.models import Seal
 from mps.base.core import db_scope
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import InvalidRequestError
 
 BATCH_EVENTS = 10_000
@@ -86,12 +87,13 @@ def seal_events() -> int:
     return sealed
 
 
-def get_state() -> State:
-    """Return the last seal and what waits for the next. Within the platform's scope."""
+def get_state(scope: Scope) -> State:
+    """Return the last seal and what waits for the next."""
     unsealed, oldest = _row(
+        scope,
         "SELECT count(*), min(event.happened_at) FROM audit_unsealed line"
         " LEFT JOIN LATERAL (SELECT happened_at FROM audit_event WHERE id = line.event_id) event"
-        " ON true"
+        " ON true",
     )
     last = Seal.objects.defer("event_ids", "event_hashes").order_by("-number").first()
     return State(last=last, unsealed=unsealed, oldest_unsealed_at=oldest)
@@ -139,10 +141,10 @@ def export_head() -> dict[str, Any]:
     :raises InvalidRequestError: there is no key to sign with.
     """
     key = _key()
-    with db_scope.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin") as scope:
         last = Seal.objects.defer("event_ids", "event_hashes").order_by("-number").first()
         events = Seal.objects.aggregate(events=Sum("count"))["events"] or 0
-        now = _row("SELECT core_now()")[0]
+        now = _row(scope, "SELECT core_now()")[0]
     head = Head(
         number=last.number if last else 0,
         digest=(bytes(last.digest) if last else _GENESIS).hex(),
@@ -157,8 +159,8 @@ def export_head() -> dict[str, Any]:
 
 
 def _seal_batch() -> int:
-    with db_scope.principal_scope("platform_admin"):
-        return int(_row("SELECT audit_seal_events(%s)", [BATCH_EVENTS])[0])
+    with db_scope.principal_scope("platform_admin") as scope:
+        return int(_row(scope, "SELECT audit_seal_events(%s)", [BATCH_EVENTS])[0])
 
 
 def _groups(counts: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
@@ -175,18 +177,22 @@ def _groups(counts: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
 
 
 def _check_seals(first: int, last: int) -> Flaw | None:
-    with db_scope.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin") as scope:
         row = _row(
-            "SELECT seal, event_id, wrong FROM audit_check_seals(%s, %s) LIMIT 1", [first, last]
+            scope,
+            "SELECT seal, event_id, wrong FROM audit_check_seals(%s, %s) LIMIT 1",
+            [first, last],
         )
     return Flaw(seal=row[0], event_id=row[1], wrong=row[2]) if row else None
 
 
 def _check_unsealed(first_id: UUID) -> Flaw | None:
     """Look at all events at once: one set against another, as long as it takes."""
-    with db_scope.principal_scope("platform_admin"):
-        _row("SELECT set_config('statement_timeout', '0', true)")
-        row = _row("SELECT event_id, wrong FROM audit_check_unsealed(%s) LIMIT 1", [first_id])
+    with db_scope.principal_scope("platform_admin") as scope:
+        _row(scope, "SELECT set_config('statement_timeout', '0', true)")
+        row = _row(
+            scope, "SELECT event_id, wrong FROM audit_check_unsealed(%s) LIMIT 1", [first_id]
+        )
     return Flaw(event_id=row[0], wrong=row[1]) if row else None
 
 
@@ -229,7 +235,7 @@ def _sign(fields: dict[str, Any], key: bytes) -> str:
     return hmac.new(key, text.encode("ascii"), hashlib.sha256).hexdigest()
 
 
-def _row(sql: str, parameters: list[Any] | None = None) -> Any:
+def _row(scope: Scope, sql: str, parameters: list[Any] | None = None) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchone()

@@ -15,6 +15,7 @@ from mps.base.approvals.services import Outcome
 from mps.base.console.acts import Act, find_act
 from mps.base.console.forms import ActForm
 from mps.base.core import db_scope, errors, problems
+from mps.base.core.db_scope import Scope
 
 
 def request_act(
@@ -55,10 +56,10 @@ def name(approval: Approval) -> str:
     return approval.act if act is None else f"{act.label} ({model._meta.verbose_name})"
 
 
-def show(approval: Approval) -> list[tuple[str, str]]:
-    """Return what will happen, line by line. Inside the platform's scope."""
+def show(scope: Scope, approval: Approval) -> list[tuple[str, str]]:
+    """Return what will happen, line by line."""
     try:
-        act, targets, form = _restore(approval)
+        act, targets, form = _restore(scope, approval)
     except errors.NotFoundError as error:
         return [(approval.act, error.detail)]
     form.is_valid()
@@ -75,8 +76,8 @@ def show(approval: Approval) -> list[tuple[str, str]]:
 
 def execute(approval: Approval, checker: User) -> Outcome:
     """Call the act's service with what was asked for, for each of its objects."""
-    with db_scope.principal_scope("platform_admin"):
-        act, targets, form = _restore(approval)
+    with db_scope.principal_scope("platform_admin") as scope:
+        act, targets, form = _restore(scope, approval)
         if not form.is_valid():
             wrong = "; ".join(
                 f"{name}: {' '.join(map(str, texts))}" for name, texts in form.errors.items()
@@ -98,7 +99,7 @@ def execute(approval: Approval, checker: User) -> Outcome:
     return Outcome(" ".join(texts), refused)
 
 
-def _restore(approval: Approval) -> tuple[Act, list[Any], ActForm]:
+def _restore(scope: Scope, approval: Approval) -> tuple[Act, list[Any], ActForm]:
     """Return the act, its objects and its form as they were when it was asked for.
 
     The token is the request's own id: a service that knows tokens does it once, come what may.

@@ -33,7 +33,7 @@ from mps.base.console.forms import ActForm, new_token
 from mps.base.console.lists import ConsoleList
 from mps.base.console.sections import Section, Tab, sections_of
 from mps.base.console.site import platform, rendered
-from mps.base.core import errors, problems
+from mps.base.core import db_scope, errors, problems
 from mps.base.core.models import kind_of
 
 logger = logging.getLogger(__name__)
@@ -276,8 +276,8 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
                 act for act in self._allowed_acts(request) if act.on_object and act.offered(obj)
             ]
             context["actions_detail"] = self._buttons(acts, obj)
-            makers = sections_of(self.model)
-            context.update(_place([make(obj) for make in makers]))
+            scope, makers = db_scope.current_scope(), sections_of(self.model)
+            context.update(_place([make(scope, obj) for make in makers]))
         # The framework adds what the list's filters need; here are none.
         plain: forms.Media = admin.ModelAdmin.media.fget(self)  # type: ignore[attr-defined]
         context["media"] = _lighter(plain + context["adminform"].media)

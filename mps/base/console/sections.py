@@ -10,6 +10,8 @@ from django.db.models import Model
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 
+from mps.base.core.db_scope import Scope
+
 _FIGURE = re.compile(r"–|[+-]?[0-9]{1,3}(,[0-9]{3})*(\.[0-9]+)?( %)?")
 
 
@@ -58,23 +60,22 @@ class Tab:
         return render_to_string("console/tab.html", {"tab": self})
 
 
-_sections: defaultdict[type[Model], list[Callable[[Any], Section | None]]] = defaultdict(list)
+# Makes a table for an object, None if there is nothing to show.
+MakeSection = Callable[[Scope, Any], Section | None]
+
+_sections: defaultdict[type[Model], list[MakeSection]] = defaultdict(list)
+_last_sections: defaultdict[type[Model], list[MakeSection]] = defaultdict(list)
 
 
-_last_sections: defaultdict[type[Model], list[Callable[[Any], Section | None]]] = defaultdict(list)
-
-
-def add_sections(
-    model: type[Model], *sections: Callable[[Any], Section | None], last: bool = False
-) -> None:
-    """Show tables on a model's page. Each is called inside the platform's scope.
+def add_sections(model: type[Model], *sections: MakeSection, last: bool = False) -> None:
+    """Show tables on a model's page.
 
     :param last: after those that other apps add.
     """
     (_last_sections if last else _sections)[model].extend(sections)
 
 
-def sections_of(model: type[Model]) -> list[Callable[[Any], Section | None]]:
+def sections_of(model: type[Model]) -> list[MakeSection]:
     """Return what makes the tables of a model's page, in their order."""
     return [*_sections[model], *_last_sections[model]]
 
@@ -97,17 +98,14 @@ class Figure:
     parts: Sequence[tuple[Any, str]] = ()
 
 
-_figures: list[tuple[str, Callable[[], Figure]]] = []
+_figures: list[tuple[str, Callable[[Scope], Figure]]] = []
 
 
-def add_figure(permission: str, make: Callable[[], Figure]) -> None:
-    """Show a number of what waits on the first page, to those who have a permission.
-
-    It is made inside the platform's scope.
-    """
+def add_figure(permission: str, make: Callable[[Scope], Figure]) -> None:
+    """Show a number of what waits on the first page, to those who have a permission."""
     _figures.append((permission, make))
 
 
-def figures_for(user: Any) -> list[Figure]:
+def figures_for(scope: Scope, user: Any) -> list[Figure]:
     """Return the numbers of what waits that somebody may see."""
-    return [make() for permission, make in _figures if user.has_perm(permission)]
+    return [make(scope) for permission, make in _figures if user.has_perm(permission)]

@@ -3,6 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -176,7 +177,7 @@ def banner(request: HttpRequest) -> list[Any] | None:
     return [_("Demonstration: no second factor"), "warning"]
 
 
-def platform() -> Any:
+def platform() -> AbstractContextManager[db_scope.Scope]:
     """Return the scope the console reads in."""
     return db_scope.principal_scope("platform_admin")
 

@@ -49,10 +49,18 @@ class ApiView(APIView):
     renderer_classes = [FastJSONRenderer]
     permission_classes = [IsAuthenticated]
     query_parameters: ClassVar[frozenset[str]] = frozenset()
+    _scope: db_scope.Scope | None = None
+
+    @property
+    def scope(self) -> db_scope.Scope:
+        """The scope of a read; a request that changes something has none."""
+        if self._scope is None:
+            raise RuntimeError("Only a safe request of somebody known runs inside a scope.")
+        return self._scope
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer the request; a read's scope ends with it."""
-        with ExitStack() as self.scope:
+        with ExitStack() as self._exits:
             return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -61,7 +69,7 @@ class ApiView(APIView):
         check_query(request, self.query_parameters)
         if request.method in {"GET", "HEAD"} and request.user:
             principal: Principal = request.user  # type: ignore[assignment]
-            self.scope.enter_context(
+            self._scope = self._exits.enter_context(
                 db_scope.principal_scope(principal.role, principal.principal_id)
             )
 

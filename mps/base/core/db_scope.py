@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import InitVar, dataclass
 from typing import Literal
 from uuid import UUID
 
@@ -13,13 +15,49 @@ Role = Literal["merchant_api", "member_app", "platform_admin"]
 REPLICA = "replica"
 
 
+class _Opener:
+    """What only this module has, so that nobody else makes a `Scope`."""
+
+
+_OPENER = _Opener()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """An open `principal_scope`: as which role, and whose rows are seen.
+
+    What has to run inside one takes it as its first argument.
+
+    :param principal: id of the merchant or member; None for the platform.
+    """
+
+    role: Role
+    principal: UUID | None
+    opener: InitVar[_Opener]
+
+    def __post_init__(self, opener: _Opener) -> None:
+        """Refuse to be made by anybody but `principal_scope`."""
+        if opener is not _OPENER:
+            raise TypeError("Only principal_scope() makes a scope.")
+
+    def require_open(self) -> None:
+        """Refuse to be used after the block has ended, or by another thread."""
+        if _current.get() is not self:
+            raise RuntimeError("The scope has ended.")
+
+
+_current: ContextVar[Scope | None] = ContextVar("mps_scope", default=None)
+
+
 @contextmanager
-def principal_scope(role: Role, principal: UUID | None = None) -> Iterator[None]:
+def principal_scope(role: Role, principal: UUID | None = None) -> Iterator[Scope]:
     """Run the block in one database transaction, as `role`, seeing the rows of `principal`.
 
+    Yields the scope, which the block hands to what has to run inside it.
+
     Both settings end with the database transaction, so a pooled connection carries nothing over.
-    Durable: never inside another scope, so that what a service has answered is committed. Nothing
-    reads member or merchant data outside a scope.
+    Durable: never inside another scope, so that what a service has answered is committed. The
+    database refuses to read or write members' and merchants' rows without one.
 
     :param principal: id of the merchant (`merchant_api`) or member (`member_app`); None for the
         platform.
@@ -27,14 +65,32 @@ def principal_scope(role: Role, principal: UUID | None = None) -> Iterator[None]
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             _set_principal(cursor, role, principal)
-        yield
+        scope = Scope(role, principal, _OPENER)
+        _current.set(scope)
+        try:
+            yield scope
+        finally:
+            _current.set(None)
+
+
+def current_scope() -> Scope:
+    """Return the open scope, for callbacks to which a framework hands no argument of ours.
+
+    Everything else is given its scope: see `Scope`.
+    """
+    scope = _current.get()
+    if scope is None:
+        raise RuntimeError("No scope is open.")
+    return scope
 
 
 @contextmanager
-def reporting_cursor() -> Iterator[CursorWrapper]:
+def reporting_cursor(scope: Scope) -> Iterator[CursorWrapper]:
     """Yield a cursor for what the platform reports over many days.
 
-    On the replica, where there is one; else within the platform's scope that must be open.
+    On the replica, where there is one; else within the scope.
+
+    :param scope: the platform's.
     """
     if REPLICA not in connections.databases:
         with connection.cursor() as cursor:

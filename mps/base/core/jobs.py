@@ -29,6 +29,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from mps.base.core import context, db_scope
 from mps.base.core.database import DatabaseNow
+from mps.base.core.db_scope import Scope
 from mps.base.core.models import JobRun
 
 logger = logging.getLogger(__name__)
@@ -111,8 +112,8 @@ def purge_runs() -> int:
     return int(_call("SELECT core_purge_job_runs()"))
 
 
-def old_runs() -> QuerySet[JobRun]:
-    """Return what `purge_runs` would forget now. Inside a scope."""
+def old_runs(scope: Scope) -> QuerySet[JobRun]:
+    """Return what `purge_runs` would forget now."""
     later = JobRun.objects.filter(name=OuterRef("name"), id__gt=OuterRef("id"))
     good = Q(outcome=JobRun.Outcome.OK, started_at__lt=DatabaseNow() - KEEP_GOOD_RUNS)
     old = Q(started_at__lt=DatabaseNow() - KEEP_RUNS) & ~Q(outcome=JobRun.Outcome.RUNNING)

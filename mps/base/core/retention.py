@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from mps.base.core import db_scope, jobs
 from mps.base.core.database import DatabaseNow
+from mps.base.core.db_scope import Scope
 
 # What one statement deletes.
 BATCH = 5000
@@ -30,8 +31,8 @@ def purge() -> Iterator[int]:
     """
     done = 0
     while True:
-        with db_scope.principal_scope("platform_admin"):
-            old = list(_old_sessions().values_list("pk", flat=True)[:BATCH])
+        with db_scope.principal_scope("platform_admin") as scope:
+            old = list(_old_sessions(scope).values_list("pk", flat=True)[:BATCH])
             gone, _by_model = Session.objects.filter(pk__in=old).delete()
         done += gone
         yield done
@@ -42,8 +43,8 @@ def purge() -> Iterator[int]:
 
 def count_old() -> int:
     """Return how many sessions and runs `purge` would forget now."""
-    with db_scope.principal_scope("platform_admin"):
-        return _old_sessions().count() + jobs.old_runs().count()
+    with db_scope.principal_scope("platform_admin") as scope:
+        return _old_sessions(scope).count() + jobs.old_runs(scope).count()
 
 
 def delete_in_batches(function: str) -> Iterator[int]:
@@ -76,5 +77,5 @@ def last_of(counts: Iterator[int]) -> int:
     return list(counts)[-1]
 
 
-def _old_sessions() -> QuerySet[Session]:
+def _old_sessions(scope: Scope) -> QuerySet[Session]:
     return Session.objects.filter(expire_date__lt=DatabaseNow())

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import InvalidRequestError
 from mps.base.core.money import is_exact, show_money
 
@@ -33,7 +34,7 @@ class Limited(models.Model):
         }
 
 
-def write_limits(held: Limited, **limits: Decimal | None) -> dict[str, Any]:
+def write_limits(scope: Scope, held: Limited, **limits: Decimal | None) -> dict[str, Any]:
     """Write the limits of a row that the caller holds locked; return what the log keeps of it."""
     before = held.limits
     type(held)._base_manager.filter(pk=held.pk).update(**limits)

@@ -93,7 +93,7 @@ class _Away:
 
 
 def count_guess(kind: str, subject: object, limit: int, window_seconds: int) -> None:
-    """Count one guess against one limit. Outside any scope, before anything is hashed.
+    """Count one guess against one limit, before anything is hashed.
 
     :raises RateLimitedError: the limit is used up; says how long to wait. Nothing was counted.
     """
@@ -101,7 +101,7 @@ def count_guess(kind: str, subject: object, limit: int, window_seconds: int) -> 
 
 
 def give_back(kind: str, subject: object, window_seconds: int) -> None:
-    """Take back what `count_guess` counted last: the guess was right. Outside any scope."""
+    """Take back what `count_guess` counted last: the guess was right."""
     give_guesses_back([Guess(kind, subject, 1, window_seconds)])
 
 
@@ -120,7 +120,7 @@ def count_guesses(guesses: Sequence[Guess]) -> None:
 
 
 def give_guesses_back(guesses: Sequence[Guess]) -> None:
-    """Take back what `count_guesses` counted last. Outside any scope."""
+    """Take back what `count_guesses` counted last."""
     _refuse_scope()
 
     def take_back(client: Any) -> int:

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from mps.base.core.db_scope import Scope
+
 
 @dataclass(frozen=True, slots=True)
 class Posted:
@@ -24,21 +26,18 @@ class OverdraftError(Exception):
         self.account_id = account_id
 
 
-def open_account(*, kind: str, unit: str) -> UUID:
-    """Open an account and return its id. Inside a principal's scope."""
-    return _one("SELECT ledger_open_account(%s, %s)", [kind, unit])
+def open_account(scope: Scope, *, kind: str, unit: str) -> UUID:
+    """Open an account and return its id."""
+    return _one(scope, "SELECT ledger_open_account(%s, %s)", [kind, unit])
 
 
-def platform_account(*, kind: str, unit: str) -> UUID:
-    """Return the platform's account of this kind and unit, opened at its first use.
-
-    Inside a scope.
-    """
-    return _one("SELECT ledger_platform_account(%s, %s)", [kind, unit])
+def platform_account(scope: Scope, *, kind: str, unit: str) -> UUID:
+    """Return the platform's account of this kind and unit, opened at its first use."""
+    return _one(scope, "SELECT ledger_platform_account(%s, %s)", [kind, unit])
 
 
-def lock_balances(account_ids: list[UUID]) -> dict[UUID, Decimal]:
-    """Lock the accounts that keep a balance, in id order, until the scope ends;
+def lock_balances(scope: Scope, account_ids: list[UUID]) -> dict[UUID, Decimal]:
+    """Lock the accounts that keep a balance, in id order, until the scope ends.
 
     Return their balances.
     """
@@ -49,8 +48,8 @@ def lock_balances(account_ids: list[UUID]) -> dict[UUID, Decimal]:
         return dict(cursor.fetchall())
 
 
-def post(*, kind: str, reference: UUID, moves: Mapping[UUID, Decimal]) -> Posted:
-    """Write one balanced posting. Inside a principal's scope; locks the accounts in id order.
+def post(scope: Scope, *, kind: str, reference: UUID, moves: Mapping[UUID, Decimal]) -> Posted:
+    """Write one balanced posting; lock the accounts in id order.
 
     :param kind: what happened, in the poster's words.
     :param reference: what it is about; the ledger does not look inside.
@@ -76,7 +75,8 @@ def post(*, kind: str, reference: UUID, moves: Mapping[UUID, Decimal]) -> Posted
     return Posted(posting_id, kept)
 
 
-def _one(sql: str, parameters: list[str]) -> UUID:
+def _one(scope: Scope, sql: str, parameters: list[str]) -> UUID:
+    scope.require_open()
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         value: UUID = cursor.fetchone()[0]

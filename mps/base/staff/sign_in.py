@@ -193,8 +193,8 @@ class SignInSite(ConsoleSite):
     def _password_was_right(
         self, request: HttpRequest, user: User, next_url: str
     ) -> HttpResponseBase:
-        with console.platform():
-            belongs = users.may_sign_in(user)
+        with console.platform() as scope:
+            belongs = users.may_sign_in(scope, user)
         if not belongs:
             self._refused(user.get_username(), errors.PermissionDeniedError.code)
             raise PermissionDenied

@@ -3,6 +3,8 @@
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
+from mps.base.core.db_scope import Scope
+
 _conditions: list[Q] = []
 
 
@@ -16,6 +18,6 @@ def working_here(users: QuerySet[User]) -> QuerySet[User]:
     return users.filter(*_conditions)
 
 
-def may_sign_in(user: User) -> bool:
-    """Return whether nothing is known that keeps a user out. Inside the platform's scope."""
+def may_sign_in(scope: Scope, user: User) -> bool:
+    """Return whether nothing is known that keeps a user out."""
     return working_here(User.objects.filter(pk=user.pk)).exists()

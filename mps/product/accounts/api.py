@@ -181,7 +181,7 @@ class ExportView(members.MemberView):
     )
     def get(self, request: Request) -> Response:
         """Hand out all that is kept about me, in one document."""
-        export = selectors.export_member(member_id=self.member.member_id)
+        export = selectors.export_member(self.scope, member_id=self.member.member_id)
         return Response(
             self.Output(export).data,
             headers={

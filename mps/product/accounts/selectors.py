@@ -10,6 +10,7 @@ from django.db import connection
 from cards import selectors as cards
 from members import selectors as members
 from members.models import ExternalIdentity, Member, MemberToken
+from mps.base.core.db_scope import Scope
 from payments import history
 
 PAGE = 1000
@@ -38,20 +39,20 @@ class Export:
     events: list[OwnEvent]
 
 
-def export_member(*, member_id: UUID) -> Export:
-    """Gather what is kept about a member. Inside their scope."""
+def export_member(scope: Scope, *, member_id: UUID) -> Export:
+    """Gather what is kept about a member."""
     return Export(
-        member=members.get_own_member(member_id),
-        identities=list(members.identities_of(member_id)),
-        cards=[cards.to_own_card(binding) for binding in cards.own_cards(member_id)],
-        transactions=_all(history.transactions_of_member, member_id),
-        points=_all(history.points_of_member, member_id),
-        sessions=list(members.sessions_of(member_id)),
-        events=_own_events(),
+        member=members.get_own_member(scope, member_id),
+        identities=list(members.identities_of(scope, member_id)),
+        cards=[cards.to_own_card(binding) for binding in cards.own_cards(scope, member_id)],
+        transactions=_all(scope, history.transactions_of_member, member_id),
+        points=_all(scope, history.points_of_member, member_id),
+        sessions=list(members.sessions_of(scope, member_id)),
+        events=_own_events(scope),
     )
 
 
-def _own_events() -> list[OwnEvent]:
+def _own_events(scope: Scope) -> list[OwnEvent]:
     """Return what the audit log holds about the member of the scope, newest first."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -60,12 +61,12 @@ def _own_events() -> list[OwnEvent]:
         return [OwnEvent(*row) for row in cursor.fetchall()]
 
 
-def _all(read: Any, member_id: UUID) -> list[Any]:
+def _all(scope: Scope, read: Any, member_id: UUID) -> list[Any]:
     """Read a history to its end, a span at a time."""
     found: list[Any] = []
     position: UUID | None = None
     while True:
-        lines = read(member_id=member_id, span=history.Span(PAGE, position))
+        lines = read(scope, member_id=member_id, span=history.Span(PAGE, position))
         found += lines
         if len(lines) < PAGE:
             return found

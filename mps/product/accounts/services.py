@@ -13,6 +13,7 @@ from members.models import Member
 from members.selectors import MemberPrincipal
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, throttle
+from mps.base.core.db_scope import Scope
 
 
 def register_member(
@@ -45,9 +46,9 @@ def register_member(
             vouched=vouched,
         )
         # The new member acts on their own behalf: the id is made first and sees only itself.
-        with db_scope.principal_scope("member_app", new.id):
-            member = members.add_member(new)
-            card = issuing.issue_standard_card(owner_id=member.id)
+        with db_scope.principal_scope("member_app", new.id) as scope:
+            member = members.add_member(scope, new)
+            card = issuing.issue_standard_card(scope, owner_id=member.id)
             audit.record(
                 "MEMBER_REGISTERED",
                 object_type="member",
@@ -110,13 +111,13 @@ def erase_member(*, member: MemberPrincipal, password: str) -> None:
         "MEMBER_ERASE_REFUSED", object_type="member", object_id=member.member_number
     ):
         passwords.require_password(member_id=member.member_id, password=password)
-        with db_scope.principal_scope("member_app", member.member_id):
-            _leave_cards()
-            _forget_person()
+        with db_scope.principal_scope("member_app", member.member_id) as scope:
+            _leave_cards(scope)
+            _forget_person(scope)
             audit.record("MEMBER_ERASED", object_type="member", object_id=member.member_number)
 
 
-def _leave_cards() -> None:
+def _leave_cards(scope: Scope) -> None:
     """Close the cards of the member of the scope, or hand them to another owner; end bindings.
 
     :raises CardNotEmptyError: one holds money.
@@ -131,7 +132,7 @@ def _leave_cards() -> None:
         raise CannotRemoveLastOwnerError
 
 
-def _forget_person() -> None:
+def _forget_person(scope: Scope) -> None:
     """Forget who the member of the scope is, and all they sign in with. Their number stays."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT members_erase()")

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mps.base import console
 from mps.base.console import Act, Done
+from mps.base.core.db_scope import Scope
 from mps.product.monitoring import services
 from mps.product.monitoring.models import Incident
 
@@ -44,7 +45,7 @@ class IncidentAdmin(console.LogAdmin):
         return console.badge("closed", _("over"), {"closed": "success"})
 
 
-def _open() -> console.Figure:
+def _open(scope: Scope) -> console.Figure:
     kinds = list(Incident.objects.open().order_by("opened_at"))
     return console.Figure(
         title=_("Open alerts"),

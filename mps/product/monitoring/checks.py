@@ -1,6 +1,6 @@
 """What is looked at every five minutes. Each check answers a finding, or None: all is well.
 
-Checks of the database run inside the platform's scope, one each.
+Those of the database run in a scope of the platform's each.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from typing import Any
 import redis
 from django.conf import settings
 
+from mps.base.core.db_scope import Scope
 from mps.product.monitoring import selectors
 from mps.product.monitoring.models import Incident
 
@@ -30,9 +31,9 @@ class Finding:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def failed_payments() -> Finding | None:
+def failed_payments(scope: Scope) -> Finding | None:
     """Look at how many payments failed lately."""
-    found = selectors.recent_payments(_window())
+    found = selectors.recent_payments(scope, _window())
     if not _too_many(
         found.failed,
         found.total,
@@ -46,9 +47,9 @@ def failed_payments() -> Finding | None:
     )
 
 
-def expired_codes() -> Finding | None:
+def expired_codes(scope: Scope) -> Finding | None:
     """Look at how many payment codes ran out unused lately."""
-    found = selectors.recent_codes(_window())
+    found = selectors.recent_codes(scope, _window())
     total = found.used + found.expired
     if not _too_many(
         found.expired,
@@ -60,46 +61,46 @@ def expired_codes() -> Finding | None:
     return Finding(Kind.EXPIRED_CODES, {"codes": total, "expired": found.expired})
 
 
-def audit_silence() -> Finding | None:
+def audit_silence(scope: Scope) -> Finding | None:
     """Look for an hour that saw transactions and no audit event."""
-    return Finding(Kind.AUDIT_SILENCE) if selectors.is_audit_silent(_AN_HOUR) else None
+    return Finding(Kind.AUDIT_SILENCE) if selectors.is_audit_silent(scope, _AN_HOUR) else None
 
 
-def settlement_late() -> Finding | None:
+def settlement_late(scope: Scope) -> Finding | None:
     """Look for shops that should have been settled."""
-    late = selectors.late_settlements()
+    late = selectors.late_settlements(scope)
     return _backlog(
         Kind.SETTLEMENT_LATE, late, settings.MPS_HEALTH_MAX_SETTLEMENT_LAG_SECONDS, "shops"
     )
 
 
-def webhooks_late() -> Finding | None:
+def webhooks_late(scope: Scope) -> Finding | None:
     """Look for webhooks that should have been tried by now."""
-    late = selectors.late_webhooks()
+    late = selectors.late_webhooks(scope)
     return _backlog(
         Kind.WEBHOOKS_LATE, late, settings.MPS_HEALTH_MAX_WEBHOOK_LAG_SECONDS, "endpoints"
     )
 
 
-def audit_unsealed() -> Finding | None:
+def audit_unsealed(scope: Scope) -> Finding | None:
     """Look for audit events that should be in the chain."""
-    late = selectors.unsealed_events()
+    late = selectors.unsealed_events(scope)
     return _backlog(Kind.AUDIT_UNSEALED, late, settings.MPS_HEALTH_MAX_SEAL_LAG_SECONDS, "events")
 
 
-def partitions() -> Finding | None:
+def partitions(scope: Scope) -> Finding | None:
     """Look at how far ahead there are partitions."""
-    months = selectors.partition_months_ahead()
+    months = selectors.partition_months_ahead(scope)
     if months >= settings.MPS_HEALTH_MIN_PARTITION_MONTHS:
         return None
     return Finding(Kind.PARTITIONS, {"months_ahead": months})
 
 
-def late_jobs() -> Finding | None:
+def late_jobs(scope: Scope) -> Finding | None:
     """Look for jobs that should have come to their end by their schedule."""
     late = {
         job.name: int(job.overdue_seconds)
-        for job in selectors.job_ages()
+        for job in selectors.job_ages(scope)
         if job.overdue_seconds > settings.MPS_HEALTH_MAX_JOB_DELAY_SECONDS
     }
     return Finding(Kind.JOBS, {"overdue_seconds": late}) if late else None
@@ -128,7 +129,7 @@ def queue() -> Finding | None:
 
 
 # By the kind each may find, so that its incident closes when the check is made and finds nothing.
-OF_DATABASE: dict[str, Callable[[], Finding | None]] = {
+OF_DATABASE: dict[str, Callable[[Scope], Finding | None]] = {
     Kind.FAILED_PAYMENTS: failed_payments,
     Kind.EXPIRED_CODES: expired_codes,
     Kind.AUDIT_SILENCE: audit_silence,

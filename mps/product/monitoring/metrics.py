@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from mps.base.core import db_scope
+from mps.base.core.db_scope import Scope
 from mps.product.monitoring import selectors
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ CACHE_SECONDS = 15.0
 _STATEMENT_TIMEOUT = "3s"
 
 
-def charges_and_codes() -> Iterator[Metric]:
+def charges_and_codes(scope: Scope) -> Iterator[Metric]:
     """Yield what became of charges and codes."""
     charges = CounterMetricFamily(
         "mps_charges",
@@ -43,7 +44,7 @@ def charges_and_codes() -> Iterator[Metric]:
     }
     outcomes = {"completed": 0}
     numbers = dict.fromkeys(codes, 0)
-    for metric, label, total in selectors.totals():
+    for metric, label, total in selectors.totals(scope):
         if metric == "charges":
             outcomes[label] = total
         elif metric in numbers:
@@ -56,34 +57,34 @@ def charges_and_codes() -> Iterator[Metric]:
         yield family
 
 
-def settlement() -> Iterator[Metric]:
+def settlement(scope: Scope) -> Iterator[Metric]:
     """Yield how late settlement is."""
-    late = selectors.late_settlements()
+    late = selectors.late_settlements(scope)
     yield from _backlog("settlement", "Shops that should have been settled", late)
 
 
-def webhooks() -> Iterator[Metric]:
+def webhooks(scope: Scope) -> Iterator[Metric]:
     """Yield how late webhooks are."""
-    late = selectors.late_webhooks()
+    late = selectors.late_webhooks(scope)
     yield from _backlog("webhook", "Endpoints with a delivery that is due", late)
 
 
-def audit_seal() -> Iterator[Metric]:
+def audit_seal(scope: Scope) -> Iterator[Metric]:
     """Yield how late sealing the audit log is."""
-    late = selectors.unsealed_events()
+    late = selectors.unsealed_events(scope)
     yield from _backlog("audit_seal", "Audit events in no seal yet", late)
 
 
-def partitions() -> Iterator[Metric]:
+def partitions(scope: Scope) -> Iterator[Metric]:
     """Yield how far ahead there are partitions."""
     yield _gauge(
         "mps_partition_months_ahead",
         "Months to come for which every partitioned table is ready.",
-        selectors.partition_months_ahead(),
+        selectors.partition_months_ahead(scope),
     )
 
 
-def jobs() -> Iterator[Metric]:
+def jobs(scope: Scope) -> Iterator[Metric]:
     """Yield how scheduled jobs are doing."""
     age = GaugeMetricFamily(
         "mps_job_last_success_age_seconds",
@@ -96,18 +97,18 @@ def jobs() -> Iterator[Metric]:
     overdue = GaugeMetricFamily(
         "mps_job_overdue_seconds", "By how much a job is late by its schedule.", labels=["job"]
     )
-    for job in selectors.job_ages():
+    for job in selectors.job_ages(scope):
         age.add_metric([job.name], job.age_seconds)
         failed.add_metric([job.name], job.failed)
         overdue.add_metric([job.name], max(0.0, job.overdue_seconds))
     yield from (age, failed, overdue)
 
 
-def incidents() -> Iterator[Metric]:
+def incidents(scope: Scope) -> Iterator[Metric]:
     """Yield what is wrong by the health job's account."""
     opened = GaugeMetricFamily("mps_incident_open", "1 for each open incident.", labels=["kind"])
     age = GaugeMetricFamily("mps_incident_age_seconds", "Since it was opened.", labels=["kind"])
-    for kind, seconds in sorted(selectors.open_incidents().items()):
+    for kind, seconds in sorted(selectors.open_incidents(scope).items()):
         opened.add_metric([kind], 1)
         age.add_metric([kind], seconds)
     yield from (opened, age)
@@ -121,7 +122,7 @@ def queue() -> Iterator[Metric]:
     yield depth
 
 
-OF_DATABASE: tuple[Callable[[], Iterator[Metric]], ...] = (
+OF_DATABASE: tuple[Callable[[db_scope.Scope], Iterator[Metric]], ...] = (
     charges_and_codes,
     settlement,
     webhooks,
@@ -179,7 +180,7 @@ def _read_database(up: GaugeMetricFamily) -> list[Metric]:
     families: list[Metric] = []
     left = list(OF_DATABASE)
     try:
-        with db_scope.principal_scope("platform_admin"):
+        with db_scope.principal_scope("platform_admin") as scope:
             with connection.cursor() as cursor:
                 cursor.execute(
                     "SELECT set_config('statement_timeout', %s, true)", [_STATEMENT_TIMEOUT]
@@ -188,7 +189,7 @@ def _read_database(up: GaugeMetricFamily) -> list[Metric]:
                 source = left[0]
                 try:
                     with transaction.atomic():
-                        families += list(source())
+                        families += list(source(scope))
                 except (OperationalError, InterfaceError) as error:
                     if connection.connection is None or connection.connection.closed:
                         raise
@@ -207,7 +208,7 @@ def _read_database(up: GaugeMetricFamily) -> list[Metric]:
 
 
 def _failed(
-    up: GaugeMetricFamily, source: Callable[[], Iterator[Metric]], error: Exception
+    up: GaugeMetricFamily, source: Callable[..., Iterator[Metric]], error: Exception
 ) -> None:
     logger.warning("figures of %s not read: %s", source.__name__, type(error).__name__)
     up.add_metric([source.__name__], 0)

@@ -2,13 +2,15 @@
 
 Each check is one statement, so it sees one moment: whatever is written meanwhile is seen whole or
 not at all. What began long ago and commits late is caught by looking an hour further back than the
-last run. Inside the platform's scope.
+last run.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+
+from mps.base.core.db_scope import Scope
 
 # A ledger whose entries take no more than this is looked at as a whole each time: about 400,000.
 SMALL_BYTES = 32 * 1024 * 1024
@@ -43,7 +45,7 @@ class Check:
     name: str
     sql: str
 
-    def find(self, span: Span) -> list[str]:
+    def find(self, scope: Scope, span: Span) -> list[str]:
         """Return the first offenders."""
         with connection.cursor() as cursor:
             cursor.execute("SELECT core_uuid_floor(%s)", [span.since])
@@ -55,7 +57,7 @@ class Check:
             return [offender for (offender,) in cursor.fetchall()]
 
 
-def begin() -> Span:
+def begin(scope: Scope) -> Span:
     """Return what the next run looks at."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -72,7 +74,7 @@ def begin() -> Span:
     return Span(since, now, small, part)
 
 
-def finish(span: Span) -> None:
+def finish(scope: Scope, span: Span) -> None:
     """Let the next run begin where a clean one ended."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,7 +1,4 @@
-"""Figures of the running platform, each by index or over a bounded range of ids.
-
-Those of the database are read inside the platform's scope.
-"""
+"""Figures of the running platform, each by index or over a bounded range of ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +10,8 @@ from celery import current_app
 from django.conf import settings
 from django.db import connection
 from django_celery_beat.models import PeriodicTask
+
+from mps.base.core.db_scope import Scope
 
 _REDIS_SECONDS = 1
 
@@ -63,9 +62,10 @@ class JobAge:
 # --- the database --------------------------------------------------------------------------------
 
 
-def recent_payments(window: timedelta) -> Payments:
+def recent_payments(scope: Scope, window: timedelta) -> Payments:
     """Return what became of the payments of the latest `window`."""
     found = _rows(
+        scope,
         "SELECT failure_code, count(*) FROM payments_transaction"
         " WHERE id >= core_uuid_floor(core_now() - %s) AND type = 'payment'"
         " AND status <> 'pending' GROUP BY failure_code",
@@ -76,10 +76,11 @@ def recent_payments(window: timedelta) -> Payments:
     return Payments(total, sum(by_code.values()), by_code)
 
 
-def recent_codes(window: timedelta) -> Codes:
+def recent_codes(scope: Scope, window: timedelta) -> Codes:
     """Return what became of the payment codes that ended in the latest `window`."""
     found = dict(
         _rows(
+            scope,
             "SELECT metric, sum(total)::bigint FROM monitoring_count(core_now() - %s, core_now())"
             " GROUP BY metric",
             [window],
@@ -88,17 +89,18 @@ def recent_codes(window: timedelta) -> Codes:
     return Codes(found.get("codes_used", 0), found.get("codes_expired", 0))
 
 
-def totals() -> list[tuple[str, str, int]]:
+def totals(scope: Scope) -> list[tuple[str, str, int]]:
     """Return the counters as (metric, label, total)."""
     return [
         (metric, label, total)
-        for metric, label, total in _rows("SELECT * FROM monitoring_totals()")
+        for metric, label, total in _rows(scope, "SELECT * FROM monitoring_totals()")
     ]
 
 
-def is_audit_silent(window: timedelta) -> bool:
+def is_audit_silent(scope: Scope, window: timedelta) -> bool:
     """Return whether the latest `window` saw a transaction and no audit event."""
     ((silent,),) = _rows(
+        scope,
         """SELECT EXISTS (SELECT FROM payments_transaction
                           WHERE id >= core_uuid_floor(core_now() - %s))
               AND NOT EXISTS (SELECT FROM audit_event
@@ -108,42 +110,44 @@ def is_audit_silent(window: timedelta) -> bool:
     return bool(silent)
 
 
-def late_settlements() -> Backlog:
+def late_settlements(scope: Scope) -> Backlog:
     """Return the shops that should have been settled by now."""
-    return _backlog("SELECT shops, core_now() - due_since FROM monitoring_settlement_due()")
+    return _backlog(scope, "SELECT shops, core_now() - due_since FROM monitoring_settlement_due()")
 
 
-def late_webhooks() -> Backlog:
+def late_webhooks(scope: Scope) -> Backlog:
     """Return the endpoints with a delivery that is due; not those nothing reaches just now."""
     return _backlog(
+        scope,
         """SELECT count(*), core_now() - min(due.at) FROM merchants_webhookendpoint e
            CROSS JOIN LATERAL (
                SELECT d.next_attempt_at AS at FROM merchants_webhookdelivery d
                WHERE d.endpoint_id = e.id AND d.state = 'pending'
                ORDER BY d.next_attempt_at LIMIT 1) AS due
-           WHERE e.enabled AND e.failing_since IS NULL AND due.at <= core_now()"""
+           WHERE e.enabled AND e.failing_since IS NULL AND due.at <= core_now()""",
     )
 
 
-def unsealed_events() -> Backlog:
+def unsealed_events(scope: Scope) -> Backlog:
     """Return the audit events that are in no seal yet; their ids hold their time.
 
     Those that came with the installation could be sealed since then.
     """
     return _backlog(
+        scope,
         """SELECT count(*), core_now() - min(greatest(
                uuid_extract_timestamp(event_id), (SELECT began_at FROM monitoring_progress)))
-           FROM audit_unsealed"""
+           FROM audit_unsealed""",
     )
 
 
-def partition_months_ahead() -> int:
+def partition_months_ahead(scope: Scope) -> int:
     """Return for how many months to come every partitioned table is ready."""
-    ((months,),) = _rows("SELECT partition_months_ahead()")
+    ((months,),) = _rows(scope, "SELECT partition_months_ahead()")
     return months or 0
 
 
-def job_ages() -> list[JobAge]:
+def job_ages(scope: Scope) -> list[JobAge]:
     """Return how the scheduled jobs are doing that have run at least once."""
     tasks = {
         task.task: task
@@ -152,6 +156,7 @@ def job_ages() -> list[JobAge]:
         ).filter(enabled=True)
     }
     runs = _rows(
+        scope,
         """SELECT job.name, coalesce(done.started_at, first.started_at),
                   extract(epoch FROM core_now() - coalesce(done.started_at, first.started_at)),
                   latest.outcome IN ('failed', 'unfinished'),
@@ -178,23 +183,24 @@ def job_ages() -> list[JobAge]:
     ]
 
 
-def open_incidents() -> dict[str, int]:
+def open_incidents(scope: Scope) -> dict[str, int]:
     """Return for how many seconds each open incident has been open, by kind."""
     return {
         kind: int(seconds)
         for kind, seconds in _rows(
+            scope,
             "SELECT kind, extract(epoch FROM core_now() - opened_at) FROM monitoring_incident"
-            " WHERE closed_at IS NULL"
+            " WHERE closed_at IS NULL",
         )
     }
 
 
-def _backlog(sql: str, parameters: Sequence[Any] = ()) -> Backlog:
-    ((count, age),) = _rows(sql, parameters)
+def _backlog(scope: Scope, sql: str, parameters: Sequence[Any] = ()) -> Backlog:
+    ((count, age),) = _rows(scope, sql, parameters)
     return Backlog(count or 0, max(0.0, age.total_seconds()) if age else 0.0)
 
 
-def _rows(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+def _rows(scope: Scope, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()

@@ -19,6 +19,7 @@ from django.db import InterfaceError, OperationalError, connection
 from mps.base.audit import services as audit
 from mps.base.core import db_scope, errors, invariants, jobs
 from mps.base.core.database import DatabaseNow
+from mps.base.core.db_scope import Scope
 from mps.product.monitoring import alerts, checks, outages, reconciling
 from mps.product.monitoring.checks import Finding, Kind
 from mps.product.monitoring.models import Incident, IncidentQuerySet
@@ -74,9 +75,9 @@ def check_health() -> list[Finding]:
     broken = []
     for kind, check in checks.OF_DATABASE.items():
         try:
-            with db_scope.principal_scope("platform_admin"):
-                _allow(_CHECK_TIMEOUT)
-                findings[kind] = check()
+            with db_scope.principal_scope("platform_admin") as scope:
+                _allow(scope, _CHECK_TIMEOUT)
+                findings[kind] = check(scope)
         except Exception as error:
             logger.exception("health check %s cannot be made", kind)
             broken.append({"check": str(kind), "error": type(error).__name__})
@@ -133,11 +134,11 @@ def reconcile() -> dict[str, Any]:
     span = _in_scope(reconciling.begin)
     differences: dict[str, list[str]] = {}
     for check in reconciling.CHECKS:
-        offenders = _in_scope(lambda check=check: check.find(span))  # type: ignore[misc]
+        offenders = _in_scope(lambda scope, check=check: check.find(scope, span))  # type: ignore[misc]
         if offenders:
             differences[check.name] = offenders
     if not differences:
-        _in_scope(lambda: reconciling.finish(span))
+        _in_scope(lambda scope: reconciling.finish(scope, span))
     _note({Kind.RECONCILE: _difference(Kind.RECONCILE, differences)})
     tell_all()
     return {"from": span.since, "everything": span.everything, "differences": differences}
@@ -165,11 +166,11 @@ def _difference(kind: str, differences: dict[str, list[str]]) -> Finding | None:
     return Finding(kind, {"differences": shown})
 
 
-def _in_scope(work: Callable[[], Any]) -> Any:
+def _in_scope(work: Callable[[Scope], Any]) -> Any:
     """Do one long look of its own; reconciling everything takes longer than a request may."""
-    with db_scope.principal_scope("platform_admin"):
-        _allow(_RECONCILE_TIMEOUT)
-        return work()
+    with db_scope.principal_scope("platform_admin") as scope:
+        _allow(scope, _RECONCILE_TIMEOUT)
+        return work(scope)
 
 
 # --- incidents -----------------------------------------------------------------------------------
@@ -177,16 +178,16 @@ def _in_scope(work: Callable[[], Any]) -> Any:
 
 def _note(findings: Mapping[str, Finding | None]) -> None:
     """Open or refresh an incident of each kind that was found; close those of the others."""
-    with db_scope.principal_scope("platform_admin"):
+    with db_scope.principal_scope("platform_admin") as scope:
         # By name, as everybody: two who note the same wait for each other in one order.
         for kind, finding in sorted(findings.items()):
             if finding is None:
                 _close(Incident.objects.filter(kind=kind))
             else:
-                _open(finding)
+                _open(scope, finding)
 
 
-def _open(finding: Finding) -> None:
+def _open(scope: Scope, finding: Finding) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO monitoring_incident (kind, details, told) VALUES (%s, %s::jsonb, '{}')"
@@ -202,8 +203,8 @@ def _close(incidents: IncidentQuerySet) -> int:
 
 def tell_all() -> None:
     """Tell of every incident, and every end of one, that somebody still has to be told of."""
-    with db_scope.principal_scope("platform_admin"):
-        untold = list(_untold().order_by("opened_at").values_list("id", flat=True))
+    with db_scope.principal_scope("platform_admin") as scope:
+        untold = list(_untold(scope).order_by("opened_at").values_list("id", flat=True))
     for incident_id in untold:
         incident = _claim(incident_id)
         if incident is not None:
@@ -236,14 +237,14 @@ def _tell(incident: Incident) -> None:
 
 def _claim(incident_id: UUID) -> Incident | None:
     """Take the lease on an incident of which somebody still has to be told; None: another has."""
-    with db_scope.principal_scope("platform_admin"):
-        free = _untold().unclaimed().filter(id=incident_id)
+    with db_scope.principal_scope("platform_admin") as scope:
+        free = _untold(scope).unclaimed().filter(id=incident_id)
         if not free.update(claimed_until=NOW + _CLAIM):
             return None
         return Incident.objects.get(id=incident_id)
 
 
-def _untold() -> IncidentQuerySet:
+def _untold(scope: Scope) -> IncidentQuerySet:
     return Incident.objects.untold().filter(last_seen_at__gt=NOW - _GIVE_UP_AFTER)
 
 
@@ -301,11 +302,11 @@ def _incident_of(outage: outages.Outage) -> Incident:
 
 def _count() -> None:
     """Add what happened to the counters of /metrics."""
-    with db_scope.principal_scope("platform_admin"), connection.cursor() as cursor:
-        _allow(_CHECK_TIMEOUT)
+    with db_scope.principal_scope("platform_admin") as scope, connection.cursor() as cursor:
+        _allow(scope, _CHECK_TIMEOUT)
         cursor.execute("SELECT monitoring_advance()")
 
 
-def _allow(timeout: str) -> None:
+def _allow(scope: Scope, timeout: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [timeout])

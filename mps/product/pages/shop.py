@@ -5,6 +5,7 @@ Signed in by a session; each page looks up anew what somebody may see.
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -116,8 +117,8 @@ def transactions(request: HttpRequest, person: Person) -> HttpResponseBase:
     if kind not in ["", *Transaction.Type.values] or status not in ["", *Transaction.Status.values]:
         raise InvalidRequestError
     day = _day(request)
-    with _scope(person):
-        found = payments.shop_transactions(person.till, day=day, kind=kind, status=status)
+    with _scope(person) as scope:
+        found = payments.shop_transactions(scope, person.till, day=day, kind=kind, status=status)
         rows, older = _newest(found, request)
     for row in rows:
         row.card_no = payments.mask_card_number(row.card_no) if row.card_no else ""
@@ -141,7 +142,7 @@ def transactions(request: HttpRequest, person: Person) -> HttpResponseBase:
 @for_people
 def takings(request: HttpRequest, person: Person) -> HttpResponseBase:
     """Show what a day brought."""
-    with _scope(person):
+    with _scope(person) as scope:
         day = _day(request) or days.read_today(person.till.time_zone)
         lines = [
             {
@@ -149,7 +150,7 @@ def takings(request: HttpRequest, person: Person) -> HttpResponseBase:
                 "type": KINDS[line["type"]],
                 "payment_method": name_method(line["payment_method"]),
             }
-            for line in payments.summarise_day(person.till, day)
+            for line in payments.summarise_day(scope, person.till, day)
         ]
     return _show(request, person, "takings", lines=lines, day=day)
 
@@ -158,8 +159,8 @@ def takings(request: HttpRequest, person: Person) -> HttpResponseBase:
 @for_people
 def settled(request: HttpRequest, person: Person) -> HttpResponseBase:
     """List the shop's settlements, newest first."""
-    with _scope(person):
-        found = settlements.list_settlements(merchant_id=person.till.merchant_id)
+    with _scope(person) as scope:
+        found = settlements.list_settlements(scope, merchant_id=person.till.merchant_id)
         rows, older = _newest(found, request)
     return _show(
         request, person, "settlements", rows=rows, older=older, failed=Settlement.Status.FAILED
@@ -174,11 +175,11 @@ def statement(
     """Hand out a statement."""
     if form not in _STATEMENTS:
         raise NotFoundError
-    with _scope(person):
+    with _scope(person) as scope:
         found = settlements.get_settlement(
-            settlement_id=settlement_id, merchant_id=person.till.merchant_id
+            scope, settlement_id=settlement_id, merchant_id=person.till.merchant_id
         )
-        return statements.download(found, _STATEMENTS[form])
+        return statements.download(scope, found, _STATEMENTS[form])
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -188,9 +189,7 @@ def terminals(request: HttpRequest, person: Person) -> HttpResponseBase:
     if request.method == "POST":
         opened, key = merchant_users.open_terminal(person=person, name=request.POST.get("name", ""))
         return _show(request, person, "secret", secret=key, about=opened.name, back="terminals")
-    found = merchant_users.list_terminals(person=person)
-    with _scope(person):
-        rows = list(found)
+    rows = merchant_users.list_terminals(person=person)
     return _show(request, person, "terminals", rows=rows)
 
 
@@ -222,9 +221,10 @@ def endpoints(request: HttpRequest, person: Person) -> HttpResponseBase:
             till=person.till, url=request.POST.get("url", "")[:500], events=chosen
         )
         return _show(request, person, "secret", secret=secret, about=opened.url, back="webhooks")
-    found = webhook_endpoints.list_endpoints(till=person.till).order_by("-id")
-    with _scope(person):
-        rows = list(found)
+    # Asked outside the scope, whose end would take the record of a refusal with it.
+    webhook_endpoints.require_may_manage(till=person.till, act="list")
+    with _scope(person) as scope:
+        rows = list(webhook_endpoints.list_endpoints(scope, till=person.till).order_by("-id"))
     names = dict(WebhookEvent.Type.choices)
     shown = [(row, [names[each] for each in row.events]) for row in rows]
     events = [(each, names[each]) for each in webhook_endpoints.EVENT_TYPES]
@@ -235,13 +235,13 @@ def endpoints(request: HttpRequest, person: Person) -> HttpResponseBase:
 @for_people
 def deliveries(request: HttpRequest, person: Person, endpoint_id: UUID) -> HttpResponseBase:
     """List what was or will be sent to an endpoint."""
-    # Asked outside the scope, whose end would take the record of a refusal with it.
-    own = webhook_endpoints.list_endpoints(till=person.till)
-    with _scope(person):
+    webhook_endpoints.require_may_manage(till=person.till, act="list")
+    with _scope(person) as scope:
+        own = webhook_endpoints.list_endpoints(scope, till=person.till)
         endpoint = own.filter(id=endpoint_id).first()
         if endpoint is None:
             raise NotFoundError
-        found = webhook_endpoints.list_deliveries(till=person.till, endpoint_id=endpoint_id)
+        found = webhook_endpoints.list_deliveries(scope, till=person.till, endpoint_id=endpoint_id)
         rows, older = _newest(found, request)
     return _show(request, person, "deliveries", endpoint=endpoint, rows=rows, older=older)
 
@@ -325,7 +325,7 @@ def _refuse(request: HttpRequest, person: Person, error: MpsError) -> HttpRespon
     )
 
 
-def _scope(person: Person) -> Any:
+def _scope(person: Person) -> AbstractContextManager[db_scope.Scope]:
     return db_scope.principal_scope(person.till.role, person.till.principal_id)
 
 

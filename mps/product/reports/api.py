@@ -15,6 +15,7 @@ from cards import reports as cards
 from mps.base.core import fields as api_fields
 from mps.base.core.api import ApiView
 from mps.base.core.days import MAX_DAYS, Days, read_days, read_today
+from mps.base.core.db_scope import Scope
 from mps.product.rpc.authentication import ServiceAuthentication
 from payments import reports as payments
 
@@ -26,13 +27,13 @@ class ReportView(ApiView):
 
     authentication_classes = [ServiceAuthentication]
     query_parameters = frozenset({"from", "to"})
-    report: ClassVar[Callable[[Days], Sequence[Line]]]
+    report: ClassVar[Callable[[Scope, Days], Sequence[Line]]]
     line: ClassVar[type[serializers.Serializer[Any]]]
 
     def get(self, request: Request) -> Response:
         """Return the days and their lines."""
         days = read_days(request.query_params, today=read_today(settings.MPS_TIME_ZONE))
-        lines = type(self).report(days)
+        lines = type(self).report(self.scope, days)
         return Response(
             {
                 "from": days.first.isoformat(),

@@ -18,6 +18,7 @@ from cards import reports as cards
 from mps.base import console
 from mps.base.console import Section
 from mps.base.core.days import Days, read_days, read_today
+from mps.base.core.db_scope import Scope, current_scope
 from mps.base.core.errors import InvalidRequestError
 from payments import reports as payments
 from payments.charge_decision import name_method
@@ -31,7 +32,7 @@ class Page:
 
     title: Any
     explanation: Any
-    report: Callable[[Days], Sequence[Line]]
+    report: Callable[[Scope, Days], Sequence[Line]]
     line: type[Line]
     headers: Sequence[Any]
     permission: str
@@ -98,7 +99,7 @@ def show_page(request: HttpRequest, name: str, form: str = "") -> HttpResponseBa
         if form:
             raise
         days, wrong = read_days({}, today=today), " ".join(*(error.errors or {"": [""]}).values())
-    lines = page.report(days)
+    lines = page.report(current_scope(), days)
     if form:
         return _as_csv(page, f"{name}-{days.first}-{days.last}.csv", lines)
     return TemplateResponse(

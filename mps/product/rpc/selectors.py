@@ -20,6 +20,7 @@ from merchants import selectors as merchants
 from merchants.models import Merchant
 from merchants.selectors import Till
 from mps.base.core import db_scope
+from mps.base.core.db_scope import Scope
 from mps.base.core.errors import NotFoundError
 from mps.base.core.keys import PresentedKey
 from mps.base.core.money import show_rate
@@ -80,7 +81,7 @@ def end_of(value: date | datetime) -> datetime:
 
 
 def ids_of_merchants(codes: list[str]) -> list[UUID]:
-    """Return the ids of shops, for a trusted backend. Opens its own scope.
+    """Return the ids of shops, for a trusted backend.
 
     :raises NotFoundError: there is no shop with one of the codes.
     """
@@ -95,7 +96,7 @@ def ids_of_merchants(codes: list[str]) -> list[UUID]:
 
 
 def find_service_by_key(key: PresentedKey) -> ServiceCaller | None:
-    """Return the trusted backend that holds this key, if it may act now. Outside any scope."""
+    """Return the trusted backend that holds this key, if it may act now."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT service_key_id, name FROM rpc_authenticate_service(%s, %s)",
@@ -109,41 +110,41 @@ def find_service_by_key(key: PresentedKey) -> ServiceCaller | None:
 
 
 def owner_of(card_id: UUID) -> UUID:
-    """Return who owns a card, for a trusted backend; of several whose name it is in. Opens its own
-    scope.
+    """Return who owns a card, for a trusted backend; of several whose name it is in.
 
     :raises CardNotFoundError: there is no such card.
     """
-    with db_scope.principal_scope("platform_admin"):
-        return _owner_of(card_id)
+    with db_scope.principal_scope("platform_admin") as scope:
+        return _owner_of(scope, card_id)
 
 
 def cards_of_member(caller: Caller, member_id: UUID) -> list[Row]:
-    """Return the cards a member is bound to, the oldest binding first. Opens its own scope.
+    """Return the cards a member is bound to, the oldest binding first.
 
     :raises NotFoundError: there is no such member.
     """
-    with db_scope.principal_scope(caller.role, caller.principal_id):
-        members.get_member(member_id)
-        return [_card_row(each) for each in cards.own_cards(member_id).order_by("created_at", "id")]
+    with db_scope.principal_scope(caller.role, caller.principal_id) as scope:
+        members.get_member(scope, member_id)
+        return [
+            _card_row(each)
+            for each in cards.own_cards(scope, member_id).order_by("created_at", "id")
+        ]
 
 
 def card_detail(caller: Caller, card_id: UUID) -> list[Row]:
     """Return a card as its owner sees it; to a member only one they are bound to.
 
-    Opens its own scope.
-
     :raises CardNotFoundError: there is no such card, or the member has no part in it.
     """
-    with db_scope.principal_scope(caller.role, caller.principal_id):
-        member_id = caller.principal_id or _owner_of(card_id)
-        binding = cards.own_cards(member_id).filter(card_id=card_id).first()
+    with db_scope.principal_scope(caller.role, caller.principal_id) as scope:
+        member_id = caller.principal_id or _owner_of(scope, card_id)
+        binding = cards.own_cards(scope, member_id).filter(card_id=card_id).first()
     if binding is None:
         raise CardNotFoundError
     return [_card_row(binding)]
 
 
-def _owner_of(card_id: UUID) -> UUID:
+def _owner_of(scope: Scope, card_id: UUID) -> UUID:
     owner_id: UUID | None = (
         Card.objects.filter(id=card_id).values_list("owner_id", flat=True).first()
     )
@@ -171,16 +172,16 @@ def _card_row(binding: Binding) -> Row:
 
 
 def transaction_of(principal: Caller, tx_no: str) -> Transaction:
-    """Return a transaction by its number, within what the principal may see. Opens its own scope.
+    """Return a transaction by its number, within what the principal may see.
 
     :raises NotFoundError: there is none, or it is somebody else's.
     """
-    with db_scope.principal_scope(principal.role, principal.principal_id):
-        found = payments.transactions().filter(tx_no=tx_no)
+    with db_scope.principal_scope(principal.role, principal.principal_id) as scope:
+        found = payments.transactions(scope).filter(tx_no=tx_no)
         if isinstance(principal, Till):
             found = found.filter(merchant_id=principal.merchant_id)
         elif isinstance(principal, MemberPrincipal):
-            found = found.filter(_of_member(principal.member_id))
+            found = found.filter(_of_member(scope, principal.member_id))
         transaction = found.first()
     if transaction is None:
         raise NotFoundError("There is no such transaction here.")
@@ -223,23 +224,23 @@ def _merchant_code(caller: Caller, merchant_id: UUID | None) -> str | None:
     """Return what everybody may know of a shop, also who does not see it."""
     if merchant_id is None:
         return None
-    with db_scope.principal_scope(caller.role, caller.principal_id):
-        return merchants.name_of(merchant_id)[0]
+    with db_scope.principal_scope(caller.role, caller.principal_id) as scope:
+        return merchants.name_of(scope, merchant_id)[0]
 
 
 def transactions_of_member(caller: Caller, member_id: UUID, window: Window) -> list[Row]:
-    """Return what a member sees of the past, newest first. Opens its own scope.
+    """Return what a member sees of the past, newest first.
 
     :raises NotFoundError: there is no such member.
     """
-    with db_scope.principal_scope(caller.role, caller.principal_id):
-        members.get_member(member_id)
-        found = Transaction.objects.filter(_of_member(member_id))
+    with db_scope.principal_scope(caller.role, caller.principal_id) as scope:
+        members.get_member(scope, member_id)
+        found = Transaction.objects.filter(_of_member(scope, member_id))
         return _page(window.of(found, settings.MPS_TIME_ZONE), window)
 
 
 def transactions_of_merchant(caller: Caller, merchant_id: UUID, window: Window) -> list[Row]:
-    """Return what happened at a shop, newest first. Opens its own scope.
+    """Return what happened at a shop, newest first.
 
     :raises NotFoundError: there is no such shop.
     """
@@ -251,7 +252,7 @@ def transactions_of_merchant(caller: Caller, merchant_id: UUID, window: Window) 
         return _page(window.of(found, merchant.time_zone), window)
 
 
-def _of_member(member_id: UUID) -> Q:
+def _of_member(scope: Scope, member_id: UUID) -> Q:
     """Select what happened on the cards a member is bound to, and on those they left what they paid
     themselves. Whoever paid once has a payment code there.
 
@@ -290,13 +291,15 @@ def _transaction_row(transaction: Transaction) -> Row:
 def settlements_of_merchant(
     caller: Caller, merchant_id: UUID, *, limit: int = 50, offset: int = 0
 ) -> list[Row]:
-    """Return what a shop was settled for, newest first. Opens its own scope.
+    """Return what a shop was settled for, newest first.
 
     :raises NotFoundError: there is no such shop.
     """
-    with db_scope.principal_scope(caller.role, caller.principal_id):
-        settlements.get_merchant(merchant_id=merchant_id)
-        found = settlements.list_settlements(merchant_id=merchant_id)[offset : offset + limit]
+    with db_scope.principal_scope(caller.role, caller.principal_id) as scope:
+        settlements.get_merchant(scope, merchant_id=merchant_id)
+        found = settlements.list_settlements(scope, merchant_id=merchant_id)[
+            offset : offset + limit
+        ]
         return [
             {
                 "id": each.id,

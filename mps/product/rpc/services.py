@@ -67,6 +67,6 @@ def find_card_of_code(*, code: str) -> UUID:
     hashes = codes.look_up_hashes(codes.require_code(code))
     with (
         audit.refusals("CODE_CHECK_REFUSED", object_type="payment_code", object_id=""),
-        db_scope.principal_scope("platform_admin"),
+        db_scope.principal_scope("platform_admin") as scope,
     ):
-        return charge_decision.require_live(payments.read_code(hashes)).card_id
+        return charge_decision.require_live(payments.read_code(scope, hashes)).card_id

@@ -14,6 +14,7 @@ from mps.base import console
 from mps.base.approvals import services
 from mps.base.approvals.models import Approval
 from mps.base.console import Act, Done, Section, four_eyes
+from mps.base.core.db_scope import Scope, current_scope
 
 # Beyond that many it is enough to know that they are many.
 _COUNTED = 1000
@@ -79,7 +80,7 @@ class ApproveForm(console.ActForm):
         super().__init__(*args, **kwargs)
         for approval in self.targets[:1]:
             self.fields["payload_hash"].initial = approval.payload_hash
-            self.details = four_eyes.show(approval)  # type: ignore[misc]
+            self.details = four_eyes.show(current_scope(), approval)  # type: ignore[misc]
 
 
 class RejectForm(console.ReasonForm):
@@ -90,7 +91,7 @@ class RejectForm(console.ReasonForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for approval in self.targets[:1]:
-            self.details = four_eyes.show(approval)  # type: ignore[misc]
+            self.details = four_eyes.show(current_scope(), approval)  # type: ignore[misc]
 
 
 def _approve(approval: Approval, values: dict[str, Any], staff: Any) -> Done:
@@ -135,14 +136,14 @@ console.add_acts(
 )
 
 
-def _what(approval: Approval) -> Section:
-    return Section(_("What it does"), ["", ""], four_eyes.show(approval))
+def _what(scope: Scope, approval: Approval) -> Section:
+    return Section(_("What it does"), ["", ""], four_eyes.show(scope, approval))
 
 
 console.add_sections(Approval, _what)
 
 
-def _waiting() -> console.Figure:
+def _waiting(scope: Scope) -> console.Figure:
     state = Approval.State.REQUESTED
     oldest = list(Approval.objects.filter(state=state).order_by("id")[:_COUNTED])
     more = "+" if len(oldest) == _COUNTED else ""

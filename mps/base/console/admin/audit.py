@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from mps.base import console
 from mps.base.audit import chain
 from mps.base.audit.models import Event
+from mps.base.core.db_scope import current_scope
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 # The first letters of an id are its time, the last are its own.
@@ -78,5 +79,5 @@ class EventAdmin(console.Exported, console.LogAdmin):
     ) -> HttpResponseBase:
         """Show the list, and how far it is sealed."""
         return super().changelist_view(
-            request, {**(extra_context or {}), "chain": chain.get_state()}
+            request, {**(extra_context or {}), "chain": chain.get_state(current_scope())}
         )

@@ -8,6 +8,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from mps.base import console
 from mps.base.console import Section
+from mps.base.core.db_scope import Scope
 from mps.base.ledger.models import Account, Entry, Posting
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -75,7 +76,7 @@ class EntryAdmin(console.Exported, console.LogAdmin):
         return console.moment(entry.posting.posted_at)
 
 
-def _of_account(account: Account) -> Section:
+def _of_account(scope: Scope, account: Account) -> Section:
     newest = account.entries.select_related("posting").order_by("-id")[: console.ROWS_SHOWN]
     return Section(
         _("Latest entries"),
@@ -92,7 +93,7 @@ def _of_account(account: Account) -> Section:
     )
 
 
-def _of_posting(posting: Posting) -> Section:
+def _of_posting(scope: Scope, posting: Posting) -> Section:
     return Section(
         _("Entries"),
         [_("Account"), _("Unit"), _("Amount"), _("Balance after")],
