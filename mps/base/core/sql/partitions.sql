@@ -7,7 +7,6 @@ DECLARE
     parent_name text := (SELECT relname FROM pg_class WHERE oid = parent);
     child text := parent_name || to_char(first_day, '"_y"YYYY"m"MM');
     statement_trigger record;
-    setting record;
 BEGIN
     IF EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
                WHERE i.inhparent = parent AND c.relname = child) THEN
