@@ -18,7 +18,7 @@ console.add_acts(
     console.limiting(
         card_limits.set_binding_limits,
         "binding_id",
-        _("Limits what this member pays with this card, from the next payment on:"),
+        _("Limits what this member can pay with this card, from the next payment on:"),
     ),
 )
 

@@ -403,7 +403,7 @@ class Bindings(CardView):
             """Take either one."""
             if ("password" in attrs) == ("member_no" in attrs):
                 raise serializers.ValidationError(
-                    "Either `password`, to join, or `member_no`, to invite."
+                    "Send either `password` to join or `member_no` to invite."
                 )
             return attrs
 

@@ -63,6 +63,9 @@ def require_long_enough(password: str, field: str) -> None:
     if len(password) < MIN_BINDING_PASSWORD:
         raise errors.InvalidRequestError(
             errors={
-                field: [gettext("At least %(count)s characters.") % {"count": MIN_BINDING_PASSWORD}]
+                field: [
+                    gettext("Must be at least %(count)s characters.")
+                    % {"count": MIN_BINDING_PASSWORD}
+                ]
             }
         )

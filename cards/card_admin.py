@@ -77,7 +77,7 @@ class CardAdmin(console.Exported, console.ConsoleAdmin):
     )
     ordering = ("-number",)
     search_fields = ("name", "owner__name")
-    search_help_text = _("Card number, member number or phone; or a part of the name")
+    search_help_text = _("Card number, member number or phone, or part of the name")
     exact_search = (
         (CARD_NUMBER, "number"),
         (MEMBER_NUMBER, "owner__number"),
@@ -87,7 +87,7 @@ class CardAdmin(console.Exported, console.ConsoleAdmin):
     editable: ClassVar[tuple[str, ...]] = ("name", "fixed_discount", "expires_at")
     fieldsets = (
         (None, {"fields": ("number", "card_type", "shown_owner", "name")}),
-        (_("What is on it"), {"fields": ("balance", "points", "tier", "fixed_discount")}),
+        (_("Balance and points"), {"fields": ("balance", "points", "tier", "fixed_discount")}),
         (
             _("Status"),
             {
@@ -145,7 +145,7 @@ class MemberForm(console.ActForm):
     """A member, by number."""
 
     member = forms.CharField(
-        label=_("Member number"), max_length=12, help_text=_("Such as M00000001.")
+        label=_("Member number"), max_length=12, help_text=_("For example, M00000001.")
     )
 
     def clean_member(self) -> Member:
@@ -175,22 +175,21 @@ class BindingPasswordForm(console.ActForm):
         required=False,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("Empty: nobody joins by password any more."),
+        help_text=_("Leave blank to remove the password."),
     )
 
 
 def _bind(card: Card, values: dict[str, Any], staff: Any) -> Done:
     sharing.bind_member(card_id=card.id, member_id=values["member"].id, role=values["role"])
     return Done(
-        text=_("%(member)s is bound to %(card)s.") % {"member": values["member"], "card": card}
+        text=_("%(member)s was added to %(card)s.") % {"member": values["member"], "card": card}
     )
 
 
 def _unbind(card: Card, values: dict[str, Any], staff: Any) -> Done:
     sharing.unbind_member(card_id=card.id, member_id=values["member"].id)
     return Done(
-        text=_("%(member)s is no longer bound to %(card)s.")
-        % {"member": values["member"], "card": card}
+        text=_("%(member)s was removed from %(card)s.") % {"member": values["member"], "card": card}
     )
 
 
@@ -203,8 +202,8 @@ console.add_acts(
     Act(
         name="freeze",
         label=_("Freeze"),
-        explanation=_("These cards stop paying at once; what is on them stays:"),
-        run=console.calling(card_status.freeze_card, "card_id", _("%(name)s is frozen.")),
+        explanation=_("These cards can no longer pay, starting now. Their balance is kept:"),
+        run=console.calling(card_status.freeze_card, "card_id", _("%(name)s was frozen.")),
         bulk=True,
         offered=lambda card: card.status == Card.Status.ACTIVE,
         icon="ac_unit",
@@ -213,8 +212,8 @@ console.add_acts(
     Act(
         name="unfreeze",
         label=_("Unfreeze"),
-        explanation=_("These cards pay again:"),
-        run=console.calling(card_status.unfreeze_card, "card_id", _("%(name)s is active again.")),
+        explanation=_("These cards can pay again:"),
+        run=console.calling(card_status.unfreeze_card, "card_id", _("%(name)s was activated.")),
         four_eyes=console.always,
         bulk=True,
         offered=lambda card: card.status == Card.Status.FROZEN,
@@ -224,9 +223,11 @@ console.add_acts(
     Act(
         name="lost",
         label=_("Mark as lost"),
-        explanation=_("These cards stop paying at once, and their payment codes die:"),
+        explanation=_(
+            "These cards can no longer pay, and their payment codes become invalid, starting now:"
+        ),
         run=console.calling(
-            card_status.mark_card_lost, "card_id", _("%(name)s is marked as lost.")
+            card_status.mark_card_lost, "card_id", _("%(name)s was marked as lost.")
         ),
         bulk=True,
         offered=lambda card: card.status in card_status.STOPPABLE - {Card.Status.LOST},
@@ -236,8 +237,10 @@ console.add_acts(
     Act(
         name="suspend",
         label=_("Suspend"),
-        explanation=_("These cards stop paying at once, and their payment codes die:"),
-        run=console.calling(card_status.suspend_card, "card_id", _("%(name)s is suspended.")),
+        explanation=_(
+            "These cards can no longer pay, and their payment codes become invalid, starting now:"
+        ),
+        run=console.calling(card_status.suspend_card, "card_id", _("%(name)s was suspended.")),
         bulk=True,
         offered=lambda card: card.status in card_status.STOPPABLE - {Card.Status.SUSPENDED},
         icon="gpp_bad",
@@ -246,8 +249,8 @@ console.add_acts(
     Act(
         name="activate",
         label=_("Activate"),
-        explanation=_("These cards, lost or suspended, pay again:"),
-        run=console.calling(card_status.activate_card, "card_id", _("%(name)s is active again.")),
+        explanation=_("These lost or suspended cards can pay again:"),
+        run=console.calling(card_status.activate_card, "card_id", _("%(name)s was activated.")),
         # Else whoever may not unfreeze alone would suspend the card and activate it.
         four_eyes=console.always,
         bulk=True,
@@ -258,14 +261,14 @@ console.add_acts(
     console.limiting(
         card_limits.set_card_limits,
         "card_id",
-        _("Limits what this card pays, whoever pays with it, from the next payment on:"),
+        _("Limits what anyone can pay with this card, from the next payment on:"),
         _("Risk"),
     ),
     Act(
         name="close",
-        label=_("Close for ever"),
-        explanation=_("Closes this card for ever. Pay out what is on it first:"),
-        run=console.calling(card_status.close_card, "card_id", _("%(name)s is closed.")),
+        label=_("Close permanently"),
+        explanation=_("Closes this card permanently. Pay out its balance first:"),
+        run=console.calling(card_status.close_card, "card_id", _("%(name)s was closed.")),
         offered=lambda card: card.status != Card.Status.CLOSED,
         icon="block",
         variant=ActionVariant.DANGER,
@@ -273,7 +276,7 @@ console.add_acts(
     ),
     Act(
         name="bind",
-        label=_("Bind a member"),
+        label=_("Add a member"),
         explanation=_("Lets a member use this card, in the role you choose:"),
         run=_bind,
         form=BindForm,
@@ -283,8 +286,11 @@ console.add_acts(
     ),
     Act(
         name="unbind",
-        label=_("Unbind a member"),
-        explanation=_("Takes a member off this card; their payment code for it dies at once:"),
+        label=_("Remove a member"),
+        explanation=_(
+            "Removes a member from this card. Their payment code for it "
+            "becomes invalid immediately:"
+        ),
         run=_unbind,
         form=MemberForm,
         offered=_is_shared,
@@ -294,11 +300,11 @@ console.add_acts(
     Act(
         name="binding-password",
         label=_("Set binding password"),
-        explanation=_("Sets the password by which members join this card; it is shown nowhere:"),
+        explanation=_("Sets the password that members use to join this card. It is never shown:"),
         run=console.calling(
             binding_passwords.set_binding_password,
             "card_id",
-            _("The binding password of %(name)s is set."),
+            _("The binding password of %(name)s was saved."),
         ),
         form=BindingPasswordForm,
         offered=_is_shared,
@@ -317,7 +323,7 @@ def _voucher(scope: Scope, card: Card) -> Section | None:
     codes = Merchant.objects.filter(id__in=voucher.merchant_ids).values_list("code", flat=True)
     return Section(
         _("Voucher"),
-        [_("Kind"), _("Value"), _("Minimum spend"), _("Where"), _("Used")],
+        [_("Kind"), _("Value"), _("Minimum spend"), _("Valid at"), _("Used")],
         [
             [
                 voucher.get_kind_display(),
@@ -333,7 +339,7 @@ def _voucher(scope: Scope, card: Card) -> Section | None:
 def _bindings(scope: Scope, card: Card) -> Section:
     bindings = card.bindings.select_related("member").order_by("created_at")
     return Section(
-        _("Who may use it"),
+        _("Who can use it"),
         [
             _("Member"),
             _("Role"),

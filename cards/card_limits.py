@@ -67,7 +67,7 @@ def set_binding_limits(
             .first()
         )
         if binding is None:
-            raise errors.NotFoundError("There is no such binding.")
+            raise errors.NotFoundError("Binding not found.")
         audit.record(
             "BINDING_LIMITS_SET",
             object_type="card",

@@ -10,7 +10,7 @@ class CardNotFoundError(MpsError):
 
     code = "CARD_NOT_FOUND"
     status = 404
-    title = _("There is no such card here.")
+    title = _("Card not found.")
 
 
 class CardNotActiveError(MpsError):
@@ -34,7 +34,7 @@ class CardTypeNotShareableError(MpsError):
 
     code = "CARD_TYPE_NOT_SHAREABLE"
     status = 409
-    title = _("Cards of this type are not shared.")
+    title = _("Cards of this type cannot be shared.")
 
 
 class CardNotEmptyError(MpsError):
@@ -42,7 +42,7 @@ class CardNotEmptyError(MpsError):
 
     code = "CARD_NOT_EMPTY"
     status = 409
-    title = _("There is money on the card; pay it out first.")
+    title = _("The card has a balance. Pay it out first.")
 
 
 class UnsupportedCardTypeForRechargeError(MpsError):
@@ -50,7 +50,7 @@ class UnsupportedCardTypeForRechargeError(MpsError):
 
     code = "UNSUPPORTED_CARD_TYPE_FOR_RECHARGE"
     status = 409
-    title = _("Cards of this type are not topped up.")
+    title = _("Cards of this type cannot be topped up.")
 
 
 class UnsupportedCardTypeForPaymentError(MpsError):
@@ -58,7 +58,7 @@ class UnsupportedCardTypeForPaymentError(MpsError):
 
     code = "UNSUPPORTED_CARD_TYPE_FOR_PAYMENT"
     status = 409
-    title = _("A card of this type does not pay in this way.")
+    title = _("Cards of this type cannot be used with this payment method.")
 
 
 class UnsupportedCardTypeForPointsError(MpsError):
@@ -82,7 +82,7 @@ class InvalidBindingPasswordError(MpsError):
 
     code = "INVALID_BINDING_PASSWORD"
     status = 403
-    title = _("The binding password is wrong.")
+    title = _("The binding password is incorrect.")
 
 
 class CodeExpiredOrInvalidError(MpsError):

@@ -72,7 +72,7 @@ REMOVE_BINDING_PASSWORD = [
 ]
 LIST_BINDINGS = [OpenApiExample("A member of the card", BINDING_EXAMPLE, response_only=True)]
 JOIN_CARD = [
-    OpenApiExample("The card's password", {"password": "our family 7"}, request_only=True),
+    OpenApiExample("Card password", {"password": "our family 7"}, request_only=True),
     OpenApiExample(
         "An invitation",
         {"member_no": "M00000002", "role": "member", "limit_per_day": "200.00"},

@@ -41,7 +41,7 @@ def hold_member(scope: Scope, **which: UUID | str) -> Member:
     scope.require_open()
     member = Member.objects.select_for_update(no_key=True).filter(**which).first()
     if member is None:
-        raise errors.NotFoundError("There is no such member.")
+        raise errors.NotFoundError("Member not found.")
     return require_active(member)
 
 

@@ -52,9 +52,11 @@ def issue_shared_card(
         and 0 < fixed_discount <= 1
         and fixed_discount == round(fixed_discount, 4)
     ):
-        wrong["fixed_discount"] = ["Above 0 and up to 1, with at most four decimals."]
+        wrong["fixed_discount"] = [
+            "Must be above 0 and at most 1, with at most four decimal places."
+        ]
     if len(name) > 80:
-        wrong["name"] = ["At most 80 characters."]
+        wrong["name"] = ["Must be at most 80 characters."]
     if wrong:
         raise errors.InvalidRequestError(errors=wrong)
     if binding_password:
@@ -124,6 +126,6 @@ def write_card(
         ),
     )
     if expires_at and Card.objects.filter(id=card.id, expires_at__lte=DatabaseNow()).exists():
-        raise errors.InvalidRequestError(errors={"expires_at": ["In the future."]})
+        raise errors.InvalidRequestError(errors={"expires_at": ["Must be in the future."]})
     Binding.objects.create(card=card, member_id=owner_id, role=Binding.Role.OWNER)
     return card

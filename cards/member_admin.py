@@ -28,7 +28,7 @@ class OwnerForm(console.ActForm):
     fixed_discount = console.RateField(
         label=_("Fixed discount"),
         required=False,
-        help_text=_("0.95 makes 100.00 cost 95.00; empty: by tier, or none."),
+        help_text=_("0.95 means 100.00 costs 95.00. Leave blank for the tier discount, if any."),
     )
     binding_password = forms.CharField(
         label=_("Binding password"),
@@ -37,7 +37,7 @@ class OwnerForm(console.ActForm):
         required=False,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("By which members join this card; empty: by invitation only."),
+        help_text=_("Lets members join this card. Leave blank to allow invitations only."),
     )
     expires_at = console.MomentField(label=_("Expires at"), required=False)
 
@@ -46,16 +46,18 @@ class VoucherForm(console.ActForm):
     """What a voucher is good for."""
 
     kind = forms.ChoiceField(label=_("Kind"), choices=Voucher.Kind.choices)
-    value = console.MoneyField(label=_("Value"), help_text=_("20 takes 20 % off, or 20.00 off."))
+    value = console.MoneyField(label=_("Value"), help_text=_("20 means 20 % off, or 20.00 off."))
     min_spend = console.MoneyField(
-        label=_("Minimum spend"), required=False, help_text=_("Before discount; empty: none.")
+        label=_("Minimum spend"),
+        required=False,
+        help_text=_("Before discount. Leave blank for none."),
     )
     expires_at = console.MomentField(label=_("Expires at"), required=False)
     merchants = forms.CharField(
         label=_("Merchant codes"),
         max_length=1000,
         required=False,
-        help_text=_("Where it applies, with commas between; empty: everywhere."),
+        help_text=_("Where it can be used, separated by commas. Leave blank for all merchants."),
     )
 
     def clean_merchants(self) -> list[Any]:
@@ -64,7 +66,7 @@ class VoucherForm(console.ActForm):
         found = dict(Merchant.objects.filter(code__in=codes).values_list("code", "id"))
         if missing := sorted(codes - set(found)):
             raise forms.ValidationError(
-                _("There is no merchant %(codes)s.") % {"codes": ", ".join(missing)}
+                _("Merchant not found: %(codes)s.") % {"codes": ", ".join(missing)}
             )
         return list(found.values())
 
@@ -78,7 +80,7 @@ def _issue(card_type: str, member: Member, values: dict[str, Any]) -> Done:
         binding_password=values["binding_password"],
         expires_at=values["expires_at"],
     )
-    return Done(text=_("%(card)s is issued.") % {"card": card}, show=card)
+    return Done(text=_("%(card)s was issued.") % {"card": card}, show=card)
 
 
 def _issue_prepaid(member: Member, values: dict[str, Any], staff: Any) -> Done:
@@ -98,7 +100,7 @@ def _issue_voucher(member: Member, values: dict[str, Any], staff: Any) -> Done:
         expires_at=values["expires_at"],
         merchant_ids=values["merchants"],
     )
-    return Done(text=_("%(card)s is issued.") % {"card": card}, show=card)
+    return Done(text=_("%(card)s was issued.") % {"card": card}, show=card)
 
 
 console.add_acts(
@@ -106,7 +108,7 @@ console.add_acts(
     Act(
         name="issue-prepaid",
         label=_("Issue a prepaid card"),
-        explanation=_("Issues a prepaid card with nothing on it to this member:"),
+        explanation=_("Issues a prepaid card with a zero balance to this member:"),
         run=_issue_prepaid,
         form=OwnerForm,
         icon="add_card",
@@ -115,7 +117,7 @@ console.add_acts(
     Act(
         name="issue-corporate",
         label=_("Issue a corporate card"),
-        explanation=_("Issues a corporate card with nothing on it to this member:"),
+        explanation=_("Issues a corporate card with a zero balance to this member:"),
         run=_issue_corporate,
         form=OwnerForm,
         icon="business_center",
@@ -123,8 +125,8 @@ console.add_acts(
     ),
     Act(
         name="issue-voucher",
-        label=_("Issue a voucher card"),
-        explanation=_("Gives this member a voucher, good for one use:"),
+        label=_("Issue a voucher"),
+        explanation=_("Issues a voucher that this member can use once:"),
         run=_issue_voucher,
         form=VoucherForm,
         icon="redeem",

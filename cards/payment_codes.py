@@ -47,7 +47,7 @@ def issue_code(
     ttl_seconds = settings.MPS_CODE_TTL_SECONDS if ttl_seconds is None else ttl_seconds
     if not MIN_TTL_SECONDS <= ttl_seconds <= MAX_TTL_SECONDS:
         raise errors.InvalidRequestError(
-            errors={"ttl_seconds": [f"From {MIN_TTL_SECONDS} to {MAX_TTL_SECONDS}."]}
+            errors={"ttl_seconds": [f"Must be from {MIN_TTL_SECONDS} to {MAX_TTL_SECONDS}."]}
         )
     which = holding.which_card(card_id, card_no)
     with (

@@ -106,7 +106,7 @@ def rotate_in_batches(
     """
     if not MIN_TTL_SECONDS <= ttl_seconds <= MAX_TTL_SECONDS:
         raise errors.InvalidRequestError(
-            errors={"ttl_seconds": [f"From {MIN_TTL_SECONDS} to {MAX_TTL_SECONDS}."]}
+            errors={"ttl_seconds": [f"Must be from {MIN_TTL_SECONDS} to {MAX_TTL_SECONDS}."]}
         )
     batches = find_due(all_live=all_live)
     total = sum(batch.size for batch in batches)

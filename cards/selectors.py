@@ -244,7 +244,7 @@ def show_current_code(scope: Scope, *, card_no: str, member_id: UUID) -> codes.S
         codes.recover_code(live.key_id, bytes(live.nonce), bytes(live.code_hash)) if live else None
     )
     if live is None or code is None:
-        raise NotFoundError("No payment code is live; make one.")
+        raise NotFoundError("There is no active payment code. Create one.")
     return codes.ShownCode(code, live.issued_at, live.expires_at)
 
 
@@ -264,5 +264,5 @@ def require_member_number(text: str) -> str:
     :raises NotFoundError: it has not, so nobody has it.
     """
     if not _MEMBER_NUMBER.fullmatch(text):
-        raise NotFoundError("There is no such member.")
+        raise NotFoundError("Member not found.")
     return text

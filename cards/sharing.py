@@ -130,7 +130,7 @@ def invite_member(
         if not asking.rights.may_manage:
             raise errors.PermissionDeniedError
         if role == Binding.Role.OWNER and asking.role != Binding.Role.OWNER:
-            raise errors.PermissionDeniedError("Only an owner makes an owner.")
+            raise errors.PermissionDeniedError("Only an owner can add an owner.")
         invited = (
             holding.hold_member(scope, id=member_id)
             if member_id
@@ -204,7 +204,7 @@ def change_binding(
         new_role = binding.role if role is None else role
         sharing.require_may_become(new_role)
         if asking is binding and new_limits and binding.role != Binding.Role.OWNER:
-            raise errors.PermissionDeniedError("An owner sets what an admin is held to.")
+            raise errors.PermissionDeniedError("Only an owner can set the limits of an admin.")
         before = {"role": binding.role, **binding.limits}
         for name, value in {"role": new_role, **new_limits}.items():
             setattr(binding, name, value)
@@ -320,7 +320,7 @@ def _bind(
         binding.role != role or (held_to is not None and binding.limits != wanted.limits)
     ):
         raise errors.AlreadyExistsError(
-            "The member is bound to this card in another role or with other limits."
+            "The member is already bound to this card with another role or other limits."
         )
     return binding
 
@@ -353,7 +353,7 @@ class _Sharing:
             and self.asking is not None
             and self.asking.role != Binding.Role.OWNER
         ):
-            raise errors.PermissionDeniedError("Only an owner decides about owners.")
+            raise errors.PermissionDeniedError("Only an owner can change or remove an owner.")
 
 
 def _sharing_scope() -> AbstractContextManager[Scope]:
@@ -428,5 +428,5 @@ def _change_part(
 def _require_role(role: str) -> None:
     if role not in Binding.Role.values:
         raise errors.InvalidRequestError(
-            errors={"role": [f"One of {', '.join(Binding.Role.values)}."]}
+            errors={"role": [f"Must be one of {', '.join(Binding.Role.values)}."]}
         )

@@ -41,9 +41,11 @@ def issue_voucher_card(
         wrong["kind"] = [f"One of {', '.join(Voucher.Kind.values)}."]
     most = Decimal(100) if kind == Voucher.Kind.PERCENT else settings.MPS_MAX_AMOUNT
     if not (is_exact(value) and 0 < value <= most):
-        wrong["value"] = ["Above 0, at most 100 for percent; with at most two decimals."]
+        wrong["value"] = [
+            "Must be above 0 (at most 100 for percent), with at most two decimal places."
+        ]
     if not (is_exact(min_spend) and 0 <= min_spend <= settings.MPS_MAX_AMOUNT):
-        wrong["min_spend"] = ["Not negative, with at most two decimals."]
+        wrong["min_spend"] = ["Must not be negative, with at most two decimal places."]
     if wrong:
         raise errors.InvalidRequestError(errors=wrong)
     with (

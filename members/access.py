@@ -69,7 +69,7 @@ def sign_in_by_provider(
         )
         member = selectors.find_sign_in_by_identity(provider, external_id)
         if member is None:
-            raise InvalidCredentialsError("This identity is bound to no member.")
+            raise InvalidCredentialsError("This identity is not linked to a member.")
     except (InvalidCredentialsError, errors.RateLimitedError) as error:
         services.record_login_failure(identifier=provider, error=type(error))
         raise
@@ -146,7 +146,7 @@ def verify_contact(*, member_id: UUID, destination: str, code: str) -> Member:
                 cursor.execute("SELECT members_take_contact(%s, %s)", [phone, email])
                 losers = cursor.fetchone()[0]
             if losers is None:
-                raise errors.AlreadyExistsError("Another member has proved this to be theirs.")
+                raise errors.AlreadyExistsError("Another member has already verified this.")
             shown = {"to": selectors.mask_identifier(destination)}
             audit.record(
                 "CONTACT_VERIFIED", object_type="member", object_id=member.number, details=shown
@@ -242,7 +242,7 @@ def end_session(*, member: MemberPrincipal, token_id: UUID) -> None:
         if not MemberToken.objects.filter(
             id=token_id, member_id=member.member_id, revoked_at=None, expires_at__gt=Now()
         ).update(revoked_at=Now()):
-            raise errors.NotFoundError("There is no such session.")
+            raise errors.NotFoundError("Session not found.")
         audit.record(
             "SESSION_ENDED",
             object_type="member",

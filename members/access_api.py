@@ -176,7 +176,7 @@ class PasswordView(MemberView):
             """Take one of the two."""
             if ("current_password" in attrs) == ("identity" in attrs):
                 raise serializers.ValidationError(
-                    {"current_password": ["Either this or an identity."]}
+                    {"current_password": ["Send either this or an identity."]}
                 )
             return attrs
 

@@ -43,7 +43,7 @@ class MemberAdmin(console.Exported, console.ConsoleAdmin):
     list_filter = (("status", ChoicesDropdownFilter), ("created_at", console.DayFilter))
     ordering = ("-number",)
     search_fields = ("name", "phone", "email")
-    search_help_text = _("Member number, phone or e-mail; or a part of the name")
+    search_help_text = _("Member number, phone or e-mail, or part of the name")
     exact_search = (
         (r"M[0-9]{8,11}", "number"),
         (r"\+?[0-9]{6,15}", "phone"),
@@ -97,8 +97,10 @@ class PasswordForm(console.ActForm):
 class IdentityForm(console.ActForm):
     """Who a member is at a provider."""
 
-    provider = forms.CharField(label=_("Provider"), max_length=30, help_text=_("Such as wechat."))
-    external_id = forms.CharField(label=_("External id"), max_length=128)
+    provider = forms.CharField(
+        label=_("Provider"), max_length=30, help_text=_("For example, wechat.")
+    )
+    external_id = forms.CharField(label=_("External ID"), max_length=128)
 
 
 console.add_acts(
@@ -106,9 +108,9 @@ console.add_acts(
     Act(
         name="profile",
         label=_("Change profile"),
-        explanation=_("Changes what is known of this member, who signs in by phone or e-mail."),
+        explanation=_("Changes this member's details. Members sign in by phone or e-mail."),
         run=console.calling(
-            profiles.vouch_profile, "member_id", _("The profile of %(name)s is saved.")
+            profiles.vouch_profile, "member_id", _("The profile of %(name)s was saved.")
         ),
         form=ProfileForm,
         offered=lambda member: member.status == Member.Status.ACTIVE,
@@ -118,21 +120,23 @@ console.add_acts(
     Act(
         name="password",
         label=_("Set password"),
-        explanation=_("Gives this member a new password. They are signed out everywhere."),
-        run=console.calling(services.set_password, "member_id", _("%(name)s has a new password.")),
+        explanation=_("Sets a new password for this member and signs them out everywhere."),
+        run=console.calling(
+            services.set_password, "member_id", _("The password of %(name)s was changed.")
+        ),
         form=PasswordForm,
         icon="key",
         group=_("Account"),
     ),
     Act(
         name="identity",
-        label=_("Bind identity"),
+        label=_("Link identity"),
         explanation=_(
-            "Lets this member sign in by an account at a provider. Do so only when it is proved"
-            " that the account is theirs."
+            "Lets this member sign in with an account at a provider. Make sure that "
+            "the account is theirs first."
         ),
         run=console.calling(
-            profiles.bind_identity, "member_id", _("The identity is bound to %(name)s.")
+            profiles.bind_identity, "member_id", _("The identity was linked to %(name)s.")
         ),
         form=IdentityForm,
         icon="link",
@@ -141,8 +145,10 @@ console.add_acts(
     Act(
         name="suspend",
         label=_("Suspend"),
-        explanation=_("These members' cards stop paying and get no payment codes, at once:"),
-        run=console.calling(services.suspend_member, "member_id", _("%(name)s is suspended.")),
+        explanation=_(
+            "These members can no longer pay with their cards or get payment codes, starting now:"
+        ),
+        run=console.calling(services.suspend_member, "member_id", _("%(name)s was suspended.")),
         bulk=True,
         offered=lambda member: member.status == Member.Status.ACTIVE,
         icon="block",
@@ -151,8 +157,8 @@ console.add_acts(
     Act(
         name="activate",
         label=_("Activate"),
-        explanation=_("These members' cards pay again:"),
-        run=console.calling(services.activate_member, "member_id", _("%(name)s is active again.")),
+        explanation=_("These members can pay with their cards again:"),
+        run=console.calling(services.activate_member, "member_id", _("%(name)s was activated.")),
         bulk=True,
         offered=lambda member: member.status == Member.Status.SUSPENDED,
         icon="check_circle",
@@ -161,7 +167,7 @@ console.add_acts(
     console.limiting(
         services.set_limits,
         "member_id",
-        _("Limits what this member pays, with whatever card, from the next payment on:"),
+        _("Limits what this member can pay with any card, from the next payment on:"),
     ),
 )
 
@@ -169,7 +175,7 @@ console.add_acts(
 def _identities(scope: Scope, member: Member) -> Section:
     return Section(
         _("External identities"),
-        [_("Provider"), _("External id"), _("Bound at")],
+        [_("Provider"), _("External ID"), _("Bound at")],
         [
             [each.provider, each.external_id, console.moment(each.created_at)]
             for each in member.identities.order_by("provider")
@@ -197,7 +203,7 @@ def _trail(scope: Scope, member: Member) -> Section:
     events = Event.objects.filter(object_id__in=[member.number, str(member.pk)])
     return Section(
         _("Audit trail"),
-        [_("When"), _("What"), _("Who"), _("About")],
+        [_("When"), _("Action"), _("Who"), _("Object")],
         [
             [
                 console.moment(each.happened_at),
@@ -223,7 +229,7 @@ class ExternalIdentityAdmin(console.ConsoleAdmin):
     ordering = ("-id",)
     exact_search = ((r"M[0-9]{8,11}", "member__number"),)
     search_fields = ("=external_id",)
-    search_help_text = _("External id or member number")
+    search_help_text = _("External ID or member number")
     fieldsets = ((None, {"fields": ("provider", "external_id", "member", "created_at")}),)
 
 

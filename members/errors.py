@@ -18,7 +18,7 @@ class InvalidCredentialsError(MpsError):
 
     code = "INVALID_CREDENTIALS"
     status = 401
-    title = _("Identifier or password is wrong.")
+    title = _("The identifier or password is incorrect.")
 
 
 class ExternalIdAlreadyBoundError(MpsError):
@@ -26,4 +26,4 @@ class ExternalIdAlreadyBoundError(MpsError):
 
     code = "EXTERNAL_ID_ALREADY_BOUND"
     status = 409
-    title = _("This external identity is bound already.")
+    title = _("This external identity is already linked to a member.")

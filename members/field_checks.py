@@ -35,7 +35,9 @@ def check_contact(text: str) -> tuple[str | None, str | None]:
     else:
         phone = check_phone(text, wrong)
     if wrong or not (phone or email):
-        raise errors.InvalidRequestError(errors={"contact": ["A phone or an e-mail address."]})
+        raise errors.InvalidRequestError(
+            errors={"contact": ["Must be a phone number or an e-mail address."]}
+        )
     return phone, email
 
 
@@ -65,14 +67,14 @@ def require_free(
     if taken == "external_id":
         raise ExternalIdAlreadyBoundError
     if taken:
-        raise errors.AlreadyExistsError(errors={taken: ["Belongs to a member already."]})
+        raise errors.AlreadyExistsError(errors={taken: ["Already used by a member."]})
 
 
 def check_name(name: str, wrong: dict[str, list[str]]) -> str:
     """Return a name as it is kept; what is wrong is added to `wrong`."""
     name = name.strip()
     if not is_text(name, at_most=80):
-        wrong["name"] = ["1 to 80 characters, no control characters."]
+        wrong["name"] = ["Must be 1 to 80 characters, without control characters."]
     return name
 
 
@@ -80,7 +82,7 @@ def check_phone(phone: str, wrong: dict[str, list[str]]) -> str | None:
     """Return a phone as it is kept, None for none; what is wrong is added to `wrong`."""
     phone = selectors.PHONE_NOISE.sub("", phone)
     if phone and not _PHONE.fullmatch(phone):
-        wrong["phone"] = ["6 to 15 digits, with or without a leading +."]
+        wrong["phone"] = ["Must be 6 to 15 digits, with or without a leading +."]
     return phone or None
 
 
@@ -88,7 +90,7 @@ def check_email(email: str, wrong: dict[str, list[str]]) -> str | None:
     """Return an e-mail as it is kept, None for none; what is wrong is added to `wrong`."""
     email = email.strip().lower()
     if email and not is_email(email):
-        wrong["email"] = ["Not an e-mail address."]
+        wrong["email"] = ["Not a valid e-mail address."]
     return email or None
 
 
@@ -96,7 +98,7 @@ def check_password(password: str, wrong: dict[str, list[str]]) -> None:
     """Hold a new password against the rules; what is wrong is added to `wrong`."""
     if len(password) > MAX_PASSWORD_LENGTH or CONTROL.search(password):
         wrong["password"] = [
-            gettext("At most %(count)s characters, no control characters.")
+            gettext("Must be at most %(count)s characters, without control characters.")
             % {"count": MAX_PASSWORD_LENGTH}
         ]
         return
@@ -110,6 +112,6 @@ def check_password(password: str, wrong: dict[str, list[str]]) -> None:
 def check_identity(provider: str, external_id: str, wrong: dict[str, list[str]]) -> None:
     """Hold an external identity against its form; what is wrong is added to `wrong`."""
     if not _PROVIDER.fullmatch(provider):
-        wrong["provider"] = ["Lower-case letters, digits, _ and -, at most 30."]
+        wrong["provider"] = ["Must be at most 30 characters: lower-case letters, digits, _ and -."]
     if not is_text(external_id, at_most=128):
-        wrong["external_id"] = ["1 to 128 characters, no control characters."]
+        wrong["external_id"] = ["Must be 1 to 128 characters, without control characters."]

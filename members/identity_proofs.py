@@ -45,17 +45,17 @@ def prove_identity(*, request: HttpRequest, provider: str, proof: Mapping[str, s
     except SocialApp.DoesNotExist:
         at_allauth = None
     if at_allauth is None:
-        raise errors.InvalidRequestError(errors={"provider": ["Not offered here."]})
+        raise errors.InvalidRequestError(errors={"provider": ["Not available here."]})
     if len(given) != 1 or not set(given) <= set(kinds):
         raise errors.InvalidRequestError(
-            errors={"provider": [f"Exactly one of: {', '.join(kinds)}."]}
+            errors={"provider": [f"Send exactly one of: {', '.join(kinds)}."]}
         )
     guesses = rate_limits.provider_token()
     throttle.count_guesses(guesses)
     try:
         login = at_allauth.verify_token(request, given)
     except ValidationError:
-        raise InvalidCredentialsError("The provider does not confirm this.") from None
+        raise InvalidCredentialsError("The provider did not confirm this.") from None
     except errors.UnavailableError:
         throttle.give_guesses_back(guesses)
         raise

@@ -85,10 +85,10 @@ def redeem_code(
         code_id, nonce, owner_id = cursor.fetchone() or (None, b"", None)
         right = hmac.compare_digest(_digits(nonce), code.encode("utf-8", "surrogatepass"))
         if not right or owner_id is None:
-            raise InvalidCredentialsError("The code is wrong, used or over.")
+            raise InvalidCredentialsError("The code is incorrect, already used or expired.")
         cursor.execute("SELECT members_use_code(%s)", [code_id])
         if not cursor.fetchone()[0]:
-            raise InvalidCredentialsError("The code is wrong, used or over.")
+            raise InvalidCredentialsError("The code is incorrect, already used or expired.")
     throttle.give_guesses_back(guesses)
     found: UUID = owner_id
     return found
@@ -112,8 +112,8 @@ def deliver_code(code_id: UUID, *, language: str | None = None) -> None:
     with override(language or settings.LANGUAGE_CODE):
         subject = gettext("Your code")
         text = gettext(
-            "%(code)s is your code. It works once, for %(minutes)s minutes. Tell it to nobody: we"
-            " never ask for it."
+            "%(code)s is your code. It can be used once and expires in %(minutes)s "
+            "minutes. Do not share it. We will never ask you for it."
         ) % {"code": _digits(nonce).decode(), "minutes": TTL_SECONDS // 60}
     messages.send(to=destination, subject=subject, text=text)
     _logger.info("code sent to %s", selectors.mask_identifier(destination))

@@ -19,5 +19,5 @@ def require_password(*, member_id: UUID, password: str) -> None:
     throttle.count_guesses(guesses)
     user = get_user_model().objects.get(username=member_id.hex)
     if not user.check_password(password):
-        raise InvalidCredentialsError("The password is wrong.")
+        raise InvalidCredentialsError("The password is incorrect.")
     throttle.give_guesses_back(guesses)

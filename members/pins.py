@@ -26,7 +26,7 @@ def set_pin(*, member_id: UUID, password: str, pin: str) -> None:
     :raises RateLimitedError: it was wrong too often, here or at sign-in.
     """
     if not _FORM.fullmatch(pin):
-        raise InvalidRequestError(errors={"pin": ["Four to eight digits."]})
+        raise InvalidRequestError(errors={"pin": ["Must be four to eight digits."]})
     with audit.refusals("PIN_CHANGE_REFUSED", object_type="member", object_id=member_id):
         passwords.require_password(member_id=member_id, password=password)
         with db_scope.principal_scope("member_app", member_id):
@@ -51,5 +51,5 @@ def require_pin(*, member_id: UUID, pin: str) -> None:
         throttle.give_back("pin", member_id, _WINDOW_SECONDS)
         raise PermissionDeniedError("Set a PIN first.")
     if not check_password(pin, known.pin_hash):
-        raise InvalidCredentialsError("The PIN is wrong.")
+        raise InvalidCredentialsError("The PIN is incorrect.")
     throttle.give_back("pin", member_id, _WINDOW_SECONDS)

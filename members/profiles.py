@@ -168,7 +168,7 @@ def unbind_identity(*, member_id: UUID, provider: str) -> None:
     ):
         member = services.lock_active(scope, member_id)
         if not ExternalIdentity.objects.filter(member_id=member_id, provider=provider).delete()[0]:
-            raise errors.NotFoundError("There is no identity of this provider.")
+            raise errors.NotFoundError("No identity of this provider was found.")
         audit.record(
             "IDENTITY_UNBOUND",
             object_type="member",

@@ -144,6 +144,6 @@ def _refusal() -> ValidationError:
 
 def _unavailable() -> errors.UnavailableError:
     return errors.UnavailableError(
-        "The provider does not answer as it should. Try again in a moment.",
+        "The provider is not responding correctly. Try again in a moment.",
         retry_after_seconds=_RETRY_SECONDS,
     )

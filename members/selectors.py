@@ -153,7 +153,7 @@ def get_member(scope: Scope, member_id: UUID) -> Member:
     """
     member = Member.objects.filter(id=member_id).first()
     if member is None:
-        raise NotFoundError("There is no such member.")
+        raise NotFoundError("Member not found.")
     return member
 
 
@@ -165,7 +165,7 @@ def get_own_member(scope: Scope, member_id: UUID) -> Member:
     own = Member.objects.annotate(pin_set=Exists(Pin.objects.filter(member_id=OuterRef("id"))))
     member = own.filter(id=member_id).first()
     if member is None:
-        raise NotFoundError("There is no such member.")
+        raise NotFoundError("Member not found.")
     return member
 
 

@@ -173,7 +173,8 @@ def let_in(*, user_id: int) -> IssuedToken:
     factors = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
     if is_mfa_enabled(get_user_model().objects.get(pk=user_id), factors):
         raise errors.NotAuthenticatedError(
-            "A second factor is due: sign in at /_allauth/app/v1/auth/login, or by a passkey."
+            "A second factor is required. Sign in at /_allauth/app/v1/auth/login, or "
+            "with a passkey."
         )
     token = issue_token(user_id=user_id)
     if token is None:
@@ -357,7 +358,7 @@ def set_limits(
     ):
         member = Member.objects.select_for_update().filter(id=member_id).first()
         if member is None:
-            raise errors.NotFoundError("There is no such member.")
+            raise errors.NotFoundError("Member not found.")
         audit.record(
             "MEMBER_LIMITS_SET",
             object_type="member",
@@ -373,9 +374,9 @@ def _set_status(member_id: UUID, status: str, action: str, reason: str) -> None:
     ):
         member = Member.objects.select_for_update().filter(id=member_id).first()
         if member is None:
-            raise errors.NotFoundError("There is no such member.")
+            raise errors.NotFoundError("Member not found.")
         if member.erased_at is not None:
-            raise MemberSuspendedError("The member was erased, at their own wish, for ever.")
+            raise MemberSuspendedError("The member was permanently erased at their own request.")
         before = member.status
         Member.objects.filter(id=member_id).update(status=status, status_reason=reason[:200])
         audit.record(
@@ -395,7 +396,7 @@ def lock_active(scope: Scope, member_id: UUID) -> Member:
     scope.require_open()
     member = Member.objects.select_for_update().filter(id=member_id).first()
     if member is None:
-        raise errors.NotFoundError("There is no such member.")
+        raise errors.NotFoundError("Member not found.")
     if member.status != Member.Status.ACTIVE:
         raise MemberSuspendedError
     return member

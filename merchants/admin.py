@@ -80,7 +80,9 @@ class NewMerchantForm(console.ActForm):
     """A shop to open."""
 
     code = forms.CharField(
-        label=_("Code"), max_length=32, help_text=_("A-Z 0-9 _ -, such as SHOP001; never changes.")
+        label=_("Code"),
+        max_length=32,
+        help_text=_("A-Z 0-9 _ -, such as SHOP001. It cannot be changed later."),
     )
     name = forms.CharField(label=_("Name"), max_length=80)
     contact = forms.CharField(label=_("Contact"), max_length=200, required=False)
@@ -96,19 +98,17 @@ class NewMerchantForm(console.ActForm):
         label=_("Time zone"),
         max_length=64,
         required=False,
-        help_text=_("Such as Asia/Taipei; empty: the platform's."),
+        help_text=_("For example, Asia/Taipei. Leave blank for the platform's time zone."),
     )
 
 
 class NewTerminalForm(console.ActForm):
     """A till to open."""
 
-    name = forms.CharField(
-        label=_("Name of the till"), max_length=80, help_text=_("Such as Till 2.")
-    )
-    can_top_up = forms.BooleanField(label=_("May take cash top-ups"), required=False)
+    name = forms.CharField(label=_("Till name"), max_length=80, help_text=_("For example, Till 2."))
+    can_top_up = forms.BooleanField(label=_("Can take cash top-ups"), required=False)
     can_manage_webhooks = forms.BooleanField(
-        label=_("May manage webhook endpoints"), required=False
+        label=_("Can manage webhook endpoints"), required=False
     )
 
 
@@ -116,11 +116,11 @@ class RotateForm(console.ActForm):
     """How long the old key goes on working."""
 
     overlap_seconds = forms.IntegerField(
-        label=_("Old key works for (seconds)"),
+        label=_("Keep the old key for (seconds)"),
         min_value=0,
         max_value=7 * 86_400,
         initial=86_400,
-        help_text=_("0: it stops at once. 86400 is a day."),
+        help_text=_("0 revokes it immediately. 86400 is one day."),
     )
 
 
@@ -133,7 +133,7 @@ def _create(nothing: None, values: dict[str, Any], staff: Any) -> Done:
         fee_rate=values["fee_rate"],
         time_zone=values["time_zone"],
     )
-    return Done(text=_("%(name)s is open.") % {"name": merchant}, show=merchant)
+    return Done(text=_("%(name)s was added.") % {"name": merchant}, show=merchant)
 
 
 def _create_terminal(merchant: Merchant, values: dict[str, Any], staff: Any) -> Done:
@@ -144,7 +144,7 @@ def _create_terminal(merchant: Merchant, values: dict[str, Any], staff: Any) -> 
         can_manage_webhooks=values["can_manage_webhooks"],
     )
     return Done(
-        text=_("%(till)s of %(shop)s is open. This is its key:")
+        text=_("%(till)s was added to %(shop)s. This is its key:")
         % {"till": terminal.name, "shop": merchant},
         secret=key,
         show=terminal,
@@ -162,8 +162,8 @@ console.add_acts(
     Merchant,
     Act(
         name="create",
-        label=_("Open a shop"),
-        explanation=_("Opens a shop with its ledger account. It needs a till to take payments."),
+        label=_("Add shop"),
+        explanation=_("Adds a shop with its ledger account. It needs a till to take payments."),
         run=_create,
         form=NewMerchantForm,
         on_object=False,
@@ -172,8 +172,8 @@ console.add_acts(
     ),
     Act(
         name="create-terminal",
-        label=_("Open a till"),
-        explanation=_("Opens a till for this shop. Its key is shown once, on the next page:"),
+        label=_("Add till"),
+        explanation=_("Adds a till to this shop. Its key is shown only once, on the next page:"),
         run=_create_terminal,
         form=NewTerminalForm,
         icon="point_of_sale",
@@ -181,8 +181,8 @@ console.add_acts(
     Act(
         name="suspend",
         label=_("Suspend"),
-        explanation=_("These shops take no payments, top-ups or refunds any more, at once:"),
-        run=console.calling(services.suspend_merchant, "merchant_id", _("%(name)s is suspended.")),
+        explanation=_("These shops can no longer take payments, top-ups or refunds, starting now:"),
+        run=console.calling(services.suspend_merchant, "merchant_id", _("%(name)s was suspended.")),
         bulk=True,
         offered=lambda merchant: merchant.status == Merchant.Status.ACTIVE,
         icon="block",
@@ -191,9 +191,9 @@ console.add_acts(
     Act(
         name="activate",
         label=_("Activate"),
-        explanation=_("These shops take payments, top-ups and refunds again:"),
+        explanation=_("These shops can take payments, top-ups and refunds again:"),
         run=console.calling(
-            services.activate_merchant, "merchant_id", _("%(name)s is active again.")
+            services.activate_merchant, "merchant_id", _("%(name)s was activated.")
         ),
         bulk=True,
         offered=lambda merchant: merchant.status == Merchant.Status.SUSPENDED,
@@ -203,7 +203,7 @@ console.add_acts(
     console.limiting(
         services.set_limits,
         "merchant_id",
-        _("Limits what this shop takes, from the next payment on:"),
+        _("Limits the payments this shop can take, from the next payment on:"),
     ),
 )
 console.add_acts(
@@ -211,7 +211,7 @@ console.add_acts(
     Act(
         name="rotate-key",
         label=_("New key"),
-        explanation=_("Gives this till a new key, shown once on the next page:"),
+        explanation=_("Creates a new key for this till. It is shown only once, on the next page:"),
         run=_rotate,
         form=RotateForm,
         offered=lambda terminal: terminal.revoked_at is None,
@@ -221,7 +221,7 @@ console.add_acts(
         name="require-signatures",
         label=_("Require signatures"),
         explanation=_(
-            "From now on these tills must sign their requests; their keys alone open nothing:"
+            "From now on these tills must sign their requests. A key alone is no longer accepted:"
         ),
         run=console.calling(
             services.require_signatures, "terminal_id", _("%(name)s must sign its requests.")
@@ -233,9 +233,11 @@ console.add_acts(
     Act(
         name="allow-unsigned",
         label=_("Allow unsigned requests"),
-        explanation=_("These tills may show their keys again instead of signing their requests:"),
+        explanation=_("These tills can send their key again instead of signing their requests:"),
         run=console.calling(
-            services.allow_unsigned, "terminal_id", _("%(name)s need not sign its requests.")
+            services.allow_unsigned,
+            "terminal_id",
+            _("%(name)s does not have to sign its requests."),
         ),
         bulk=True,
         offered=lambda terminal: terminal.revoked_at is None and terminal.require_signature,
@@ -243,9 +245,9 @@ console.add_acts(
     ),
     Act(
         name="revoke",
-        label=_("Shut out"),
-        explanation=_("These tills stop working at once and for good, with all their keys:"),
-        run=console.calling(services.revoke_terminal, "terminal_id", _("%(name)s is shut out.")),
+        label=_("Revoke"),
+        explanation=_("These tills and all their keys stop working immediately and permanently:"),
+        run=console.calling(services.revoke_terminal, "terminal_id", _("%(name)s was revoked.")),
         bulk=True,
         offered=lambda terminal: terminal.revoked_at is None,
         icon="block",
@@ -257,7 +259,7 @@ console.add_acts(
 def _withdraw(right: MerchantUser, values: dict[str, Any], staff: Any) -> Done:
     merchant_users.withdraw_user(merchant_user_id=right.pk, reason=values["reason"])
     return Done(
-        text=_("%(person)s is nobody at %(shop)s any more.")
+        text=_("%(person)s no longer has access to %(shop)s.")
         % {"person": right.user.get_username(), "shop": right.merchant},
         show=right.merchant,
     )
@@ -267,10 +269,10 @@ console.add_acts(
     MerchantUser,
     Act(
         name="withdraw",
-        label=_("Withdraw"),
+        label=_("Remove access"),
         explanation=_(
-            "From their next click on, this person sees and does nothing at this shop any more."
-            " Their account, and what they did, remain:"
+            "This person loses access to this shop immediately. Their account and "
+            "the record of what they did are kept:"
         ),
         run=_withdraw,
         icon="person_off",
@@ -279,7 +281,7 @@ console.add_acts(
 )
 
 
-@console.shown(_("working"), boolean=True)
+@console.shown(_("active"), boolean=True)
 def is_working(terminal: Terminal) -> bool:
     """Show whether a till is not shut out."""
     return terminal.revoked_at is None
@@ -304,7 +306,7 @@ class TerminalAdmin(console.ConsoleAdmin):
     editable: ClassVar[tuple[str, ...]] = ("name", "can_top_up", "can_manage_webhooks")
     fieldsets = (
         (None, {"fields": ("merchant", "name", "created_at", "revoked_at")}),
-        (_("Rights"), {"fields": ("can_top_up", "can_manage_webhooks", "require_signature")}),
+        (_("Permissions"), {"fields": ("can_top_up", "can_manage_webhooks", "require_signature")}),
     )
 
 
@@ -327,7 +329,7 @@ def _terminals(scope: Scope, merchant: Merchant) -> Section:
     newest = merchant.terminals.order_by("-created_at")[: console.ROWS_SHOWN]
     return Section(
         _("Tills"),
-        [_("Name"), _("Cash top-ups"), _("Opened at"), _("Shut out at")],
+        [_("Name"), _("Cash top-ups"), _("Added at"), _("Revoked at")],
         [
             [
                 console.link(each, each.name),
@@ -358,7 +360,7 @@ def _users(scope: Scope, merchant: Merchant) -> Section:
 def _keys(scope: Scope, terminal: Terminal) -> Section:
     return Section(
         _("Keys"),
-        [_("Key"), _("Made at"), _("Expires at"), _("Revoked at")],
+        [_("Key"), _("Created at"), _("Expires at"), _("Revoked at")],
         [
             [
                 str(each),

@@ -27,7 +27,7 @@ class MerchantsConfig(AppConfig):
     }
     navigation = (
         Page("merchants", 1, _("Merchants"), "storefront", "merchants.merchant"),
-        Page("merchants", 2, _("Terminals"), "point_of_sale", "merchants.terminal"),
+        Page("merchants", 2, _("Tills"), "point_of_sale", "merchants.terminal"),
         Page("merchants", 3, _("Merchant users"), "badge", "merchants.merchantuser"),
         Page("merchants", 4, _("Webhook endpoints"), "webhook", "merchants.webhookendpoint"),
         Page("merchants", 5, _("Webhook events"), "outbox", "merchants.webhookevent"),

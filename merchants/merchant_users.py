@@ -131,7 +131,7 @@ def withdraw_user(*, merchant_user_id: UUID, reason: str = "") -> None:
         found = MerchantUser.objects.select_related("user", "merchant")
         right = found.filter(id=merchant_user_id).first()
         if right is None:
-            raise errors.NotFoundError("There is no such merchant user.")
+            raise errors.NotFoundError("Merchant user not found.")
         about = {
             "user": right.user.get_username(),
             "merchant": right.merchant.code,
@@ -170,7 +170,7 @@ def _managing(person: Person, act: str, object_id: object = "") -> Iterator[None
         details={"act": act, "merchant": person.till.merchant_code},
     ):
         if not person.is_manager:
-            raise errors.PermissionDeniedError(gettext("Only a manager of the shop may."))
+            raise errors.PermissionDeniedError(gettext("Only a manager of the shop can do this."))
         yield
 
 
@@ -179,7 +179,7 @@ def _require_own(person: Person, terminal_id: UUID) -> None:
     with db_scope.principal_scope(person.till.role, person.till.principal_id):
         own = Terminal.objects.filter(id=terminal_id, merchant_id=person.till.merchant_id)
         if not own.exists():
-            raise errors.NotFoundError(gettext("There is no such terminal."))
+            raise errors.NotFoundError(gettext("Terminal not found."))
 
 
 def act_as(person: Person) -> None:

@@ -117,7 +117,7 @@ def _till(**which: Any) -> Till:
     with db_scope.principal_scope("platform_admin"):
         merchant = Merchant.objects.filter(**which).first()
     if merchant is None:
-        raise NotFoundError("There is no such merchant.")
+        raise NotFoundError("Merchant not found.")
     return Till(
         merchant.id,
         merchant.code,

@@ -97,7 +97,7 @@ def create_terminal(
     ):
         _check_terminal_name(name)
         if not Merchant.objects.filter(id=merchant_id).exists():
-            raise errors.NotFoundError("There is no such merchant.")
+            raise errors.NotFoundError("Merchant not found.")
         return _add_terminal(scope, merchant_id, name, can_top_up, can_manage_webhooks)
 
 
@@ -124,7 +124,7 @@ def rotate_terminal_key(*, terminal_id: UUID, overlap_seconds: int = 86_400) -> 
             .first()
         )
         if terminal is None:
-            raise errors.NotFoundError("There is no such terminal.")
+            raise errors.NotFoundError("Terminal not found.")
         ends_at = DatabaseNow() + timedelta(seconds=overlap_seconds)
         old = TerminalKey.objects.filter(terminal=terminal, revoked_at=None)
         # Also those rotated out before: with no overlap, nothing old works.
@@ -149,7 +149,7 @@ def revoke_terminal(*, terminal_id: UUID, reason: str) -> None:
         db_scope.principal_scope("platform_admin"),
     ):
         if not Terminal.objects.filter(id=terminal_id, revoked_at=None).update(revoked_at=Now()):
-            raise errors.NotFoundError("There is no such terminal.")
+            raise errors.NotFoundError("Terminal not found.")
         audit.record(
             "TERMINAL_REVOKED",
             object_type="terminal",
@@ -211,7 +211,7 @@ def set_limits(
     ):
         merchant = Merchant.objects.select_for_update().filter(id=merchant_id).first()
         if merchant is None:
-            raise errors.NotFoundError("There is no such merchant.")
+            raise errors.NotFoundError("Merchant not found.")
         audit.record(
             "MERCHANT_LIMITS_SET",
             object_type="merchant",
@@ -246,7 +246,7 @@ def _set_signatures(terminal_id: UUID, required: bool, action: str, reason: str)
     ):
         found = Terminal.objects.filter(id=terminal_id, revoked_at=None)
         if not found.update(require_signature=required):
-            raise errors.NotFoundError("There is no such terminal.")
+            raise errors.NotFoundError("Terminal not found.")
         audit.record(
             action, object_type="terminal", object_id=terminal_id, details={"reason": reason}
         )
@@ -259,7 +259,7 @@ def _set_status(merchant_id: UUID, status: str, action: str, reason: str) -> Non
     ):
         merchant = Merchant.objects.select_for_update().filter(id=merchant_id).first()
         if merchant is None:
-            raise errors.NotFoundError("There is no such merchant.")
+            raise errors.NotFoundError("Merchant not found.")
         before = merchant.status
         Merchant.objects.filter(id=merchant_id).update(status=status, status_reason=reason[:200])
         audit.record(
@@ -277,17 +277,19 @@ def _check_merchant(
     time_zone = time_zone or settings.MPS_TIME_ZONE
     wrong: dict[str, list[str]] = {}
     if not Merchant.CODE_PATTERN.fullmatch(code):
-        wrong["code"] = ["1 to 32 of A-Z 0-9 _ -, starting with a letter or digit."]
+        wrong["code"] = [
+            "Must be 1 to 32 characters: A-Z 0-9 _ -, starting with a letter or digit."
+        ]
     if not _is_name(name):
-        wrong["name"] = ["1 to 80 printable characters."]
+        wrong["name"] = ["Must be 1 to 80 printable characters."]
     if not is_text(contact, at_least=0, at_most=200):
-        wrong["contact"] = ["At most 200 printable characters."]
+        wrong["contact"] = ["Must be at most 200 printable characters."]
     if settlement_mode not in Merchant.SettlementMode.values:
         wrong["settlement_mode"] = [f"One of {', '.join(Merchant.SettlementMode.values)}."]
     if not 0 <= fee_rate <= 1 or fee_rate != round(fee_rate, 4):
-        wrong["fee_rate"] = ["From 0 to 1, with at most four decimals."]
+        wrong["fee_rate"] = ["Must be from 0 to 1, with at most four decimal places."]
     if time_zone not in time_zones():
-        wrong["time_zone"] = ["An IANA time zone, such as Asia/Taipei."]
+        wrong["time_zone"] = ["Must be an IANA time zone, such as Asia/Taipei."]
     if wrong:
         raise errors.InvalidRequestError(errors=wrong)
     return Merchant(
@@ -303,7 +305,7 @@ def _check_merchant(
 def _check_terminal_name(name: str) -> None:
     if not _is_name(name):
         raise errors.InvalidRequestError(
-            errors={"name": [gettext("1 to 80 printable characters.")]}
+            errors={"name": [gettext("Must be 1 to 80 printable characters.")]}
         )
 
 
@@ -314,7 +316,7 @@ def _is_name(text: str) -> bool:
 def _add_merchant(scope: Scope, new: Merchant) -> Merchant:
     """Write a shop with its ledger account."""
     if Merchant.objects.filter(code=new.code).exists():
-        raise errors.AlreadyExistsError("There is a merchant with this code already.")
+        raise errors.AlreadyExistsError("A merchant with this code already exists.")
     new.account_id = ledger.open_account(scope, kind="merchant", unit=settings.MPS_CURRENCY)
     new.save(force_insert=True)
     audit.record(

@@ -197,7 +197,7 @@ class ChargeView(PosView):
 
 def _charge_detail(scope: Scope, payment: Transaction | None) -> Response:
     if payment is None:
-        raise NotFoundError("There is no such payment here.")
+        raise NotFoundError("Payment not found.")
     return Response(representations.charge_detail(payment, selectors.refunds_of(scope, payment)))
 
 

@@ -11,7 +11,7 @@ class PaymentsConfig(AppConfig):
     verbose_name = _("Payments")
     sql_files = ("transactions", "limits", "charges", "consents", "topups", "retention", "policies")
     jobs = {
-        gettext_noop("close payments whose members kept silent"): {
+        gettext_noop("close payments that were not approved in time"): {
             "task": "payments.close_expired_approvals",
             "schedule": 60.0,
         },

@@ -20,15 +20,15 @@ class TopUpForm(console.ActForm):
 
     amount = console.MoneyField(label=_("Amount"))
     payment_method = forms.ChoiceField(
-        label=_("Received by"),
+        label=_("Received via"),
         choices=[*charge_decision.OUTSIDE_METHODS.items(), ("bank", _("Bank transfer"))],
     )
     provider_order_id = forms.RegexField(
-        label=_("The provider's order"),
+        label=_("Provider order number"),
         regex=r"\A[A-Za-z0-9._:-]{1,64}\Z",
         max_length=64,
         required=False,
-        help_text=_("Credited once, however often it is entered. Empty: none."),
+        help_text=_("Each order is credited only once. Leave blank if there is none."),
     )
     reason = forms.CharField(label=_("Note"), max_length=200, required=False)
 
@@ -44,7 +44,7 @@ class PointsForm(console.ActForm):
     """Points to add or take."""
 
     delta_points = forms.IntegerField(
-        label=_("Points"), help_text=_("50 adds fifty, -50 takes fifty.")
+        label=_("Points"), help_text=_("50 adds fifty, -50 deducts fifty.")
     )
     reason = forms.CharField(label=_("Reason"), max_length=200)
 
@@ -97,36 +97,36 @@ console.add_acts(
     Act(
         name="top-up",
         label=_("Top up"),
-        explanation=_("Credits money you have received to this card, at once:"),
+        explanation=_("Credits money you have received to this card immediately:"),
         run=_top_up,
         four_eyes=console.above_amount,
         form=TopUpForm,
         offered=lambda card: card.type.may_be_topped_up and card.status == Card.Status.ACTIVE,
         replays=True,
         icon="add",
-        group=_("Money and points"),
+        group=_("Balance and points"),
     ),
     Act(
         name="cash-out",
         label=_("Pay out"),
-        explanation=_("Records that money of this card was paid out to its owner:"),
+        explanation=_("Records that money on this card was paid out to its owner:"),
         run=_cash_out,
         four_eyes=console.above_amount,
         form=CashOutForm,
         offered=lambda card: card.money_account_id is not None,
         replays=True,
         icon="payments",
-        group=_("Money and points"),
+        group=_("Balance and points"),
     ),
     Act(
         name="adjust-points",
         label=_("Adjust points"),
-        explanation=_("Adds points to this card or takes some; its tier follows at once:"),
+        explanation=_("Adds or deducts points on this card. Its tier is updated immediately:"),
         run=_adjust_points,
         four_eyes=console.above_points,
         form=PointsForm,
         offered=lambda card: card.points_account_id is not None,
         icon="stars",
-        group=_("Money and points"),
+        group=_("Balance and points"),
     ),
 )

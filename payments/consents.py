@@ -113,7 +113,7 @@ def _get(member_id: UUID, approval_id: UUID) -> Consent:
             expires_at__gt=DatabaseNow(),
         ).first()
     if approval is None:
-        raise NotFoundError("No such payment waits for you.")
+        raise NotFoundError("No such payment is waiting for your approval.")
     return approval
 
 

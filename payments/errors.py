@@ -20,7 +20,7 @@ class IdempotencyKeyReusedError(MpsError):
 
     code = "IDEMPOTENCY_KEY_REUSED"
     status = 422
-    title = _("This Idempotency-Key was used for another request.")
+    title = _("This Idempotency-Key was already used for a different request.")
 
 
 class AwaitingMemberError(MpsError):
@@ -28,7 +28,7 @@ class AwaitingMemberError(MpsError):
 
     code = "AWAITING_MEMBER"
     status = 202
-    title = _("The member has to approve this payment. Ask again with the same key.")
+    title = _("The member must approve this payment. Retry with the same Idempotency-Key.")
 
 
 class ApprovalDeclinedError(MpsError):
@@ -52,7 +52,7 @@ class InsufficientBalanceError(MpsError):
 
     code = "INSUFFICIENT_BALANCE"
     status = 402
-    title = _("The card's balance does not suffice.")
+    title = _("Insufficient balance.")
 
 
 class LimitExceededError(MpsError):
@@ -60,7 +60,7 @@ class LimitExceededError(MpsError):
 
     code = "LIMIT_EXCEEDED"
     status = 402
-    title = _("A limit is exceeded.")
+    title = _("A limit was exceeded.")
 
 
 class OriginalTxNotFoundError(MpsError):
@@ -68,7 +68,7 @@ class OriginalTxNotFoundError(MpsError):
 
     code = "ORIGINAL_TX_NOT_FOUND"
     status = 404
-    title = _("There is no such payment here.")
+    title = _("Payment not found.")
 
 
 class OnlyCompletedPaymentRefundableError(MpsError):
@@ -84,7 +84,7 @@ class RefundExceedsRemainingError(MpsError):
 
     code = "REFUND_EXCEEDS_REMAINING"
     status = 409
-    title = _("The refund exceeds what is left of the payment.")
+    title = _("The refund exceeds the amount that can still be refunded.")
 
 
 class OrderAmountMismatchError(MpsError):
@@ -92,7 +92,7 @@ class OrderAmountMismatchError(MpsError):
 
     code = "ORDER_AMOUNT_MISMATCH"
     status = 409
-    title = _("This order was paid with another amount.")
+    title = _("This order was already paid with a different amount.")
 
 
 class OrderReversedError(MpsError):

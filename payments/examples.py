@@ -57,7 +57,7 @@ CHARGE = [
         {
             "code": "AWAITING_MEMBER",
             "status": "pending",
-            "title": "The member has to approve this payment. Ask again with the same key.",
+            "title": "The member must approve this payment. Retry with the same Idempotency-Key.",
             "detail": "The member has been asked.",
             "external_order_id": "WX20250929001",
             "amount": "5000.00",

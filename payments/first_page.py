@@ -43,7 +43,7 @@ def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if can("cards.view_codehistory"):
         others.append(_of_codes(scope, now))
     groups.append((_("Members and cards"), others))
-    groups.append((_("What waits"), console.figures_for(scope, request.user)))
+    groups.append((_("To do"), console.figures_for(scope, request.user)))
     context["groups"] = [
         {"title": title, "figures": figures} for title, figures in groups if figures
     ]
@@ -68,7 +68,7 @@ def _of_payments(now: dashboard.Now, today: dashboard.Span, then: dashboard.Span
             **_moved(Decimal(today.charges), Decimal(then.charges)),
         ),
         Figure(
-            title=_("Volume"),
+            title=_("Payment volume"),
             value=_money(today.volume),
             href=paid,
             note=_then(_money(then.volume)),
@@ -135,7 +135,7 @@ def _owed(scope: Scope) -> Figure:
         title=_("Outstanding balances"),
         value=_money(owed.balances),
         href=console.rows_url(Account, kind__exact="card_money"),
-        note=_("owed to the holders of %(count)s cards") % {"count": console.whole(owed.cards)},
+        note=_("on %(count)s cards") % {"count": console.whole(owed.cards)},
         parts=[
             (
                 _("Unclaimed refunds: %(sum)s") % {"sum": _money(owed.unclaimed)},
@@ -154,7 +154,8 @@ def _of_codes(scope: Scope, now: dashboard.Now) -> Figure:
         title=_("Payment codes issued"),
         value=console.whole(today.issued),
         href=reverse("report-code-usage") + days,
-        note=_("%(number)s on that whole day last week") % {"number": console.whole(then.issued)},
+        note=_("%(number)s on the same day last week (full day)")
+        % {"number": console.whole(then.issued)},
         parts=[
             (
                 _("Used: %(number)s") % {"number": console.whole(today.used)},
@@ -198,19 +199,20 @@ def _chart(
             "maxBarThickness": 24,
         }
 
-    volume = drawn(_("Volume"), [float(each.volume) for each in lines], "primary-600")
+    volume = drawn(_("Payment volume"), [float(each.volume) for each in lines], "primary-600")
     charges = drawn(_("Charges"), [each.charges for each in lines], "primary-600")
     declined = drawn(_("Declined"), [each.declined for each in lines], "red-500")
     return {
         "ranges": [(each, each == days) for each in dashboard.RANGES],
         "charts": [
             {
-                "title": _("Volume a day, %(currency)s") % {"currency": settings.MPS_CURRENCY},
+                "title": _("Payment volume per day (%(currency)s)")
+                % {"currency": settings.MPS_CURRENCY},
                 "type": "bar",
                 "data": json.dumps({"labels": labels, "datasets": [volume]}),
             },
             {
-                "title": _("Charges and declined payments a day"),
+                "title": _("Charges and declined payments per day"),
                 "type": "line",
                 "data": json.dumps({"labels": labels, "datasets": [charges, declined]}),
             },
@@ -228,7 +230,7 @@ def _percent(part: Decimal | None) -> str:
 
 
 def _then(value: str) -> Any:
-    return _("%(value)s at this hour last week") % {"value": value}
+    return _("%(value)s at this time last week") % {"value": value}
 
 
 def _moved(today: Decimal, then: Decimal) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class MyTransactions(MemberView):
         transaction_type = request.query_params.get("type", "")
         if "type" in request.query_params and transaction_type not in Transaction.Type.values:
             raise errors.InvalidRequestError(
-                errors={"type": [f"One of {', '.join(Transaction.Type.values)}."]}
+                errors={"type": [f"Must be one of {', '.join(Transaction.Type.values)}."]}
             )
         return HistoryPages().answer(
             request,

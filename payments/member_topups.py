@@ -89,7 +89,9 @@ def start_top_up(
     number = require_number(card_no)
     taker = _require_provider(provider)
     if len(return_path) > 200 or not _LOCAL_PATH.fullmatch(return_path):
-        raise InvalidRequestError(errors={"return_path": ["A path of this site, as /wallet."]})
+        raise InvalidRequestError(
+            errors={"return_path": ["Must be a path on this site, such as /wallet."]}
+        )
     request_hash = idempotency.hash_request(
         "member_top_up", card=number, amount=show_money(amount), provider=provider, to=return_path
     )
@@ -129,7 +131,7 @@ def _require_provider(name: str) -> Provider:
     try:
         return providers.get_provider(name)
     except NotFoundError as error:
-        raise InvalidRequestError(errors={"provider": ["Not offered here."]}) from error
+        raise InvalidRequestError(errors={"provider": ["Not available here."]}) from error
 
 
 def _begin(wanted: TopUp, card_no: str, about: dict[str, str]) -> TopUp | Answer:
@@ -192,7 +194,7 @@ def _require_may_top_up(scope: Scope, binding: Binding, amount: Decimal) -> None
     if card.status != Card.Status.ACTIVE:
         raise CardNotActiveError
     if (card.money_account.balance or 0) + amount > settings.MPS_MAX_BALANCE:
-        raise LimitExceededError("The card would hold more than it may.")
+        raise LimitExceededError("The card balance would exceed its maximum.")
 
 
 def _require_room(scope: Scope, member_id: UUID) -> None:
@@ -205,7 +207,8 @@ def _require_room(scope: Scope, member_id: UUID) -> None:
     )
     if open_ones.count() >= _MOST_OPEN:
         raise RateLimitedError(
-            "Pay one of the top-ups you began, or let it expire.", retry_after_seconds=60
+            "You have too many unfinished top-ups. Pay one of them or let it expire.",
+            retry_after_seconds=60,
         )
 
 
@@ -362,7 +365,7 @@ def get_top_up(scope: Scope, *, card_no: str, member_id: UUID, top_up_id: UUID) 
     """
     top_up = list_top_ups(scope, card_no=card_no, member_id=member_id).filter(id=top_up_id).first()
     if top_up is None:
-        raise NotFoundError("There is no such top-up.")
+        raise NotFoundError("Top-up not found.")
     return top_up
 
 

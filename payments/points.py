@@ -27,10 +27,10 @@ def adjust_points(*, card_id: UUID, delta: int, reason: str = "") -> Transaction
     """
     if not delta or abs(delta) > 10**9:
         raise InvalidRequestError(
-            errors={"delta_points": ["Not zero, and at most a thousand million."]}
+            errors={"delta_points": ["Must not be zero, and at most 1,000,000,000."]}
         )
     if len(reason) > 200:
-        raise InvalidRequestError(errors={"reason": ["At most 200 characters."]})
+        raise InvalidRequestError(errors={"reason": ["Must be at most 200 characters."]})
     with (
         audit.refusals(
             "POINTS_ADJUST_REFUSED",
@@ -57,7 +57,7 @@ def adjust_points(*, card_id: UUID, delta: int, reason: str = "") -> Transaction
                 },
             )
         except ledger.OverdraftError as error:
-            raise InsufficientBalanceError("The card has fewer points.") from error
+            raise InsufficientBalanceError("The card does not have enough points.") from error
         done = transactions.write_transaction(
             scope,
             now,

@@ -58,7 +58,7 @@ class TopUpAdmin(console.Exported, console.LogAdmin):
         "late",
     )
     search_fields = ("=order_id",)
-    search_help_text = _("Order, the provider's payment, or card number")
+    search_help_text = _("Order, provider payment or card number")
     exact_search = (
         (CARD_NUMBER, "card__number"),
         (r"[A-Za-z0-9_-]{32}", "order_id"),
@@ -77,7 +77,7 @@ class TopUpAdmin(console.Exported, console.LogAdmin):
         ),
         (_("Who"), {"fields": ("shown_card", "shown_member")}),
         (
-            _("Money"),
+            _("Amounts"),
             {
                 "fields": (
                     *("amount", "currency", "paid_amount", "paid_currency", "paid_at"),
@@ -155,8 +155,8 @@ console.add_acts(
     TopUp,
     Act(
         name="confirm",
-        label=_("Ask the provider"),
-        explanation=_("Asks the provider whether this was paid, and credits it if it was:"),
+        label=_("Check with the provider"),
+        explanation=_("Checks with the provider whether this was paid, and credits it if so:"),
         run=_confirm,
         form=console.ActForm,
         offered=lambda top_up: top_up.status != TopUp.Status.COMPLETED,

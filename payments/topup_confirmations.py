@@ -66,7 +66,7 @@ def confirm_with_provider(*, top_up_id: UUID) -> TopUp:
         with db_scope.principal_scope("platform_admin"):
             asked = TopUp.objects.filter(id=top_up_id).first()
         if asked is None:
-            raise NotFoundError("There is no such top-up.")
+            raise NotFoundError("Top-up not found.")
         report = providers.get_provider(asked.provider).ask(
             order_id=asked.order_id, reference=asked.reference
         )
@@ -115,7 +115,7 @@ def _lock(scope: Scope, **which: Any) -> TopUp:
     """
     found = TopUp.objects.filter(**which).first()
     if found is None:
-        raise NotFoundError("There is no such order here.")
+        raise NotFoundError("Order not found.")
     card = holding.hold_card(scope, card_id=found.card_id)
     top_up = TopUp.objects.select_for_update(of=("self",)).get(id=found.id)
     top_up.card = card
@@ -179,7 +179,7 @@ def _credit(scope: Scope, top_up: TopUp, report: Report) -> bool:
         tag={"top_up": str(top_up.id)},
     )
     if TopUp.objects.filter(tx_id=done.id).exists():
-        raise AlreadyExistsError("This payment was credited for another top-up.")
+        raise AlreadyExistsError("This payment was already credited to another top-up.")
     top_up.late = (
         top_up.status != TopUp.Status.PENDING
         or TopUp.objects.filter(id=top_up.id, expires_at__lte=DatabaseNow()).exists()

@@ -139,7 +139,7 @@ def top_up_at_till(
     """
     key = idempotency.require_key(idempotency_key)
     if bool(card_no) == bool(code):
-        raise InvalidRequestError(errors={"card_no": ["Either card_no or code."]})
+        raise InvalidRequestError(errors={"card_no": ["Send either card_no or code."]})
     hashes = codes.look_up_hashes(codes.require_code(code)) if code else []
     about = {"merchant": till.merchant_code, "amount": show_money(amount), "card": card_no}
     request_hash = idempotency.hash_request(
@@ -153,7 +153,7 @@ def top_up_at_till(
         if answered is not None:
             return answered
         if not till.can_top_up:
-            raise PermissionDeniedError("This terminal may not take cash top-ups.")
+            raise PermissionDeniedError("This terminal is not allowed to take cash top-ups.")
         if hashes:
             live = charge_decision.require_live(selectors.read_code(scope, hashes))
             card = holding.hold_card(scope, card_id=live.card_id)
@@ -206,7 +206,7 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
             .first()
         )
         if top_up is None or top_up.terminal_id != till.terminal_id:
-            raise NotFoundError("This terminal took no such top-up.")
+            raise NotFoundError("This terminal has no such top-up.")
         if top_up.status == Transaction.Status.CANCELLED:
             return representations.recharge_answer(top_up)
         top_up.card = holding.hold_card(scope, card_id=top_up.card_id)
@@ -217,7 +217,7 @@ def reverse_top_up(*, till: Till, tx_no: str) -> dict[str, Any]:
                 [top_up.created_at, till.time_zone, now.at, till.time_zone],
             )
             if not cursor.fetchone()[0]:
-                raise PermissionDeniedError("A top-up is reversed on its own day only.")
+                raise PermissionDeniedError("A top-up can be cancelled only on the same day.")
         transactions.write_transaction(
             scope,
             now,
@@ -381,7 +381,7 @@ def _credited_before(
         return None
     if (earlier.card_id, earlier.amount) != (card_id, amount):
         raise AlreadyExistsError(
-            "This provider's order was credited to another card or with another amount."
+            "This provider order was already credited to another card or with a different amount."
         )
     done = selectors.transactions(scope).get(id=earlier.tx_id)
     return Answer(201, representations.recharge_answer(done), replayed=True)
@@ -396,4 +396,4 @@ def _require_rechargeable(scope: Scope, card: Card, amount: Decimal, now: dateti
         raise CardNotActiveError
     balance = ledger.lock_balances(scope, [card.money_account_id])[card.money_account_id]
     if balance + amount > settings.MPS_MAX_BALANCE:
-        raise LimitExceededError("The card would hold more than it may.")
+        raise LimitExceededError("The card balance would exceed its maximum.")

@@ -131,7 +131,7 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
             {"fields": ("shown_card", "shown_member", "shown_merchant", "shown_terminal")},
         ),
         (
-            _("Money"),
+            _("Amounts"),
             {
                 "fields": (
                     "currency",
@@ -148,7 +148,7 @@ class TransactionAdmin(console.Exported, console.LogAdmin):
             },
         ),
         (_("Points"), {"fields": ("points", "tier", "refunded_points")}),
-        (_("Given back"), {"fields": ("refunded_total", "refunded_fee")}),
+        (_("Refunded"), {"fields": ("refunded_total", "refunded_fee")}),
         (_("Order"), {"fields": ("external_order_id", "reason", "tag")}),
     )
 
@@ -292,7 +292,7 @@ def _order(scope: Scope, each: Transaction) -> Section | None:
         return None
     return Section(
         _("Order"),
-        [_("Order"), _("Paid by this"), _("Amount"), _("Reversed at")],
+        [_("Order"), _("Paid by this transaction"), _("Amount"), _("Reversed at")],
         [
             [
                 order.external_order_id,
@@ -310,7 +310,7 @@ def _asked(scope: Scope, each: Transaction) -> Section | None:
         return None
     return Section(
         _("Member's top-up"),
-        [_("Order"), _("Provider"), _("Asked at"), _("Late")],
+        [_("Order"), _("Provider"), _("Started at"), _("Paid late")],
         [
             [
                 console.link(top_up, top_up.order_id),
@@ -332,7 +332,7 @@ def latest(found: QuerySet[Transaction]) -> Section:
             _("Type"),
             _("Status"),
             _("Amount"),
-            _("Final"),
+            _("Amount paid"),
             _("Points"),
             _("Card"),
             _("Merchant"),
@@ -411,7 +411,7 @@ def _told(scope: Scope, each: Transaction) -> Section | None:
     )
     return Section(
         _("Webhook deliveries"),
-        [_("Event"), _("Endpoint"), _("State"), _("Attempts"), _("Error"), _("Created at")],
+        [_("Event"), _("Endpoint"), _("Status"), _("Attempts"), _("Error"), _("Created at")],
         [
             [
                 console.link(told, told.event.get_type_display()),
@@ -459,7 +459,7 @@ def _refund(payment: Transaction, values: dict[str, Any], staff: Any) -> Done:
         title = problems.in_readers_language(answer.body)["title"]
         return Done(text=f"{payment}: {title}", refused=True)
     return Done(
-        text=_("%(payment)s: %(amount)s given back as %(number)s.")
+        text=_("%(payment)s: %(amount)s refunded as %(number)s.")
         % {
             "payment": payment,
             "amount": console.amount(values["amount"]),
@@ -474,8 +474,9 @@ console.add_acts(
         name="refund",
         label=_("Refund"),
         explanation=_(
-            "Gives this money back at once, in the shop's name and at its expense, and takes the"
-            " points back that it earned. What was paid outside the till gives back by hand:"
+            "Refunds this payment immediately, in the shop's name and at its "
+            "expense, and takes back the points it earned. Money paid outside the "
+            "till must be returned separately:"
         ),
         run=_refund,
         four_eyes=console.above_amount,

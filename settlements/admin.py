@@ -90,7 +90,7 @@ class SettlementAdmin(console.Exported, console.LogAdmin):
             },
         ),
         (
-            _("Money"),
+            _("Amounts"),
             {
                 "fields": (
                     "currency",
@@ -220,7 +220,7 @@ def _lines(scope: Scope, each: Settlement) -> Section:
         .order_by("tx_id")[: console.ROWS_SHOWN]
     )
     return Section(
-        _("First transactions; all are in the statement"),
+        _("First transactions (see the statement for all)"),
         [_("Number"), _("Type"), _("Payments"), _("Refunds"), _("Cash top-ups"), _("Fee")],
         [
             [
@@ -286,14 +286,14 @@ console.add_figure("settlements.view_settlement", _due)
 class SettleForm(console.ActForm):
     """Which days to settle."""
 
-    mode = forms.ChoiceField(label=_("Mode"), choices=Merchant.SettlementMode.choices)
+    mode = forms.ChoiceField(label=_("Settlement mode"), choices=Merchant.SettlementMode.choices)
     first_day = forms.DateField(
         label=_("First day"), widget=_DAY, help_text=_("In the shop's time zone.")
     )
     last_day = forms.DateField(
         label=_("Last day"),
         widget=_DAY,
-        help_text=_("All that is left from before is settled with it."),
+        help_text=_("Anything not yet settled from before is included."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -322,9 +322,7 @@ class MoneyShown:
 class PaidForm(MoneyShown, console.ActForm):
     """How it was paid out."""
 
-    payout_reference = forms.CharField(
-        label=_("The bank's reference"), max_length=100, required=False
-    )
+    payout_reference = forms.CharField(label=_("Bank reference"), max_length=100, required=False)
 
 
 class NothingForm(MoneyShown, console.ActForm):
@@ -361,17 +359,20 @@ def _settle(merchant: Merchant, values: dict[str, Any], staff: Any) -> Done:
 
 def _approve(settlement: Settlement, values: dict[str, Any], staff: Any) -> Done:
     services.approve_settlement(settlement_id=settlement.id)
-    return Done(text=_("%(name)s is approved.") % {"name": settlement})
+    return Done(text=_("%(name)s was approved.") % {"name": settlement})
 
 
 def _mark_paid(settlement: Settlement, values: dict[str, Any], staff: Any) -> Done:
     services.mark_paid(settlement_id=settlement.id, payout_reference=values["payout_reference"])
-    return Done(text=_("%(name)s is paid out.") % {"name": settlement})
+    return Done(text=_("%(name)s was paid out.") % {"name": settlement})
 
 
 def _fail(settlement: Settlement, values: dict[str, Any], staff: Any) -> Done:
     services.fail_settlement(settlement_id=settlement.id, reason=values["reason"])
-    return Done(text=_("%(name)s failed; the next run takes it up.") % {"name": settlement})
+    return Done(
+        text=_("%(name)s was marked as failed. The next settlement includes its transactions.")
+        % {"name": settlement}
+    )
 
 
 console.add_acts(
@@ -379,7 +380,7 @@ console.add_acts(
     Act(
         name="settle",
         label=_("Settle"),
-        explanation=_("Settles what this shop did up to the end of the last day:"),
+        explanation=_("Settles this shop's transactions up to the end of the last day:"),
         run=_settle,
         form=SettleForm,
         replays=True,
@@ -403,7 +404,7 @@ console.add_acts(
     Act(
         name="mark-paid",
         label=_("Mark as paid"),
-        explanation=_("Records that the shop was paid the net:"),
+        explanation=_("Records that the net amount was paid to the shop:"),
         run=_mark_paid,
         four_eyes=console.always,
         form=PaidForm,
@@ -414,8 +415,10 @@ console.add_acts(
     ),
     Act(
         name="fail",
-        label=_("Give up"),
-        explanation=_("Gives the settlement up; the next one takes its transactions:"),
+        label=_("Mark as failed"),
+        explanation=_(
+            "Marks the settlement as failed. The next settlement includes its transactions:"
+        ),
         run=_fail,
         form=FailForm,
         replays=True,

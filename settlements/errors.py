@@ -18,4 +18,4 @@ class SettlementStateError(MpsError):
 
     code = "SETTLEMENT_STATE_CONFLICT"
     status = 409
-    title = _("The settlement's state does not allow this.")
+    title = _("The settlement's status does not allow this.")

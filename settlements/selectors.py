@@ -76,7 +76,7 @@ def get_settlement(
     """Return a settlement; :raises NotFoundError: there is none, or not of this shop."""
     found = list_settlements(scope, merchant_id=merchant_id).filter(id=settlement_id).first()
     if found is None:
-        raise NotFoundError(gettext("There is no such settlement."))
+        raise NotFoundError(gettext("Settlement not found."))
     return found
 
 
@@ -84,7 +84,7 @@ def get_merchant(scope: Scope, *, merchant_id: UUID) -> Merchant:
     """Return a shop; :raises NotFoundError: there is none."""
     merchant = Merchant.objects.filter(id=merchant_id).first()
     if merchant is None:
-        raise NotFoundError("There is no such merchant.")
+        raise NotFoundError("Merchant not found.")
     return merchant
 
 

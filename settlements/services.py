@@ -176,7 +176,7 @@ def approve_settlement(*, settlement_id: UUID) -> Settlement:
     ):
         settlement = _lock(scope, settlement_id)
         if settlement.status == Settlement.Status.FAILED:
-            raise SettlementStateError("A settlement that failed cannot be approved.")
+            raise SettlementStateError("A failed settlement cannot be approved.")
         if settlement.status == Settlement.Status.PENDING:
             _approve(scope, settlement, selectors.database_now(scope))
     return settlement
@@ -192,7 +192,7 @@ def mark_paid(*, settlement_id: UUID, payout_reference: str = "") -> Settlement:
     """
     if not is_text(payout_reference, at_least=0, at_most=100):
         raise InvalidRequestError(
-            errors={"payout_reference": ["At most 100 printable characters."]}
+            errors={"payout_reference": ["Must be at most 100 printable characters."]}
         )
     with (
         _refusals("SETTLEMENT_PAY_REFUSED", settlement_id),
@@ -201,12 +201,14 @@ def mark_paid(*, settlement_id: UUID, payout_reference: str = "") -> Settlement:
         settlement = _lock(scope, settlement_id)
         if settlement.status == Settlement.Status.PAID:
             if settlement.payout_reference != payout_reference:
-                raise SettlementStateError("It was paid out with another reference.")
+                raise SettlementStateError("It was already paid out with a different reference.")
             return settlement
         if settlement.status != Settlement.Status.SETTLED:
-            raise SettlementStateError("Only an approved settlement is paid out.")
+            raise SettlementStateError("Only an approved settlement can be paid out.")
         if settlement.net < 0:
-            raise SettlementStateError("A negative net is carried into the next settlement.")
+            raise SettlementStateError(
+                "A negative net amount is carried over to the next settlement."
+            )
         _post(scope, settlement, "payout", "clearing", settlement.net)
         settlement.status = Settlement.Status.PAID
         settlement.paid_at = selectors.database_now(scope)
@@ -238,9 +240,11 @@ def fail_settlement(*, settlement_id: UUID, reason: str) -> Settlement:
         if before == Settlement.Status.FAILED:
             return settlement
         if before == Settlement.Status.PAID:
-            raise SettlementStateError("A settlement that was paid out cannot fail.")
+            raise SettlementStateError("A settlement that was paid out cannot be marked as failed.")
         if settlement.carried_to_id is not None:
-            raise SettlementStateError("A later settlement carries its debt; fail that first.")
+            raise SettlementStateError(
+                "A later settlement includes its negative balance. Mark that one as failed first."
+            )
         if before == Settlement.Status.SETTLED:
             _post(scope, settlement, "settlement_undone", "fee", -settlement.fee)
         settlement.status = Settlement.Status.FAILED
@@ -267,10 +271,12 @@ def _emit(scope: Scope, event_type: WebhookEvent.Type, settlement: Settlement) -
 
 def _period(merchant: Merchant, start: date | datetime, end: date | datetime) -> periods.Period:
     if start.year not in YEARS or end.year not in YEARS:
-        raise InvalidRequestError(errors={"period_start": ["Between 2000 and 2100."]})
+        raise InvalidRequestError(
+            errors={"period_start": ["The year must be between 2000 and 2100."]}
+        )
     period = periods.Period(periods.moment_of(start, merchant), periods.moment_of(end, merchant))
     if period.start >= period.end:
-        raise InvalidRequestError(errors={"period_end": ["After period_start."]})
+        raise InvalidRequestError(errors={"period_end": ["Must be after period_start."]})
     return period
 
 
@@ -328,12 +334,12 @@ def _effective(mode: str, now: datetime) -> datetime:
 
 def _period_of_day(mode: str, located: Merchant, day: date, now: datetime) -> periods.Period:
     if mode == Merchant.SettlementMode.REALTIME:
-        raise InvalidRequestError(errors={"date": ["Real-time settlement has no days."]})
+        raise InvalidRequestError(errors={"date": ["Real-time settlement has no period."]})
     if day.year not in YEARS:
-        raise InvalidRequestError(errors={"date": ["Between 2000 and 2100."]})
+        raise InvalidRequestError(errors={"date": ["The year must be between 2000 and 2100."]})
     period = periods.period_on(mode, located, day)
     if period.end > now:
-        raise InvalidRequestError(errors={"date": ["The period is not over yet."]})
+        raise InvalidRequestError(errors={"date": ["The period has not ended yet."]})
     return period
 
 

@@ -79,7 +79,7 @@ def download(scope: Scope, settlement: Settlement, media_type: str) -> FileRespo
     :raises SettlementStateError: it failed, and has no lines any more.
     """
     if settlement.status == Settlement.Status.FAILED:
-        raise SettlementStateError("A settlement that failed has no statement.")
+        raise SettlementStateError("A failed settlement has no statement.")
     write, ending = _WRITERS[media_type]
     file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115 -- the answer closes it
     write(settlement, selectors.statement_lines(scope, settlement), file)

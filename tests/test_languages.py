@@ -88,7 +88,7 @@ def test_the_command_finds_what_is_missing(settings, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "text"),
-    [("/", "會員支付系統"), ("/wallet/", "付款碼"), ("/pos/", "收銀台"), ("/admin/login/", "登入")],
+    [("/", "會員支付系統"), ("/wallet/", "付款碼"), ("/pos/", "收銀機"), ("/admin/login/", "登入")],
 )
 def test_pages_come_in_the_readers_language(database: str, path: str, text: str) -> None:
     chinese = Client(headers=CHINESE).get(path).content.decode()
@@ -119,7 +119,7 @@ def test_a_refusals_title_is_the_readers_its_code_is_not(database: str) -> None:
     assert chinese.status_code == english.status_code == 401
     assert chinese.json()["code"] == english.json()["code"] == "NOT_AUTHENTICATED"
     assert chinese.json()["title"] == chinese.json()["detail"] == "需要有效的憑證。"
-    assert english.json()["title"] == "Valid credentials are needed."
+    assert english.json()["title"] == "Valid credentials are required."
     assert chinese["Content-Language"] == "zh-hant"
     # nor are those of paths that nobody knows
     assert Client(headers=CHINESE).get("/api/v1/nowhere").json()["title"] == "查無資料。"
@@ -142,7 +142,7 @@ def test_a_stored_refusal_is_repeated_in_the_language_of_who_asks(database: str)
 
     assert first.status_code == again.status_code == english.status_code == 402
     assert first.json()["title"] == again.json()["title"] == "卡片餘額不足。"
-    assert english.json()["title"] == "The card's balance does not suffice."
+    assert english.json()["title"] == "Insufficient balance."
     assert english["Idempotent-Replayed"] == "true"
     assert {**first.json(), "title": "", "detail": ""} == {
         **english.json(),
@@ -182,9 +182,9 @@ def test_a_detail_that_no_catalogue_knows_stays() -> None:
 def test_a_refusal_speaks_the_language_of_whoever_reads_it() -> None:
     with override("zh-hant"):
         error = errors.NotFoundError()
-        assert str(error) == error.detail == _("There is no such thing here.") == "查無資料。"
+        assert str(error) == error.detail == _("Not found.") == "查無資料。"
     with override("en"):
-        assert str(error) == "There is no such thing here."
+        assert str(error) == "Not found."
 
 
 def test_what_a_refusal_says_is_found_where_it_is_raised() -> None:
@@ -215,8 +215,10 @@ def test_why_and_which_field_are_said_in_the_readers_language(database: str) -> 
     assert why["detail"] == "這張卡片由平台員工凍結，請洽平台解除凍結。"
     assert field["errors"] == {"phone": ["請輸入 6 到 15 位數字，開頭可加 +。"]}
     with override("zh-hant"):
-        stored = problems.problem(errors.InvalidRequestError(errors={"a": ["The PIN is wrong."]}))
-        assert stored["errors"] == {"a": ["The PIN is wrong."]}
+        stored = problems.problem(
+            errors.InvalidRequestError(errors={"a": ["The PIN is incorrect."]})
+        )
+        assert stored["errors"] == {"a": ["The PIN is incorrect."]}
         assert problems.in_readers_language(stored)["errors"] == {"a": ["PIN 碼錯誤。"]}
 
 

@@ -30,7 +30,7 @@ class WebhookEndpointAdmin(console.LogAdmin):
     list_select_related = ("merchant",)
     list_filter = (("enabled", BooleanRadioFilter), ("created_at", console.DayFilter))
     search_fields = ("=merchant__code", "url")
-    search_help_text = _("Merchant code, part of the address")
+    search_help_text = _("Merchant code or part of the URL")
     fieldsets = (
         (None, {"fields": ("merchant", "url", "description", "events", "created_at")}),
         (_("Status"), {"fields": ("enabled", "shown_reason", "failing_since", "deleted_at")}),
@@ -52,7 +52,7 @@ class WebhookEventAdmin(console.LogAdmin):
     date_hierarchy = "created_at"
     list_filter = (("type", ChoicesDropdownFilter), ("created_at", console.DayByIdFilter))
     search_fields = ("=id", "=merchant__code")
-    search_help_text = _("Webhook id, merchant code")
+    search_help_text = _("Webhook ID or merchant code")
     fieldsets = ((None, {"fields": ("id", "merchant", "type", "payload", "created_at")}),)
 
 
@@ -77,7 +77,7 @@ class WebhookDeliveryAdmin(console.LogAdmin):
         ("created_at", console.DayByIdFilter),
     )
     search_fields = ("=event__id", "=endpoint__merchant__code")
-    search_help_text = _("Webhook id, merchant code")
+    search_help_text = _("Webhook ID or merchant code")
     fieldsets = (
         (None, {"fields": ("event", "endpoint", "created_at")}),
         (
@@ -130,7 +130,7 @@ def _table(found: Any) -> list[list[Any]]:
 def _deliveries(scope: Scope, told: WebhookEndpoint | WebhookEvent) -> Section:
     return Section(
         _("Latest deliveries"),
-        [_("Event"), _("Endpoint"), _("State"), _("Attempts"), _("Error"), _("Created at")],
+        [_("Event"), _("Endpoint"), _("Status"), _("Attempts"), _("Error"), _("Created at")],
         _table(told.deliveries),
     )
 
@@ -142,10 +142,8 @@ console.add_acts(
     Act(
         name="enable",
         label=_("Enable"),
-        explanation=_("Sends to these addresses again, also what was held for them for 3 days:"),
-        run=console.calling(
-            endpoints.enable_endpoint, "endpoint_id", _("%(name)s is enabled again.")
-        ),
+        explanation=_("Resumes sending to these URLs, including the events held for up to 3 days:"),
+        run=console.calling(endpoints.enable_endpoint, "endpoint_id", _("%(name)s was enabled.")),
         bulk=True,
         offered=lambda endpoint: not endpoint.enabled and endpoint.deleted_at is None,
         icon="check_circle",
@@ -154,8 +152,8 @@ console.add_acts(
     Act(
         name="disable",
         label=_("Disable"),
-        explanation=_("Nothing is sent to these addresses any more:"),
-        run=console.calling(endpoints.disable_endpoint, "endpoint_id", _("%(name)s is disabled.")),
+        explanation=_("Stops sending to these URLs:"),
+        run=console.calling(endpoints.disable_endpoint, "endpoint_id", _("%(name)s was disabled.")),
         bulk=True,
         offered=lambda endpoint: endpoint.enabled,
         icon="block",
@@ -167,8 +165,10 @@ console.add_acts(
     Act(
         name="resend",
         label=_("Send again"),
-        explanation=_("Sends these events again, each under the id it had:"),
-        run=console.calling(endpoints.resend_delivery, "delivery_id", _("%(name)s is sent again.")),
+        explanation=_("Sends these events again, each with its original ID:"),
+        run=console.calling(
+            endpoints.resend_delivery, "delivery_id", _("%(name)s was sent again.")
+        ),
         bulk=True,
         offered=lambda delivery: delivery.state != WebhookDelivery.State.PENDING,
         icon="replay",

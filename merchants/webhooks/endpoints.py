@@ -97,7 +97,8 @@ def create_endpoint(
                 >= MAX_ENDPOINTS
             ):
                 raise errors.InvalidRequestError(
-                    gettext("At most %(count)s webhook endpoints.") % {"count": MAX_ENDPOINTS}
+                    gettext("A shop can have at most %(count)s webhook endpoints.")
+                    % {"count": MAX_ENDPOINTS}
                 )
             endpoint = WebhookEndpoint.objects.create(
                 merchant_id=till.merchant_id,
@@ -235,13 +236,13 @@ def resend_delivery(*, delivery_id: UUID, reason: str) -> None:
     ):
         delivery = WebhookDelivery.objects.filter(id=delivery_id).first()
         if delivery is None:
-            raise errors.NotFoundError(gettext("There is no such delivery."))
+            raise errors.NotFoundError(gettext("Delivery not found."))
         with connection.cursor() as cursor:
             cursor.execute("SELECT merchants_resend_delivery(%s)", [delivery_id])
             [again] = cursor.fetchone()
         if not again:
             raise errors.InvalidRequestError(
-                gettext("It is under way, or its endpoint is disabled.")
+                gettext("The delivery is in progress, or its endpoint is disabled.")
             )
         audit.record(
             "WEBHOOK_RESENT",
@@ -269,7 +270,7 @@ def _asked(act: str, till: Till, object_id: object = "") -> Iterator[None]:
     ):
         if not till.can_manage_webhooks:
             raise errors.PermissionDeniedError(
-                gettext("This terminal may not manage webhook endpoints.")
+                gettext("This terminal is not allowed to manage webhook endpoints.")
             )
         yield
 
@@ -331,7 +332,7 @@ def _set_enabled(endpoint_id: UUID, enabled: bool, reason: str) -> None:
             .first()
         )
         if endpoint is None:
-            raise errors.NotFoundError(gettext("There is no such webhook endpoint."))
+            raise errors.NotFoundError(gettext("Webhook endpoint not found."))
         _switch(scope, endpoint, enabled, reason)
         _record("ENABLED" if enabled else "DISABLED", endpoint, {"reason": reason})
 

@@ -26,7 +26,7 @@ def get_endpoint(
     found = list_endpoints(scope, merchant_id=merchant_id).filter(id=endpoint_id)
     endpoint = (found.select_for_update(no_key=True) if lock else found).first()
     if endpoint is None:
-        raise NotFoundError(gettext("There is no such webhook endpoint."))
+        raise NotFoundError(gettext("Webhook endpoint not found."))
     return endpoint
 
 

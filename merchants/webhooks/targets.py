@@ -121,9 +121,12 @@ def _fault_of(url: str) -> str:
     if parts is None:
         if settings.MPS_WEBHOOK_ALLOW_PRIVATE:
             return gettext(
-                "An http or https address of at most 500 characters, without user name or fragment."
+                "Must be an http or https URL of at most 500 characters, without "
+                "user name or fragment."
             )
-        return gettext("An https address of at most 500 characters, without user name or fragment.")
+        return gettext(
+            "Must be an https URL of at most 500 characters, without user name or fragment."
+        )
     if settings.MPS_WEBHOOK_ALLOW_PRIVATE:
         return ""
     pool = ThreadPoolExecutor(1)
@@ -133,7 +136,7 @@ def _fault_of(url: str) -> str:
     except _ForbiddenError:
         return gettext("This host is not on the public network.")
     except (OSError, ValueError, FutureTimeoutError):
-        return gettext("This host is not found.")
+        return gettext("This host was not found.")
     finally:
         pool.shutdown(wait=False)
     return ""

@@ -25,6 +25,6 @@ def get_provider(name: str) -> Provider:
     :raises NotFoundError: it works with none of this name.
     """
     if name not in offered():
-        raise NotFoundError("There is no such provider here.")
+        raise NotFoundError("Provider not found.")
     provider: Provider = import_string(_ADAPTERS[name])()
     return provider

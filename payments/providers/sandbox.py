@@ -83,7 +83,7 @@ class Sandbox:
         try:
             said = _webhook().verify(body, dict(headers))
         except (WebhookVerificationError, ValueError) as error:
-            raise NotAuthenticatedError("The callback's signature is not valid.") from error
+            raise NotAuthenticatedError("The callback signature is invalid.") from error
         return _read(said)
 
     def ask(self, *, order_id: str, reference: str) -> Report | None:
@@ -174,7 +174,7 @@ def _shown(found: QuerySet[SandboxOrder]) -> ShownOrder:
         payable=Q(status=SandboxOrder.Status.OPEN) & Q(expires_at__gt=DatabaseNow())
     ).first()
     if order is None:
-        raise NotFoundError("There is no such order here.")
+        raise NotFoundError("Order not found.")
     return ShownOrder(
         order.order_id,
         order.amount,
@@ -201,7 +201,7 @@ def _report(order: SandboxOrder) -> Report:
 def _read(said: object) -> Report:
     """Return a callback's report; :raises InvalidRequestError: it is none."""
     if not isinstance(said, dict):
-        raise InvalidRequestError("The callback cannot be read.")
+        raise InvalidRequestError("The callback could not be read.")
     try:
         return Report(
             order_id=str(said["order_id"]),
@@ -214,4 +214,4 @@ def _read(said: object) -> Report:
             paid_at=datetime.fromisoformat(said["paid_at"]) if said["paid_at"] else None,
         )
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise InvalidRequestError("The callback cannot be read.") from error
+        raise InvalidRequestError("The callback could not be read.") from error

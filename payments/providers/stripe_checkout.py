@@ -95,9 +95,9 @@ class StripeCheckout:
             said = event.to_dict()
             kind, session = said["type"], said["data"]["object"]
         except stripe.SignatureVerificationError as error:
-            raise NotAuthenticatedError("The callback's signature is not valid.") from error
+            raise NotAuthenticatedError("The callback signature is invalid.") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InvalidRequestError("The callback cannot be read.") from error
+            raise InvalidRequestError("The callback could not be read.") from error
         if kind not in _PAID_EVENTS | _CLOSED_EVENTS:
             return None
         return _report(session, closed=kind in _CLOSED_EVENTS)
@@ -138,7 +138,7 @@ def to_minor(amount: Decimal, currency: str) -> int:
     """
     scaled = amount * _units_in_one(currency)
     if scaled != int(scaled) or (currency in _WHOLE_HUNDREDS and amount != int(amount)):
-        raise InvalidAmountError("This currency is paid in whole units only.")
+        raise InvalidAmountError("Amounts in this currency must be whole numbers.")
     return int(scaled)
 
 
@@ -164,7 +164,7 @@ def _calling() -> Iterator[None]:
     except stripe.StripeError as error:
         code = getattr(error, "code", None)
         if code in _REFUSED_AMOUNTS:
-            raise InvalidAmountError("The provider does not take this amount.") from error
+            raise InvalidAmountError("The provider does not accept this amount.") from error
         about = {"error": type(error).__name__, "code": code, "status": error.http_status}
         logger.error("stripe cannot be used", extra=about)
         raise UnavailableError(
@@ -194,4 +194,4 @@ def _report(session: dict[str, Any], *, closed: bool = False) -> Report | None:
             payment_id=str(payment["id"] if isinstance(payment, dict) else payment),
         )
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, OSError) as error:
-        raise InvalidRequestError("The callback cannot be read.") from error
+        raise InvalidRequestError("The callback could not be read.") from error

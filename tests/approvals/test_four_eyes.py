@@ -68,7 +68,7 @@ def names() -> list[str]:
 
 def ask_for_points(client: Client, card: Card, points: int = 5000) -> Approval:
     done = act(client, Card, "adjust-points", card, delta_points=str(points), reason="sorry")
-    assert "somebody else has to agree" in texts(done)[0]
+    assert "It takes effect when someone else approves it" in texts(done)[0]
     return asked()
 
 
@@ -144,7 +144,7 @@ def test_nobody_agrees_with_themselves(console: Client, world) -> None:  # noqa:
     refused = agree(console, approval)
 
     assert refused.status_code == 403
-    assert texts(refused) == ["Somebody else has to agree to it."]
+    assert texts(refused) == ["Someone else must approve this."]
     assert (asked().state, count_postings()) == ("requested", before)
     assert names() == ["APPROVAL_REQUESTED", "APPROVAL_REFUSED"]
 
@@ -215,9 +215,9 @@ def test_a_refusal_of_the_service_is_written_down(
 
     said = agree(other, approval)
 
-    assert "The card has fewer points." in texts(said)[0]
+    assert "The card does not have enough points." in texts(said)[0]
     assert (asked().state, count_postings()) == ("failed", before)
-    assert "fewer points" in asked().result
+    assert "not have enough points" in asked().result
     assert len(events("POINTS_ADJUST_REFUSED")) == 1
     assert agree_status(other, approval) == 400
 

@@ -61,13 +61,13 @@ def _take_till(browser: Browser, url: str, people: dict[str, list[str]]) -> tupl
     token = _post(url, "/api/v1/auth/login", {"identifier": number, "password": password})["token"]
     code = _post(url, f"/api/v1/me/cards/{CARD}/code", {}, token)["code"]
     page = _open(browser, f"{url}/pos/", 900, 800)
-    page.get_by_label("Terminal key").fill(people["terminal"][1])
+    page.get_by_label("Till key").fill(people["terminal"][1])
     page.get_by_role("button", name="Pair", exact=True).click()
     for key in "29900":
         page.locator(f"#keypad [data-key='{key}']").click()
     page.locator("#code").fill(code)
     expect(page.locator("#preview")).not_to_be_empty()
-    page.get_by_role("button", name="Take the payment").click()
+    page.locator("#take").click()
     expect(page.locator("#result-title")).to_have_text("Paid")
     page.wait_for_timeout(1000)
     return PICTURES / "till.png", page

@@ -72,7 +72,7 @@ def sign_in(page: Any, user: User) -> None:
     secret = page.locator("#totp-secret").inner_text()
     page.get_by_label("Code").fill(totp(secret))
     page.get_by_role("button", name="Continue").click()
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="I have saved them").click()
     expect(page).to_have_url(re.compile("/admin/$"))
 
 
@@ -91,19 +91,19 @@ def test_points_move_when_a_second_person_agrees(
     maker = open_page("/admin/", width=1280, height=900)
     sign_in(maker, make_staff("maker", "finance"))
     maker.goto(page_url(card))
-    maker.get_by_text("Money and points").click()
+    maker.get_by_text("Balance and points").click()
     maker.get_by_role("link", name="Adjust points").click()
     maker.get_by_label("Points").fill("5000")
     maker.get_by_label("Reason").fill("sorry")
     maker.get_by_role("button", name="Adjust points").click()
-    expect(maker.get_by_text("somebody else has to agree")).to_be_visible()
+    expect(maker.get_by_text("It takes effect when someone else approves it")).to_be_visible()
     assert balances_of(card)[1] == before
 
     maker.goto(list_url(Approval))
     maker.locator("tbody").get_by_role("link").first.click()
-    maker.get_by_role("link", name="Agree").click()
-    maker.get_by_role("button", name="Agree").click()
-    expect(maker.get_by_text("Somebody else has to agree to it.")).to_be_visible()
+    maker.get_by_role("link", name="Approve").click()
+    maker.get_by_role("button", name="Approve").click()
+    expect(maker.get_by_text("Someone else must approve this.")).to_be_visible()
     assert balances_of(card)[1] == before
 
     checker = open_page("/admin/", width=1280, height=900)
@@ -111,8 +111,8 @@ def test_points_move_when_a_second_person_agrees(
     checker.goto(list_url(Approval))
     checker.locator("tbody").get_by_role("link").first.click()
     expect(checker.locator("#content")).to_contain_text("5000")
-    checker.get_by_role("link", name="Agree").click()
-    checker.get_by_role("button", name="Agree").click()
+    checker.get_by_role("link", name="Approve").click()
+    checker.get_by_role("button", name="Approve").click()
     expect(checker.get_by_text("points changed by +5000").first).to_be_visible()
     assert balances_of(card)[1] == before + 5000
     expect(shown_points(maker, world.member)).to_contain_text(f"{before + 5000:,}")

@@ -63,5 +63,5 @@ def test_a_passkey_is_added_and_signs_in(open_page: Callable[..., Any]) -> None:
 
     page.add_init_script("delete window.PublicKeyCredential")
     page.goto(PASSKEYS)
-    expect(page.get_by_text("This browser has no passkeys here.")).to_be_visible()
+    expect(page.get_by_text("Passkeys are not available here.")).to_be_visible()
     expect(page.get_by_role("button", name="Add a passkey")).to_be_hidden()

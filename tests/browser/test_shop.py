@@ -30,7 +30,7 @@ def test_a_manager_walks_through_the_shop(
     expect(page.locator("tbody")).to_contain_text(number)
     look(page, "shop-transactions")
     tabs = page.get_by_role("navigation")
-    for tab in ("Takings", "Settlements", "Tills", "Webhooks"):
+    for tab in ("Sales", "Settlements", "Tills", "Webhooks"):
         tabs.get_by_role("link", name=tab).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(tab)
         look(page, f"shop-{tab}")
@@ -40,10 +40,10 @@ def test_a_manager_walks_through_the_shop(
     assert number in Path(download.value.path()).read_text(encoding="utf-8-sig")
     tabs.get_by_role("link", name="Tills").click()
     page.get_by_label("Name").fill("Bar")
-    page.get_by_role("button", name="Open a till").click()
+    page.get_by_role("button", name="Add till").click()
     expect(page.locator("#secret")).to_contain_text("mps.t")
     look(page, "shop-secret")
-    page.get_by_role("button", name="I have kept it").click()
+    page.get_by_role("button", name="I have saved it").click()
     expect(page.locator("tbody")).to_contain_text("Bar")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in to your shop")).to_be_visible()

@@ -38,7 +38,7 @@ def member(site: str) -> tuple[Any, Any]:
 
 def pair(page: Any, key: str) -> None:
     """Pair a till by hand."""
-    page.get_by_label("Terminal key").fill(key)
+    page.get_by_label("Till key").fill(key)
     page.get_by_role("button", name="Pair", exact=True).click()
     expect(page.locator("#charge")).to_be_visible()
 
@@ -57,7 +57,7 @@ def take(page: Any, keys: str, code: str, voucher: str = "") -> None:
     if voucher:
         page.get_by_text("Voucher or order number").click()
         page.get_by_label("Voucher code").fill(voucher)
-    page.get_by_role("button", name="Take the payment").click()
+    page.locator("#take").click()
 
 
 def answered(page: Any, title: str) -> Any:
@@ -98,9 +98,9 @@ def settle(till: Any) -> None:
 
 def test_a_till_is_paired_once_and_unpaired(open_page: OpenPage, shop: tuple[Any, str]) -> None:
     page = open_page("/pos/")
-    page.get_by_label("Terminal key").fill("mps.t0.wrong")
+    page.get_by_label("Till key").fill("mps.t0.wrong")
     page.get_by_role("button", name="Pair", exact=True).click()
-    expect(page.locator("#pair-error")).to_contain_text("not the key of a terminal")
+    expect(page.locator("#pair-error")).to_contain_text("not a valid till key")
     weight = page.evaluate(
         "() => ['navigation', 'resource'].flatMap(each => performance.getEntriesByType(each))"
         ".reduce((sum, each) => sum + each.decodedBodySize, 0)"
@@ -111,9 +111,9 @@ def test_a_till_is_paired_once_and_unpaired(open_page: OpenPage, shop: tuple[Any
     expect(page.locator("#charge")).to_be_visible()
 
     go(page, "Settlements")
-    page.get_by_role("button", name="Forget the key on this till").click()
+    page.get_by_role("button", name="Unpair this till").click()
     page.get_by_role("button", name="Yes").click()
-    expect(page.get_by_label("Terminal key")).to_be_visible()
+    expect(page.get_by_label("Till key")).to_be_visible()
     assert page.evaluate("localStorage.length") == 0
 
 
@@ -139,31 +139,31 @@ def test_a_payment_a_refund_and_a_reversal(
     page.locator("#lines button").first.click()
     expect(page.locator("#found-details")).to_contain_text("Completed")
     page.locator("#refund-amount").fill("0")
-    page.get_by_role("button", name="Give it back").click()
-    expect(page.locator("#refund-error")).to_contain_text("two decimals")
+    page.get_by_role("button", name="Refund").click()
+    expect(page.locator("#refund-error")).to_contain_text("two decimal places")
     page.locator("#refund-amount").fill("300")
-    page.get_by_role("button", name="Give it back").click()
-    expect(page.locator("#refund-error")).to_contain_text("more than is left")
+    page.get_by_role("button", name="Refund").click()
+    expect(page.locator("#refund-error")).to_contain_text("more than can be refunded")
     page.locator("#refund-amount").fill("50.00")
     page.locator("#refund-reason").fill("Cold soup")
-    page.get_by_role("button", name="Give it back").click()
-    expect(answered(page, "Given back")).to_contain_text("$234.05")
+    page.get_by_role("button", name="Refund").click()
+    expect(answered(page, "Refunded")).to_contain_text("$234.05")
     next_customer(page)
 
-    page.get_by_role("button", name="Reverse the order").click()
+    page.get_by_role("button", name="Cancel payment").click()
     page.get_by_role("button", name="No", exact=True).click()
     assert [each.status for each in payments_of(shop[0])] == ["completed"]
-    page.get_by_role("button", name="Reverse the order").click()
+    page.get_by_role("button", name="Cancel payment").click()
     page.get_by_role("button", name="Yes").click()
-    answered(page, "Undone")
+    answered(page, "Cancelled")
     next_customer(page)
     expect(page.locator("#found-details")).to_contain_text("Cancelled")
     expect(page.locator("#refund-form")).to_be_hidden()
     assert [each.status for each in payments_of(shop[0])] == ["cancelled"]
 
-    page.get_by_label("Number (PAY…) or order number").fill("no-such-order")
+    page.get_by_label("Transaction number (PAY…) or order number").fill("no-such-order")
     page.get_by_role("button", name="Find", exact=True).last.click()
-    expect(page.locator("#find-error")).to_contain_text("There is no such")
+    expect(page.locator("#find-error")).to_contain_text("Payment not found.")
 
 
 def test_cash_with_a_voucher(
@@ -194,18 +194,18 @@ def test_a_voucher_may_be_scanned_first_or_alone(
     code = factories.make_code(first, owner)
     page.locator("#code").fill(code)
     expect(page.get_by_label("Voucher code")).to_have_value(code)
-    expect(page.locator("#preview")).to_contain_text("Scan the customer's card next")
+    expect(page.locator("#preview")).to_contain_text("Now scan the customer's card")
     page.locator("#code").fill(factories.make_code(card, owner))
     expect(page.locator("#preview")).to_contain_text("5% off")
-    page.get_by_role("button", name="Take the payment").click()
+    page.locator("#take").click()
     expect(answered(page, "Paid")).to_contain_text("$75.00")
     next_customer(page)
 
     press(page, "10000")
     page.locator("#code").fill(factories.make_code(second, owner))
     expect(page.get_by_label("Cash", exact=True)).to_be_checked()
-    expect(page.locator("#preview")).to_contain_text("the voucher is noted")
-    page.get_by_role("button", name="Take the payment").click()
+    expect(page.locator("#preview")).to_contain_text("voucher added")
+    page.locator("#take").click()
 
     expect(answered(page, "Paid")).to_contain_text("$80.00")
     assert [each.payment_method for each in payments_of(shop[0])] == ["balance", "cash"]
@@ -216,17 +216,17 @@ def test_a_decline_is_plain_and_takes_nothing(
 ) -> None:
     page = open_page("/pos/")
     pair(page, shop[1])
-    page.get_by_role("button", name="Take the payment").click()
+    page.locator("#take").click()
     expect(page.locator("#code")).to_be_focused()
     page.locator("#code").fill("12345678901234567890")
-    page.get_by_role("button", name="Take the payment").click()
+    page.locator("#take").click()
     expect(page.locator("#charge-error")).to_have_text("Enter an amount first.")
     poor = factories.make_prepaid(member[0], "10.00")
 
     take(page, "90000", factories.make_code(poor, member[0]))
 
     result = answered(page, "Not paid")
-    expect(result).to_contain_text("not enough on the card")
+    expect(result).to_contain_text("Insufficient balance.")
     next_customer(page)
     expect(page.locator("#unfinished")).to_be_hidden()
     expect(page.locator("#amount-shown")).to_have_text("900.00")
@@ -245,17 +245,17 @@ def test_a_lost_connection_leads_to_one_payment(
 
     page.route(CHARGES, lose_the_answer)
     take(page, "29900", factories.make_code(member[1], member[0]))
-    answered(page, "No answer yet")
+    answered(page, "No response yet")
     next_customer(page)
     # Another customer waits until this one's outcome is known, also after a reload.
     page.reload()
     expect(page.locator("#unfinished")).to_contain_text("$299.00")
     press(page, "100")
     page.locator("#code").fill(factories.make_code(member[1], member[0]))
-    page.get_by_role("button", name="Take the payment").click()
+    page.locator("#take").click()
     expect(page.locator("#charge-error")).to_contain_text("Finish the payment above")
     page.unroute(CHARGES)
-    page.locator("#unfinished").get_by_role("button", name="Ask again").click()
+    page.locator("#unfinished").get_by_role("button", name="Check again").click()
 
     expect(answered(page, "Paid")).to_contain_text("$284.05")
     expect(page.locator("#unfinished")).to_be_hidden()
@@ -276,11 +276,11 @@ def test_a_lost_payment_is_undone(
 
     page.route(CHARGES, lose_the_question)
     take(page, "29900", factories.make_code(member[1], member[0]))
-    answered(page, "No answer yet")
+    answered(page, "No response yet")
     assert len({each.headers["idempotency-key"] for each in late}) == 1
-    page.get_by_role("button", name="Undo it").last.click()
+    page.get_by_role("button", name="Cancel payment").last.click()
 
-    answered(page, "Undone")
+    answered(page, "Cancelled")
     expect(page.locator("#unfinished")).to_be_hidden()
     page.unroute(CHARGES)
     names = ("authorization", "idempotency-key", "content-type")
@@ -314,13 +314,13 @@ def test_wallet_and_till_side_by_side(
     phone.get_by_role("button", name="New code").click()
     expect(phone.locator("#pay-code")).to_be_visible()
     take(till, "200000", phone.locator("#pay-digits").inner_text())
-    expect(answered(till, "The member is being asked")).to_contain_text("$1,900.00")
+    expect(answered(till, "Waiting for the member")).to_contain_text("$1,900.00")
     expect(phone.locator("#approval")).to_be_visible()
     look(till, "till-waiting")
     till.keyboard.press("Escape")
     till.keyboard.press("Escape")
     till.locator("#result-undo").click()
-    answered(till, "Undone")
+    answered(till, "Cancelled")
     assert len(payments_of(shop[0], status="completed")) == 1
 
 
@@ -330,7 +330,7 @@ def test_a_declined_approval_is_not_paid(
     page = open_page("/pos/")
     pair(page, shop[1])
     take(page, "200000", factories.make_code(member[1], member[0]))
-    answered(page, "The member is being asked")
+    answered(page, "Waiting for the member")
     client = {"Authorization": f"Bearer {factories.member_token(member[0])}"}
     (asked,) = page.request.get("/api/v1/me/approvals", headers=client).json()["results"]
     page.request.post(f"/api/v1/me/approvals/{asked['id']}/decline", headers=client, data={})
@@ -348,24 +348,24 @@ def test_cash_tops_a_card_up_and_goes_back(
     page.locator("#topup-amount").fill("500")
     lost = "**/api/v1/pos/topups"
     page.route(lost, lambda route: (route.fetch(), route.abort()))
-    page.get_by_role("button", name="Take the cash and top up").click()
+    page.get_by_role("button", name="Take cash and top up").click()
     expect(page.locator("#topup-error")).to_contain_text("never credited twice")
     page.unroute(lost)
     page.reload()
     go(page, "Top up")
     page.get_by_label("Card number or payment code").fill(member[1].number)
     page.locator("#topup-amount").fill("500")
-    page.get_by_role("button", name="Take the cash and top up").click()
+    page.get_by_role("button", name="Take cash and top up").click()
     expect(answered(page, "Topped up")).to_contain_text("$500.00")
     next_customer(page)
 
     go(page, "Today")
     expect(page.locator("#lines tr")).to_have_count(1)
-    page.locator("#lines").get_by_role("button", name="Undo it").click()
+    page.locator("#lines").get_by_role("button", name="Cancel payment").click()
     page.get_by_role("button", name="Yes").click()
-    answered(page, "Undone")
+    answered(page, "Cancelled")
     next_customer(page)
-    expect(page.locator("#lines").get_by_role("button", name="Undo it")).to_have_count(0)
+    expect(page.locator("#lines").get_by_role("button", name="Cancel payment")).to_have_count(0)
 
 
 def test_takings_and_settlements_are_read_and_downloaded(
@@ -482,7 +482,7 @@ def test_without_a_camera_the_till_says_so(open_page: OpenPage, shop: tuple[Any,
     page = open_page("/pos/")
     pair(page, shop[1])
     page.get_by_role("button", name="Camera", exact=True).click()
-    expect(page.locator("#camera-text")).to_contain_text("The camera cannot be used")
+    expect(page.locator("#camera-text")).to_contain_text("The camera is not available")
     look(page, "till-no-camera")
 
 
@@ -533,7 +533,7 @@ def test_the_first_page_leads_to_the_others(open_page: OpenPage, width: int, sch
     page = open_page("/", width=width, color_scheme=scheme)
     look(page, "landing")
     page.get_by_role("link", name="Till for shops").click()
-    expect(page.get_by_label("Terminal key")).to_be_visible()
+    expect(page.get_by_label("Till key")).to_be_visible()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])

@@ -81,7 +81,9 @@ def test_a_one_time_code_signs_in(open_page: OpenPage, received: Callable[[str],
 
     page.locator("#code-digits").fill(wrong(code))
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.locator("#code-use [data-error]")).to_have_text("That is not right.")
+    expect(page.locator("#code-use [data-error]")).to_have_text(
+        "The sign-in details are incorrect."
+    )
     page.locator("#code-digits").fill(code)
     page.get_by_role("button", name="Sign in", exact=True).click()
 
@@ -96,16 +98,16 @@ def test_a_forgotten_password_is_set_anew(
     enter(elsewhere, member)
     is_in(elsewhere)
     page = open_page("/wallet/", service_workers="block")
-    page.get_by_role("link", name="Forgot the password?").click()
+    page.get_by_role("link", name="Forgot password?").click()
     page.locator("#reset-name").fill(str(member.phone))
     page.get_by_role("button", name="Send me a code").click()
     expect(page.locator("#reset-digits")).to_be_focused()
     page.locator("#reset-digits").fill(received(str(member.phone)))
     page.locator("#reset-password").fill("short")
-    page.get_by_role("button", name="Set the password").click()
+    page.get_by_role("button", name="Set password").click()
     expect(page.locator("#reset-use [data-error]")).to_contain_text("at least 8")
     page.locator("#reset-password").fill(NEW_PASSWORD)
-    page.get_by_role("button", name="Set the password").click()
+    page.get_by_role("button", name="Set password").click()
     is_in(page)
 
     elsewhere.reload()
@@ -142,7 +144,7 @@ def test_whoever_registers_proves_their_phone(
     page.locator("#register-phone").fill("12")
     page.locator("#register-password").fill(factories.PASSWORD)
     page.get_by_role("button", name="Become a member").click()
-    wrong_phone = "A phone number has 6 to 15 digits."
+    wrong_phone = "Enter a phone number of 6 to 15 digits."
     expect(page.locator("#register-form [data-error]")).to_have_text(wrong_phone)
     page.locator("#register-phone").fill(phone)
     page.get_by_role("button", name="Become a member").click()
@@ -169,7 +171,9 @@ def test_a_passkey_is_made_and_signs_in(open_page: OpenPage) -> None:
     page.get_by_text("Passkey", exact=True).click()
     page.locator("#passkey-password").fill("wrong-password-1")
     page.get_by_role("button", name="Add a passkey").click()
-    expect(page.locator("#passkey-form [data-error]")).to_have_text("That is not right.")
+    expect(page.locator("#passkey-form [data-error]")).to_have_text(
+        "The sign-in details are incorrect."
+    )
     page.locator("#passkey-password").fill(factories.PASSWORD)
     page.get_by_role("button", name="Add a passkey").click()
     expect(page.locator("#passkey-form [data-done]")).to_be_visible()

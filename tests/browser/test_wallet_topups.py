@@ -47,7 +47,7 @@ def environment(stripe: PayPages) -> dict[str, str]:
 def top_up(page: Any, amount: str) -> None:
     """Ask for a top-up by whatever is chosen."""
     page.locator("#topup-amount").fill(amount)
-    page.get_by_role("button", name="Go on to pay").click()
+    page.get_by_role("button", name="Continue to payment").click()
 
 
 def begun(card: Any) -> list[TopUp]:
@@ -65,9 +65,9 @@ def test_a_member_chooses_who_takes_the_payment(
     page = open_page("/wallet/", service_workers="block")
     page.route("**/c/pay/**", lambda route: route.fulfill(content_type="text/html", body="Stripe"))
     enter(page, member, f"#/card/{card.number}/topup")
-    choices = page.get_by_role("group", name="Pay by").get_by_role("radio")
+    choices = page.get_by_role("group", name="Payment method").get_by_role("radio")
     expect(choices).to_have_count(2)
-    expect(page.get_by_label("Test payment, no money moves")).to_be_checked()
+    expect(page.get_by_label("Test payment (no real money)")).to_be_checked()
     expect(page.locator("#topup-via")).to_be_hidden()
     check_accessibility(page)
     check_width(page)
@@ -80,9 +80,9 @@ def test_a_member_chooses_who_takes_the_payment(
     assert (by_stripe.provider, by_stripe.status) == ("stripe", "pending")
     assert page.url == f"{site}/c/pay/{by_stripe.reference}"
     page.go_back()
-    expect(page.locator("#topup-state")).to_contain_text("Waiting for the provider")
+    expect(page.locator("#topup-state")).to_contain_text("Waiting for the payment provider")
 
-    page.get_by_label("Test payment, no money moves").check()
+    page.get_by_label("Test payment (no real money)").check()
     top_up(page, "100")
     page.get_by_role("button", name="Pay", exact=True).click()
 

@@ -52,7 +52,7 @@ def test_freeze_and_unfreeze(console: Client, world) -> None:
     done = act(console, Card, "freeze", world.prepaid, reason="lost phone")
 
     assert fresh(world.prepaid).status == "frozen"
-    assert texts(done) == [f"{world.prepaid} is frozen."]
+    assert texts(done) == [f"{world.prepaid} was frozen."]
     assert_audited_once("CARD_FROZEN")
     assert events("CARD_FROZEN")[0].context["reason"] == "lost phone"
     act(console, Card, "unfreeze", world.prepaid, reason="found")
@@ -238,7 +238,7 @@ def test_top_up_refused(console: Client, world) -> None:
 
     refused = act(console, Card, "top-up", world.standard, amount="1.00", payment_method="cash")
 
-    assert texts(refused) == [f"{world.standard}: Cards of this type are not topped up."]
+    assert texts(refused) == [f"{world.standard}: Cards of this type cannot be topped up."]
     assert count_postings() == before
     assert_audited_once("RECHARGE_FAILED")
 
@@ -269,7 +269,7 @@ def test_adjust_points_refused(console: Client, world) -> None:
     refused = act(console, Card, "adjust-points", world.prepaid, delta_points="-91", reason="x")
 
     assert refused.status_code == 402
-    assert texts(refused) == ["The card has fewer points."]
+    assert texts(refused) == ["The card does not have enough points."]
     assert count_postings() == before
     assert_audited_once("POINTS_ADJUST_REFUSED")
 
@@ -281,7 +281,7 @@ def test_double_click_adjusts_points_once(console: Client, world) -> None:
     console.post(url, form)
     second = console.post(url, form, follow=True)
 
-    assert "This form was sent before" in texts(second)[-1]
+    assert "This form was already submitted" in texts(second)[-1]
     assert balances_of(world.prepaid)[1] == 100
 
 
@@ -388,7 +388,7 @@ def test_register_refused_keeps_the_form(console: Client, world) -> None:
     refused = act(console, Member, "register", name="Bo", phone=world.member.phone)
 
     assert refused.status_code == 409
-    assert refused.context["form"].errors["phone"] == ["Belongs to a member already."]
+    assert refused.context["form"].errors["phone"] == ["Already used by a member."]
     assert 'value="Bo"' in refused.content.decode()
     with principal_scope("platform_admin"):
         assert Member.objects.count() == 1
@@ -495,7 +495,7 @@ def test_new_key_and_shutting_out(console: Client, world) -> None:
     assert_audited_once("TERMINAL_REVOKED")
     again = act(console, Terminal, "revoke", terminal, reason="stolen")
     assert again.status_code == 404
-    assert texts(again) == ["There is no such terminal."]
+    assert texts(again) == ["Terminal not found."]
     with principal_scope("platform_admin"):
         assert TerminalKey.objects.filter(terminal=terminal).count() == 2
 
@@ -600,9 +600,9 @@ def test_people_of_a_shop(console: Client, world, boss) -> None:
     assert_audited_once("MERCHANT_USER_CHANGED")
 
     asked = console.get(act_url(MerchantUser, "withdraw", person)).content.decode()
-    assert "sees and does nothing at this shop any more" in asked
+    assert "loses access to this shop immediately" in asked
     done = act(console, MerchantUser, "withdraw", person, reason="left")
-    assert texts(done) == [f"boss is nobody at {shop} any more."]
+    assert texts(done) == [f"boss no longer has access to {shop}."]
     assert done.redirect_chain[-1][0] == page_url(shop)
     with principal_scope("platform_admin"):
         assert not MerchantUser.objects.exists()
@@ -723,7 +723,7 @@ def test_bulk_is_bounded(console: Client, world, monkeypatch) -> None:
         follow=True,
     )
 
-    assert "At most 1 at once." in texts(answer)
+    assert "Select at most 1 at a time." in texts(answer)
 
 
 def test_history_of_nothing_and_of_what_is_not_ours_to_see(console: Client, world) -> None:

@@ -61,20 +61,18 @@ def test_first_page_shows_the_days_figures(console: Client, world) -> None:
     found = figures(console)
 
     assert found["Charges"].value == "1"
-    assert found["Volume"].value == "TWD 100.00"
+    assert found["Payment volume"].value == "TWD 100.00"
     assert found["Success rate"].value == "50.0 %"
-    assert [str(text) for text, _ in found["Success rate"].parts] == [
-        "1 × The card's balance does not suffice."
-    ]
+    assert [str(text) for text, _ in found["Success rate"].parts] == ["1 × Insufficient balance."]
     assert found["New members"].value == "1"
     assert found["Outstanding balances"].value == "TWD 911.00"
-    assert [str(text) for text, _ in found["Volume"].parts] == [
+    assert [str(text) for text, _ in found["Payment volume"].parts] == [
         "Refunds: TWD 10.00",
         "Top-ups: TWD 1,001.00",
     ]
     assert found["Settlements due"].value == "0"
     assert found["Open alerts"].value == "0"
-    assert found["Waiting for a second pair of eyes"].value == "0"
+    assert found["Awaiting approval"].value == "0"
 
 
 def test_every_link_of_the_first_page_leads_to_rows(console: Client, world) -> None:
@@ -195,7 +193,7 @@ def test_staff_refund_a_payment(console: Client, world) -> None:
 
     done = act(console, Transaction, "refund", payment, amount="30.00", reason="wrong dish")
 
-    assert "30.00 given back" in texts(done)[0]
+    assert "30.00 refunded" in texts(done)[0]
     assert str(fresh(payment).refunded_total) == "40.00"
     (by_staff,) = [each for each in events("REFUND_COMPLETED") if each.actor_type == "staff"]
     assert (by_staff.actor, by_staff.context["reason"]) == ("boss", "wrong dish")
@@ -206,7 +204,7 @@ def test_refund_beyond_what_was_paid_moves_nothing(console: Client, world) -> No
 
     done = act(console, Transaction, "refund", payment_of(world), amount="90.01", reason="x")
 
-    assert "exceeds what is left" in texts(done)[0]
+    assert "exceeds the amount that can still be refunded" in texts(done)[0]
     assert count_postings() == before
     assert str(fresh(payment_of(world)).refunded_total) == "10.00"
 
@@ -231,7 +229,7 @@ def test_large_refund_waits_for_a_second_pair_of_eyes(console: Client, world) ->
     assert count_postings() == before
     with principal_scope("platform_admin"):
         assert Approval.objects.filter(state="requested").count() == 1
-    waiting = figures(console)["Waiting for a second pair of eyes"]
+    waiting = figures(console)["Awaiting approval"]
     assert waiting.value == "1"
     assert payment.tx_no in waiting.parts[0][0]
 

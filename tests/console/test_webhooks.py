@@ -56,7 +56,7 @@ def test_staff_send_a_delivery_again(
     answer = act(console, WebhookDelivery, "resend", delivery, reason="They lost it")
     webhook_delivery.deliver_due()
 
-    assert "is sent again" in texts(answer)[0]
+    assert "was sent again" in texts(answer)[0]
     assert receiver.ids == [*before, str(delivery.event_id)]
     assert [event.context["reason"] for event in events("WEBHOOK_RESENT")] == ["They lost it"]
 

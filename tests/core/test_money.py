@@ -90,4 +90,4 @@ def test_an_amount_above_the_most_there_may_be_is_told_so() -> None:
     with pytest.raises(InvalidAmountError) as refusal:
         parse_amount(str(settings.MPS_MAX_AMOUNT + CENT))
 
-    assert refusal.value.detail == f"At most {settings.MPS_MAX_AMOUNT}."
+    assert refusal.value.detail == f"Must be at most {settings.MPS_MAX_AMOUNT}."

@@ -107,7 +107,7 @@ def test_a_defect_tells_nothing() -> None:
 @pytest.mark.parametrize(
     ("language", "missing", "too_old"),
     [
-        ("en", "There is no such page", "This form is too old"),
+        ("en", "Page not found", "This form has expired"),
         ("zh-hant", "找不到這個頁面", "這份表單已過期"),
     ],
 )

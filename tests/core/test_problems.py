@@ -84,9 +84,9 @@ def test_a_document_has_its_members_and_stays_english() -> None:
         document = problems.problem(errors.InvalidAmountError(), instance="/api/v1/x")
     assert document == {
         "type": "urn:mps:error:INVALID_AMOUNT",
-        "title": "The amount is not a positive number with at most two decimals.",
+        "title": "The amount must be a positive number with at most two decimal places.",
         "status": 400,
-        "detail": "The amount is not a positive number with at most two decimals.",
+        "detail": "The amount must be a positive number with at most two decimal places.",
         "instance": "/api/v1/x",
         "code": "INVALID_AMOUNT",
         "request_id": "the-request",

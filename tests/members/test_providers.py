@@ -321,7 +321,7 @@ def test_a_provider_that_is_not_configured_is_not_offered(client, settings):
 
     problem = assert_problem(post(client, LOGIN, LINE), 400, "INVALID_REQUEST")
 
-    assert problem["errors"] == {"provider": ["Not offered here."]}
+    assert problem["errors"] == {"provider": ["Not available here."]}
 
 
 def test_guesses_of_tokens_are_counted_before_the_provider_is_asked(client, providers):

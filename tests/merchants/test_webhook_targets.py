@@ -193,7 +193,7 @@ def test_a_name_that_is_not_found(settings: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with pytest.raises(InvalidRequestError) as refused:
         targets.require_url("https://no-such-host.example/")
-    assert refused.value.errors == {"url": ["This host is not found."]}
+    assert refused.value.errors == {"url": ["This host was not found."]}
     assert send("https://no-such-host.example/") == Answer(error="host not found")
     # Longer than a name may be.
     assert send(f"https://{'x' * 70}.example/") == Answer(error="host not found")

@@ -115,7 +115,7 @@ def test_whoever_is_turned_away_comes_back_to_where_they_were(shop: Till) -> Non
     assert door.status_code == 405
     door = client.post(f"/shop/terminals/{uuid4()}/rotate")
     assert door["Location"] == "/shop/sign-in/?next=shop-terminals"
-    assert "Your session is over" in text_of(client, door["Location"])
+    assert "You are not signed in" in text_of(client, door["Location"])
     who = {"name": user.get_username(), "password": PASSWORD}
 
     assert client.post(door["Location"], who)["Location"] == "/shop/terminals/"
@@ -196,12 +196,12 @@ def test_a_refusal_says_in_words_what_is_wrong(shop: Till, settings: Any) -> Non
     client = enter(shop)
 
     page = client.post("/shop/webhooks/", {"url": "https://127.0.0.1/hook"}).content.decode()
-    assert "<strong>Address</strong>" in page
+    assert "<strong>URL</strong>" in page
     assert "This host is not on the public network." in page
     assert "url:" not in page
     assert 'href="/shop/webhooks/">Back' in page
     page = client.post("/shop/terminals/", {"name": " "}).content.decode()
-    assert "<strong>Name of the till</strong>" in page
+    assert "<strong>Till name</strong>" in page
     assert 'href="/shop/terminals/">Back' in page
     client.cookies["django_language"] = "zh-hant"
     page = client.post("/shop/webhooks/", {"url": "ftp://x"}).content.decode()

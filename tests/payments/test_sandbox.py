@@ -106,7 +106,7 @@ def test_an_order_whose_time_is_over_is_not_paid(owner: Any, card: Card, payer: 
     top_up = begin(card, owner)
     shift(top_up, "-2 hours")
 
-    assert "The time to pay is over" in payer.get(page_of(top_up)).content.decode()
+    assert "The payment has timed out" in payer.get(page_of(top_up)).content.decode()
     topup_confirmations.pay_in_sandbox(order_id=top_up.order_id, paid=True)
 
     assert fetch("SELECT status FROM payments_sandboxorder") == "open"

@@ -218,7 +218,7 @@ def test_staff_see_a_report_and_take_it_along(shop: Any, console: Client, report
         assert "Card balance" in text
         assert ",balance," in file.content.decode()
     if report == "failure-reasons":
-        assert "The card&#x27;s balance does not suffice. (INSUFFICIENT_BALANCE)" in text
+        assert "Insufficient balance. (INSUFFICIENT_BALANCE)" in text
     assert f"{report}-" in file["Content-Disposition"]
 
 

@@ -83,16 +83,16 @@ def test_the_first_tills_rights_are_said(
 
 REFUSED: list[tuple[list[str], str]] = [
     (["--code", "shop"], "code: 1 to 32 of A-Z 0-9 _ -"),
-    (["--name", " "], "name: 1 to 80"),
-    (["--name", "\udcff"], "name: 1 to 80"),
-    (["--fee-rate", "2"], "fee_rate: From 0 to 1"),
-    (["--fee-rate", "two"], "fee_rate: From 0 to 1"),
-    (["--fee-rate", "NaN"], "fee_rate: From 0 to 1"),
-    (["--fee-rate", "0.00001"], "fee_rate: From 0 to 1"),
-    (["--settlement-mode", "never"], "settlement_mode: One of"),
-    (["--time-zone", "Mars/Base"], "time_zone: An IANA time zone"),
-    (["--terminal", "x" * 81], "name: 1 to 80"),
-    (["--contact", "x" * 201], "contact: At most 200"),
+    (["--name", " "], "name: Must be 1 to 80"),
+    (["--name", "\udcff"], "name: Must be 1 to 80"),
+    (["--fee-rate", "2"], "fee_rate: Must be from 0 to 1"),
+    (["--fee-rate", "two"], "fee_rate: Must be from 0 to 1"),
+    (["--fee-rate", "NaN"], "fee_rate: Must be from 0 to 1"),
+    (["--fee-rate", "0.00001"], "fee_rate: Must be from 0 to 1"),
+    (["--settlement-mode", "never"], "settlement_mode: Must be one of"),
+    (["--time-zone", "Mars/Base"], "time_zone: Must be an IANA time zone"),
+    (["--terminal", "x" * 81], "name: Must be 1 to 80"),
+    (["--contact", "x" * 201], "contact: Must be at most 200"),
 ]
 
 
@@ -112,7 +112,7 @@ def test_a_taken_code_is_refused_whole(database: str) -> None:
     call_command("create_merchant", "--code", "SHOP001", "--name", "Corner")
     before = world()
 
-    with pytest.raises(CommandError, match=r"There is a merchant with this code already\."):
+    with pytest.raises(CommandError, match=r"A merchant with this code already exists\."):
         call_command("create_merchant", "--code", "SHOP001", "--name", "Corner")
 
     assert world() == before
@@ -120,7 +120,7 @@ def test_a_taken_code_is_refused_whole(database: str) -> None:
 
 def test_create_service_key_refuses_in_one_sentence(database: str) -> None:
     for name in ("", " ", "x" * 81, "a\nb", "\udcff"):
-        with pytest.raises(CommandError, match=r"^name: 1 to 80 printable characters\.$"):
+        with pytest.raises(CommandError, match=r"^name: Must be 1 to 80 printable characters\.$"):
             call_command("create_service_key", "--name", name)
 
     with selectors.db_scope.principal_scope("platform_admin"):
@@ -138,4 +138,6 @@ def test_a_refusal_ends_with_status_1(database: str) -> None:
     )
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1] == "CommandError: name: 1 to 80 printable characters."
+    assert (
+        done.stderr.splitlines()[-1] == "CommandError: name: Must be 1 to 80 printable characters."
+    )

@@ -223,7 +223,7 @@ def test_the_demonstration_needs_a_password_only_until_a_factor_is_set_up(boss, 
     client = new_client()
 
     assert give_password(client)["Location"] == reverse("admin:index")
-    assert "no second factor" in client.get(reverse("admin:index")).content.decode()
+    assert "no two-step verification" in client.get(reverse("admin:index")).content.decode()
 
     settings.MPS_STAFF_TOTP = True
     enrol(new_client())

@@ -82,5 +82,5 @@ def _rate(text: str) -> Decimal:
     except InvalidOperation:
         rate = Decimal("NaN")
     if not rate.is_finite():
-        raise CommandError("fee_rate: From 0 to 1, with at most four decimals.")
+        raise CommandError("fee_rate: Must be from 0 to 1, with at most four decimal places.")
     return rate

@@ -94,13 +94,15 @@ def approve(
     ):
         approval = _take(scope, approval_id)
         if approval.maker_id == checker.pk:
-            raise errors.PermissionDeniedError(_("Somebody else has to agree to it."))
+            raise errors.PermissionDeniedError(_("Someone else must approve this."))
         if not (checker.is_staff and checker.has_perm(_permission(approval))):
             raise errors.PermissionDeniedError
         if payload_hash != approval.payload_hash or approval.payload_hash != hash_payload(
             approval.payload
         ):
-            raise errors.InvalidRequestError(_("It is not what you saw; look at it again."))
+            raise errors.InvalidRequestError(
+                _("The request has changed since you opened it. Review it again.")
+            )
         _decide(scope, approval, State.APPROVED, checker)
         _record("APPROVAL_APPROVED", approval)
     return _carry_out(approval, execute)
@@ -146,9 +148,9 @@ def _take(scope: Scope, approval_id: UUID) -> Approval:
     if approval is None:
         raise errors.NotFoundError
     if approval.state != State.REQUESTED:
-        raise errors.InvalidRequestError(_("Somebody has decided on it already."))
+        raise errors.InvalidRequestError(_("This request has already been decided."))
     if approval.is_late:
-        raise errors.InvalidRequestError(_("It has expired; ask for it again."))
+        raise errors.InvalidRequestError(_("This request has expired. Submit it again."))
     return approval
 
 

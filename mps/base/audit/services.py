@@ -49,7 +49,7 @@ def require_reason(reason: str) -> None:
     """
     if not is_text(reason, at_most=MAX_REASON):
         raise errors.InvalidRequestError(
-            errors={"reason": [_("1 to %(count)s characters.") % {"count": MAX_REASON}]}
+            errors={"reason": [_("Must be 1 to %(count)s characters.") % {"count": MAX_REASON}]}
         )
 
 

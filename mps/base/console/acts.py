@@ -96,7 +96,7 @@ def limiting(service: Callable[..., object], target: str, explanation: Any, grou
         name="limits",
         label=_("Set limits"),
         explanation=explanation,
-        run=calling(service, target, _("The limits of %(name)s are set.")),
+        run=calling(service, target, _("The limits of %(name)s were saved.")),
         form=LimitsForm,
         four_eyes=always,
         icon="speed",

@@ -12,7 +12,7 @@ class ConsoleConfig(AppConfig):
         Page("ledger", 1, _("Accounts"), "account_balance", "ledger.account"),
         Page("ledger", 2, _("Postings"), "swap_horiz", "ledger.posting"),
         Page("ledger", 3, _("Entries"), "list", "ledger.entry"),
-        Page("audit", 1, _("Second pair of eyes"), "how_to_reg", "approvals.approval"),
+        Page("audit", 1, _("Approvals"), "how_to_reg", "approvals.approval"),
         Page("audit", 2, _("Audit events"), "policy", "audit.event"),
         Page("system", 3, _("Jobs"), "schedule", "django_celery_beat.periodictask"),
         Page("system", 4, _("Job runs"), "checklist", "core.jobrun"),

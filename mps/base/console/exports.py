@@ -66,7 +66,7 @@ class Exported(_ExportMixin):  # type: ignore[misc]
         rows = queryset[: MAX_EXPORT + 1].count()
         if rows > MAX_EXPORT:
             raise ValueError(
-                _("More than %(max)s rows: narrow the list by its filters first.")
+                _("More than %(max)s rows. Use the filters to narrow the list first.")
                 % {"max": MAX_EXPORT}
             )
         self.admin_site.record(

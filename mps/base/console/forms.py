@@ -65,10 +65,10 @@ class LimitsForm(ReasonForm):
     """What may be paid at once and in a day, as it is and as it is to be."""
 
     limit_per_payment = MoneyField(
-        label=_("Limit per payment"), required=False, help_text=_("Empty: no limit.")
+        label=_("Limit per payment"), required=False, help_text=_("Leave blank for no limit.")
     )
     limit_per_day = MoneyField(
-        label=_("Limit per day"), required=False, help_text=_("Empty: no limit.")
+        label=_("Limit per day"), required=False, help_text=_("Leave blank for no limit.")
     )
     field_order = ("limit_per_payment", "limit_per_day", "reason")
 

@@ -188,7 +188,7 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
                 "original": obj,
                 "lines": lines,
                 "table": {
-                    "headers": [_("When"), _("Who"), _("What"), _("Details")],
+                    "headers": [_("When"), _("Who"), _("Action"), _("Details")],
                     "rows": [
                         [moment(line.happened_at), line.actor, line.action, _say(line.details)]
                         for line in lines
@@ -323,7 +323,9 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
             act.four_eyes(target, form.cleaned_data) for target in targets or [None]
         )
         if (second_pair or not act.replays) and not _is_first(request, token):
-            messages.warning(request, _("This form was sent before; nothing was done again."))
+            messages.warning(
+                request, _("This form was already submitted. It was not processed again.")
+            )
             return redirect(self._next_url(targets, None))
         if second_pair:
             return self._ask_second_pair(request, act, targets, form)
@@ -380,7 +382,9 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
             values={name: sent.getlist(name) for name in form.fields if name != "token"},
             user=request.user,
         )
-        messages.info(request, _("Nothing is done yet: somebody else has to agree to it."))
+        messages.info(
+            request, _("Sent for approval. It takes effect when someone else approves it.")
+        )
         return redirect(self._next_url(targets, None))
 
     def _carry_out(
@@ -536,7 +540,7 @@ def _bulk_action(act: Act) -> Callable[..., HttpResponseBase | None]:
     ) -> HttpResponseBase | None:
         targets = list(queryset.order_by("pk")[: MAX_BULK + 1])
         if len(targets) > MAX_BULK:
-            messages.error(request, _("At most %(max)s at once.") % {"max": MAX_BULK})
+            messages.error(request, _("Select at most %(max)s at a time.") % {"max": MAX_BULK})
             return None
         return admin._ask(request, act, targets, act.form(targets=targets))
 

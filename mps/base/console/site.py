@@ -174,7 +174,7 @@ def banner(request: HttpRequest) -> list[Any] | None:
     """Return what every page says of this installation, if there is anything to say."""
     if settings.MPS_STAFF_TOTP:
         return None
-    return [_("Demonstration: no second factor"), "warning"]
+    return [_("Demo: no two-step verification"), "warning"]
 
 
 def platform() -> AbstractContextManager[db_scope.Scope]:

@@ -173,9 +173,7 @@ class NewestFirst(pagination.CursorPagination):
                 # What is no base 64 decodes to nothing, which would be the first page.
                 raise ValueError
         except (exceptions.NotFound, ValueError, TypeError) as error:
-            raise errors.InvalidRequestError(
-                errors={"cursor": ["Not a cursor of ours."]}
-            ) from error
+            raise errors.InvalidRequestError(errors={"cursor": ["Invalid cursor."]}) from error
         return cursor
 
     def check_position(self, position: str) -> None:

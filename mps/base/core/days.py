@@ -44,7 +44,7 @@ class Days:
         if not timedelta(0) <= self.last - self.first < timedelta(days=MAX_DAYS):
             raise InvalidRequestError(
                 errors={
-                    "to": [gettext("From then on, at most %(days)s days.") % {"days": MAX_DAYS}]
+                    "to": [gettext("The range can be at most %(days)s days.") % {"days": MAX_DAYS}]
                 }
             )
 
@@ -81,9 +81,11 @@ def read_day(query: Mapping[str, Any], name: str) -> date | None:
     except ValueError:
         day = None
     if day is None:
-        raise InvalidRequestError(errors={name: [gettext("A date, as 2025-09-29.")]})
+        raise InvalidRequestError(errors={name: [gettext("Enter a date, such as 2025-09-29.")]})
     if day.year not in YEARS:
-        raise InvalidRequestError(errors={name: [gettext("Between 2000 and 2100.")]})
+        raise InvalidRequestError(
+            errors={name: [gettext("The year must be between 2000 and 2100.")]}
+        )
     return day
 
 

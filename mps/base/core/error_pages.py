@@ -19,7 +19,7 @@ class InternalError(errors.MpsError):
 
     code = "INTERNAL_ERROR"
     status = 500
-    title = _("Something went wrong on our side; it has been logged.")
+    title = _("Something went wrong on our side. The error has been logged.")
 
 
 @read_only

@@ -16,7 +16,7 @@ class MpsError(Exception):
 
     code: ClassVar[str] = "INVALID_REQUEST"
     status: ClassVar[int] = 400
-    title: ClassVar[Any] = _("The request is not valid.")
+    title: ClassVar[Any] = _("The request is invalid.")
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class InvalidAmountError(MpsError):
     """An amount is not a positive number with at most two decimals within the bounds."""
 
     code = "INVALID_AMOUNT"
-    title = _("The amount is not a positive number with at most two decimals.")
+    title = _("The amount must be a positive number with at most two decimal places.")
 
 
 class NotAuthenticatedError(MpsError):
@@ -81,7 +81,7 @@ class NotAuthenticatedError(MpsError):
 
     code = "NOT_AUTHENTICATED"
     status = 401
-    title = _("Valid credentials are needed.")
+    title = _("Valid credentials are required.")
 
 
 class PermissionDeniedError(MpsError):
@@ -89,7 +89,7 @@ class PermissionDeniedError(MpsError):
 
     code = "PERMISSION_DENIED"
     status = 403
-    title = _("This is not permitted.")
+    title = _("You do not have permission to do this.")
 
 
 class NotFoundError(MpsError):
@@ -97,7 +97,7 @@ class NotFoundError(MpsError):
 
     code = "NOT_FOUND"
     status = 404
-    title = _("There is no such thing here.")
+    title = _("Not found.")
 
 
 class MethodNotAllowedError(MpsError):
@@ -105,7 +105,7 @@ class MethodNotAllowedError(MpsError):
 
     code = "METHOD_NOT_ALLOWED"
     status = 405
-    title = _("This method is not offered here.")
+    title = _("Method not allowed.")
 
 
 class NotAcceptableError(MpsError):
@@ -113,7 +113,7 @@ class NotAcceptableError(MpsError):
 
     code = "NOT_ACCEPTABLE"
     status = 406
-    title = _("The answer does not come in a form you accept.")
+    title = _("The response is not available in a format you accept.")
 
 
 class AlreadyExistsError(MpsError):
@@ -121,7 +121,7 @@ class AlreadyExistsError(MpsError):
 
     code = "ALREADY_EXISTS"
     status = 409
-    title = _("This exists already.")
+    title = _("This already exists.")
 
 
 class PayloadTooLargeError(MpsError):
@@ -145,7 +145,7 @@ class RateLimitedError(MpsError):
 
     code = "RATE_LIMITED"
     status = 429
-    title = _("Too many attempts; wait and try again.")
+    title = _("Too many attempts. Wait and try again.")
 
 
 class UnavailableError(MpsError):
@@ -153,7 +153,7 @@ class UnavailableError(MpsError):
 
     code = "UNAVAILABLE"
     status = 503
-    title = _("The service is busy; nothing was changed. Try again in a moment.")
+    title = _("The service is busy. Nothing was changed. Try again in a moment.")
 
     def __init__(self, detail: str = "", *, retry_after_seconds: int = 1) -> None:
         super().__init__(detail, retry_after_seconds=retry_after_seconds)

@@ -104,10 +104,10 @@ class Rate(serializers.Field):  # type: ignore[type-arg]
     def to_internal_value(self, data: Any) -> Decimal:
         """Read a rate above 0 and up to 1, with at most four decimals."""
         if not isinstance(data, str) or not re.fullmatch(r"[01](\.[0-9]{1,4})?", data, re.ASCII):
-            raise serializers.ValidationError("A rate above 0 and up to 1, such as 0.95.")
+            raise serializers.ValidationError("Must be above 0 and at most 1, such as 0.95.")
         rate = Decimal(data)
         if not 0 < rate <= 1:
-            raise serializers.ValidationError("A rate above 0 and up to 1, such as 0.95.")
+            raise serializers.ValidationError("Must be above 0 and at most 1, such as 0.95.")
         return rate
 
 
@@ -136,7 +136,7 @@ class OrderId(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         """Take 1 to 64 letters, digits, dots, underscores, colons and hyphens; not `.` or `..`."""
         if type(data) is not str or not _ORDER_ID.fullmatch(data):
-            raise serializers.ValidationError("1 to 64 of A-Z a-z 0-9 . _ : -")
+            raise serializers.ValidationError("Must be 1 to 64 characters: A-Z a-z 0-9 . _ : -")
         return data
 
 
@@ -165,7 +165,7 @@ class Flag(serializers.BooleanField):
 class Choice(serializers.ChoiceField):
     """One of a few JSON strings. What was sent instead is not repeated: it may be a secret."""
 
-    default_error_messages = {"invalid_choice": "Not one of the choices."}
+    default_error_messages = {"invalid_choice": "Not a valid choice."}
 
     def to_internal_value(self, data: Any) -> str:
         """Take a JSON string that is one of the choices."""
@@ -181,11 +181,11 @@ class Tag(serializers.Field):  # type: ignore[type-arg]
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Take a JSON object; numbers stay as they were written."""
         if not isinstance(data, dict):
-            raise serializers.ValidationError("A JSON object.")
+            raise serializers.ValidationError("Must be a JSON object.")
         if _depth(data) > MAX_TAG_DEPTH:
-            raise serializers.ValidationError(f"At most {MAX_TAG_DEPTH} levels deep.")
+            raise serializers.ValidationError(f"Must be at most {MAX_TAG_DEPTH} levels deep.")
         if _size(data) > MAX_TAG_BYTES:
-            raise serializers.ValidationError(f"At most {MAX_TAG_BYTES} bytes.")
+            raise serializers.ValidationError(f"Must be at most {MAX_TAG_BYTES} bytes.")
         if not _is_finite(data):
             raise serializers.ValidationError("A number is too large.")
         return data

@@ -38,7 +38,7 @@ def parse_amount(value: object, *, or_zero: bool = False) -> Decimal:
         raise InvalidAmountError
     if amount > settings.MPS_MAX_AMOUNT:
         raise InvalidAmountError(
-            gettext("At most %(amount)s.") % {"amount": show_money(settings.MPS_MAX_AMOUNT)}
+            gettext("Must be at most %(amount)s.") % {"amount": show_money(settings.MPS_MAX_AMOUNT)}
         )
     return amount.quantize(CENT)
 

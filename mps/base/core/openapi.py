@@ -32,7 +32,7 @@ PROBLEM: dict[str, Any] = {
 # Fields as they may be wrong, for the examples of refusals that name fields.
 _WRONG_FIELDS = {
     "INVALID_AMOUNT": {
-        "amount": ["The amount is not a positive number with at most two decimals."]
+        "amount": ["The amount must be a positive number with at most two decimal places."]
     },
     "INVALID_REQUEST": {"name": ["This field is required."]},
 }

@@ -83,7 +83,7 @@ def _check(value: Any, depth: int) -> None:
         raise errors.InvalidRequestError("The body is nested too deeply.")
     if isinstance(value, str):
         if "\x00" in value or _SURROGATE.search(value):
-            raise errors.InvalidRequestError("Text holds a NUL or a lone surrogate.")
+            raise errors.InvalidRequestError("Text contains a NUL or a lone surrogate.")
     elif isinstance(value, dict):
         for key, item in value.items():
             _check(key, depth)

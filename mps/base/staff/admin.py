@@ -60,7 +60,7 @@ class UserAdmin(console.ConsoleAdmin, _UserAdmin):  # type: ignore[misc]
     rights = ("is_staff", "is_superuser", "groups")
     fieldsets = (
         (None, {"fields": ("username", "first_name", "last_name", "email", "password_link")}),
-        (_("Rights"), {"fields": ("is_active", *rights)}),
+        (_("Permissions"), {"fields": ("is_active", *rights)}),
         (_("Dates"), {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = (
@@ -96,11 +96,11 @@ class UserAdmin(console.ConsoleAdmin, _UserAdmin):  # type: ignore[misc]
         return format_html(
             '<a class="text-link" href="{}">{}</a>',
             reverse("admin:auth_user_password_change", args=[user.pk]),
-            _("Set another password") if user.has_usable_password() else _("Set a password"),
+            _("Change password") if user.has_usable_password() else _("Set password"),
         )
 
 
-_RIGHTS = {"view": _("may look"), "change": _("may act"), "add": _("may add")}
+_RIGHTS = {"view": _("can view"), "change": _("can change"), "add": _("can add")}
 
 
 @admin.register(Group)

@@ -33,7 +33,7 @@ class NewPasskeyForm(_AddForm):  # type: ignore[misc]
             required=False,
             max_length=MAX_NAME,
             widget=UnfoldAdminTextInputWidget(attrs={"maxlength": MAX_NAME, "autocomplete": "off"}),
-            help_text=_("What you know it by, such as “My phone”."),
+            help_text=_("A name to recognise it by, such as “My phone”."),
         )
         self.fields["credential"] = passkeys.CredentialField()
 
@@ -93,7 +93,7 @@ class PasskeySite(SignInSite):
         except (errors.AlreadyExistsError, errors.InvalidRequestError) as error:
             form.add_error(None, error.detail)
             return False
-        messages.success(request, _("The passkey %(name)s is added.") % {"name": new["name"]})
+        messages.success(request, _("Passkey %(name)s was added.") % {"name": new["name"]})
         return True
 
     def _passkeys_page(self, request: HttpRequest, user: User, form: Any) -> TemplateResponse:
@@ -136,7 +136,7 @@ class PasskeySite(SignInSite):
         except errors.InvalidRequestError as error:
             messages.error(request, error.detail)
         else:
-            messages.success(request, _("The passkey is removed."))
+            messages.success(request, _("The passkey was removed."))
 
     def _ask_again(self, request: HttpRequest) -> HttpResponseBase:
         """Have the second factor shown anew before ways in are changed, and come back."""

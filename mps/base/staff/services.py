@@ -24,7 +24,7 @@ def reset_second_factor(*, username: str) -> int:
     ):
         user = User.objects.filter(username=username, is_staff=True).first()
         if user is None:
-            raise errors.NotFoundError("There is nobody of this name on the staff.")
+            raise errors.NotFoundError("No staff user has this name.")
         gone = second_factors.forget(user)
         sessions.end_sessions(user)
         audit.record(
@@ -49,10 +49,10 @@ def add_passkey(*, user: User, name: str, credential: Mapping[str, Any]) -> None
     ):
         User.objects.select_for_update().get(pk=user.pk)
         if passkeys.of_user(user).count() >= MAX_PASSKEYS:
-            raise errors.InvalidRequestError(_("You have as many passkeys as one may have."))
+            raise errors.InvalidRequestError(_("You have reached the maximum number of passkeys."))
         passkey_id = passkeys.id_of(credential)
         if passkeys.staff_have(passkey_id):
-            raise errors.AlreadyExistsError(_("This passkey is added already."))
+            raise errors.AlreadyExistsError(_("This passkey has already been added."))
         passkeys.add(user, name, credential, passkey_id)
         audit.record(
             "PASSKEY_ADDED",
@@ -79,7 +79,7 @@ def remove_passkey(*, user: User, passkey_id: int) -> None:
         name = str(passkey)
         passkey.delete()
         if not second_factors.has_second_factor(user):
-            raise errors.InvalidRequestError(_("It is your only second factor."))
+            raise errors.InvalidRequestError(_("You cannot remove your only second factor."))
         audit.record(
             "PASSKEY_REMOVED",
             object_type="user",

@@ -231,7 +231,7 @@ class SignInSite(ConsoleSite):
             return refusal_page(error)
 
     def _second_factor_page(self, request: HttpRequest, user: User, form: Any) -> HttpResponseBase:
-        page = {**self.each_context(request), "title": _("Second factor"), "form": form}
+        page = {**self.each_context(request), "title": _("Two-step verification"), "form": form}
         if isinstance(form, PasskeyForm):
             page |= {"form": CodeForm(user=user), "passkey_errors": form.errors.get("credential")}
         if passkeys.of_user(user).exists():

@@ -24,7 +24,7 @@ class RegisterForm(console.ActForm):
         required=False,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("Empty: the member cannot sign in by password yet."),
+        help_text=_("Leave blank if the member should not sign in by password yet."),
     )
 
 
@@ -36,7 +36,7 @@ def _register(nothing: None, values: dict[str, Any], staff: Any) -> Done:
         password=values["password"],
     )
     return Done(
-        text=_("%(member)s is registered with card %(card)s.") % {"member": member, "card": card},
+        text=_("%(member)s was registered with card %(card)s.") % {"member": member, "card": card},
         show=member,
     )
 
@@ -46,7 +46,7 @@ console.add_acts(
     Act(
         name="register",
         label=_("Register a member"),
-        explanation=_("Takes in a member together with their standard card."),
+        explanation=_("Registers a member and issues their standard card."),
         run=_register,
         form=RegisterForm,
         on_object=False,

@@ -42,7 +42,7 @@ class IncidentAdmin(console.LogAdmin):
         """Show whether it is over."""
         if incident.closed_at is None:
             return console.badge("open", _("open"), {"open": "danger"})
-        return console.badge("closed", _("over"), {"closed": "success"})
+        return console.badge("closed", _("closed"), {"closed": "success"})
 
 
 def _open(scope: Scope) -> console.Figure:
@@ -51,7 +51,7 @@ def _open(scope: Scope) -> console.Figure:
         title=_("Open alerts"),
         value=console.whole(len(kinds)),
         href=console.rows_url(Incident, closed_at__isnull=True),
-        note=_("nothing is wrong") if not kinds else "",
+        note=_("no open alerts") if not kinds else "",
         tone="bad" if kinds else "",
         parts=[(each.get_kind_display(), console.url_of(each)) for each in kinds[:4]],
     )
@@ -62,7 +62,7 @@ console.add_figure("monitoring.view_incident", _open)
 
 def _close(incident: Incident, values: dict[str, Any], staff: Any) -> Done:
     services.close_incident(incident_id=incident.id, reason=values["reason"])
-    return Done(text=_("The incident is closed: %(name)s.") % {"name": incident})
+    return Done(text=_("The incident was closed: %(name)s.") % {"name": incident})
 
 
 console.add_acts(
@@ -71,7 +71,7 @@ console.add_acts(
         name="close",
         label=_("Close"),
         explanation=_(
-            "Closes the incident by hand. If what is wrong stays so, the next check opens another:"
+            "Closes the incident manually. If the problem persists, the next check opens a new one:"
         ),
         run=_close,
         replays=True,

@@ -11,7 +11,7 @@ from mps.base.console.navigation import Page
 class WatchConfig(AppConfig):
     name = "mps.product.monitoring"
     label = "monitoring"
-    verbose_name = _("Watching")
+    verbose_name = _("Monitoring")
     sql_files = ("monitoring", "policies")
     jobs = {
         gettext_noop("check health"): {"task": "monitoring.check_health", "schedule": 300.0},

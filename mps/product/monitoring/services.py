@@ -102,7 +102,7 @@ def close_incident(*, incident_id: UUID, reason: str) -> None:
     ):
         incident = Incident.objects.filter(id=incident_id).first()
         if incident is None:
-            raise errors.NotFoundError("There is no such incident.")
+            raise errors.NotFoundError("Incident not found.")
         if not _close(Incident.objects.filter(id=incident_id)):
             return
         audit.record(

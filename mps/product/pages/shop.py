@@ -40,12 +40,12 @@ ROWS = 50
 _DOOR = "mps_shop"
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 # Points are adjusted; what a till adjusts is a top-up it takes back.
-KINDS = {**dict(Transaction.Type.choices), Transaction.Type.ADJUSTMENT: _("top-up undone")}
+KINDS = {**dict(Transaction.Type.choices), Transaction.Type.ADJUSTMENT: _("top-up cancelled")}
 _STATEMENTS = {"csv": statements.CSV, "xlsx": statements.XLSX}
 _OF_MANAGERS = {"shop-terminals", "shop-webhooks"}
 _PARTS = {"shop-takings", "shop-settlements", *_OF_MANAGERS}
 # What the forms call their fields.
-_FIELDS = {"name": _("Name of the till"), "url": _("Address"), "day": _("Day")}
+_FIELDS = {"name": _("Till name"), "url": _("URL"), "day": _("Day")}
 View = Callable[..., HttpResponseBase]
 
 
@@ -340,7 +340,7 @@ def _newest(found: Any, request: HttpRequest) -> tuple[list[Any], str]:
     try:
         found = found.filter(id__lt=UUID(before)) if before else found
     except ValueError:
-        raise InvalidRequestError(errors={"before": [gettext("There is no such page.")]}) from None
+        raise InvalidRequestError(errors={"before": [gettext("Page not found.")]}) from None
     rows = list(found.order_by("-id")[: ROWS + 1])
     if len(rows) <= ROWS:
         return rows, ""

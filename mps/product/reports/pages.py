@@ -58,8 +58,8 @@ PAGES = {
         "payments.view_transaction",
     ),
     "code-usage": Page(
-        _("Use of payment codes"),
-        _("What became of the codes issued on each day. The past is kept for 30 days."),
+        _("Payment code usage"),
+        _("What happened to the codes issued each day. Data is kept for 30 days."),
         cards.code_usage,
         cards.UsageLine,
         (
@@ -69,16 +69,16 @@ PAGES = {
             _("Expired unused"),
             _("Revoked"),
             _("Replaced"),
-            _("Live"),
+            _("Still valid"),
         ),
         "cards.view_codehistory",
     ),
     "failure-reasons": Page(
         _("Why payments failed"),
-        _("Also those of codes that nobody knows or that were used, which leave no transaction."),
+        _("Includes unknown and already used codes, which leave no transaction."),
         payments.failure_reasons,
         payments.FailureLine,
-        (_("Reason"), _("Count"), _("Of failures"), _("Of attempts")),
+        (_("Reason"), _("Count"), _("Share of failures"), _("Share of attempts")),
         "payments.view_transaction",
     ),
 }

@@ -24,7 +24,7 @@ class ServiceKeyAdmin(console.ConsoleAdmin):
     fieldsets = ((None, {"fields": ("id", "name", "created_at", "revoked_at")}),)
     history_fields: ClassVar[tuple[str, ...]] = ()
 
-    @console.shown(_("working"), boolean=True)
+    @console.shown(_("active"), boolean=True)
     def is_working(self, key: ServiceKey) -> bool:
         """Show whether it is not revoked."""
         return key.revoked_at is None
@@ -34,28 +34,28 @@ class NameForm(console.ActForm):
     """Who will use a key."""
 
     name = forms.CharField(
-        label=_("Name"), max_length=80, help_text=_("Who uses it, as the audit log will say.")
+        label=_("Name"), max_length=80, help_text=_("Who uses this key. Shown in the audit log.")
     )
 
 
 def _create(nothing: None, values: dict[str, Any], staff: Any) -> Done:
     key, text = services.create_service_key(name=values["name"])
-    return Done(text=_("This is the key of %(name)s:") % {"name": key.name}, secret=text, show=key)
+    return Done(text=_("Key of %(name)s:") % {"name": key.name}, secret=text, show=key)
 
 
 def _revoke(key: ServiceKey, values: dict[str, Any], staff: Any) -> Done:
     services.revoke_service_key(service_key_id=key.id, reason=values["reason"])
-    return Done(text=_("The key of %(name)s works no longer.") % {"name": key.name})
+    return Done(text=_("The key of %(name)s was revoked.") % {"name": key.name})
 
 
 console.add_acts(
     ServiceKey,
     Act(
         name="create",
-        label=_("Make a service key"),
+        label=_("Create service key"),
         explanation=_(
-            "Makes a key with which a backend may do everything the RPC facade offers, top-ups"
-            " included. It is shown once, on the next page."
+            "Creates a key that lets a backend call every RPC function, including "
+            "top-ups. It is shown only once, on the next page."
         ),
         run=_create,
         form=NameForm,
@@ -66,7 +66,7 @@ console.add_acts(
     Act(
         name="revoke",
         label=_("Revoke"),
-        explanation=_("The backends that use these keys are shut out at once and for good:"),
+        explanation=_("Backends that use these keys lose access immediately and permanently:"),
         run=_revoke,
         bulk=True,
         offered=lambda key: key.revoked_at is None,

@@ -109,7 +109,7 @@ class RpcView(ApiView):
             self.request.accepted_renderer, RpcObjectRenderer
         ):
             if len(answer) != 1:
-                raise errors.NotAcceptableError("The answer is not a single row.")
+                raise errors.NotAcceptableError("The result is not a single row.")
             return Response(answer[0])
         return Response(answer)
 
@@ -140,9 +140,7 @@ class NothingView(RpcView):
 
     def post(self, request: Request, name: str = "") -> Response:
         """Say so."""
-        raise errors.NotFoundError(
-            "There is no such function, and only functions are offered here."
-        )
+        raise errors.NotFoundError("Function not found. Only functions are available here.")
 
 
 def _refused(status: int, code: str, details: str, *, hint: str = "") -> Response:

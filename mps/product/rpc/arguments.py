@@ -31,7 +31,7 @@ class Id(serializers.Field):  # type: ignore[type-arg]
     def to_internal_value(self, data: Any) -> UUID:
         """Read it."""
         if type(data) is not str or not _UUID.fullmatch(data):
-            raise serializers.ValidationError("A UUID.")
+            raise serializers.ValidationError("Must be a UUID.")
         return UUID(data)
 
 
@@ -42,7 +42,9 @@ class FeeRate(serializers.Field):  # type: ignore[type-arg]
     def to_internal_value(self, data: Any) -> Decimal:
         """Read it as it was written."""
         if not isinstance(data, str) or not _RATE.fullmatch(data) or Decimal(data) > 1:
-            raise serializers.ValidationError("From 0 to 1, with at most four decimals.")
+            raise serializers.ValidationError(
+                "Must be from 0 to 1, with at most four decimal places."
+            )
         return Decimal(data)
 
 
@@ -64,7 +66,9 @@ class Word(serializers.Field):  # type: ignore[type-arg]
     def to_internal_value(self, data: Any) -> str:
         """Take 1 to 20 lower-case letters, digits, hyphens and underscores."""
         if type(data) is not str or not _WORD.fullmatch(data):
-            raise serializers.ValidationError("1 to 20 of a-z 0-9 _ -, starting with a letter.")
+            raise serializers.ValidationError(
+                "Must be 1 to 20 characters: a-z 0-9 _ -, starting with a letter."
+            )
         return data
 
 
@@ -82,7 +86,9 @@ class Moment(serializers.Field):  # type: ignore[type-arg]
                     return datetime.fromisoformat(data)
             except ValueError:
                 pass
-        raise serializers.ValidationError("An ISO date or time, such as 2025-09-29T08:00:00+08:00.")
+        raise serializers.ValidationError(
+            "Must be an ISO date or time, such as 2025-09-29T08:00:00+08:00."
+        )
 
 
 @extend_schema_field(

@@ -88,7 +88,7 @@ def ids_of_merchants(codes: list[str]) -> list[UUID]:
     with db_scope.principal_scope("platform_admin"):
         found = dict(Merchant.objects.filter(code__in=codes).values_list("code", "id"))
     if len(found) < len(set(codes)):
-        raise NotFoundError("There is no merchant with one of these codes.")
+        raise NotFoundError("At least one of these merchant codes does not exist.")
     return list(found.values())
 
 
@@ -184,7 +184,7 @@ def transaction_of(principal: Caller, tx_no: str) -> Transaction:
             found = found.filter(_of_member(scope, principal.member_id))
         transaction = found.first()
     if transaction is None:
-        raise NotFoundError("There is no such transaction here.")
+        raise NotFoundError("Transaction not found.")
     return transaction
 
 
@@ -247,7 +247,7 @@ def transactions_of_merchant(caller: Caller, merchant_id: UUID, window: Window) 
     with db_scope.principal_scope(caller.role, caller.principal_id):
         merchant = Merchant.objects.filter(id=merchant_id).first()
         if merchant is None:
-            raise NotFoundError("There is no such merchant.")
+            raise NotFoundError("Merchant not found.")
         found = Transaction.objects.filter(merchant_id=merchant_id)
         return _page(window.of(found, merchant.time_zone), window)
 

@@ -22,7 +22,7 @@ def create_service_key(*, name: str) -> tuple[ServiceKey, str]:
     """
     name = name.strip()
     if not is_text(name, at_most=80):
-        raise errors.InvalidRequestError(errors={"name": ["1 to 80 printable characters."]})
+        raise errors.InvalidRequestError(errors={"name": ["Must be 1 to 80 printable characters."]})
     key_id = uuid.uuid4()
     text, secret_hash = keys.make_key("s", key_id)
     with db_scope.principal_scope("platform_admin"):
@@ -49,7 +49,7 @@ def revoke_service_key(*, service_key_id: UUID, reason: str = "") -> None:
     ):
         live = ServiceKey.objects.filter(id=service_key_id, revoked_at=None)
         if not live.update(revoked_at=Now()):
-            raise errors.NotFoundError("There is no such service key.")
+            raise errors.NotFoundError("Service key not found.")
         audit.record(
             "SERVICE_KEY_REVOKED",
             object_type="service_key",

@@ -54,4 +54,4 @@ def _day(text: str | None) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise CommandError("date: A date, as 2025-09-29.") from None
+        raise CommandError("date: Enter a date, such as 2025-09-29.") from None

@@ -47,11 +47,11 @@ class ApprovalAdmin(console.LogAdmin):
     date_hierarchy = "created_at"
     list_filter = (("state", ChoicesDropdownFilter), ("created_at", console.DayByIdFilter))
     search_fields = ("subject",)
-    search_help_text = _("What it is about, such as a card's number")
+    search_help_text = _("Object, such as a card number")
     fieldsets = (
         (None, {"fields": ("shown_act", "subject", "reason", "shown_state", "result")}),
         (_("Who"), {"fields": ("maker", "created_at", "expires_at", "checker", "decided_at")}),
-        (_("Bound to"), {"fields": ("payload_hash",)}),
+        (_("Checksum"), {"fields": ("payload_hash",)}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
@@ -106,15 +106,18 @@ def _approve(approval: Approval, values: dict[str, Any], staff: Any) -> Done:
 
 def _reject(approval: Approval, values: dict[str, Any], staff: Any) -> Done:
     services.reject(approval_id=approval.id, reason=values["reason"], checker=staff)
-    return Done(text=_("%(name)s is rejected.") % {"name": approval})
+    return Done(text=_("%(name)s was rejected.") % {"name": approval})
 
 
 console.add_acts(
     Approval,
     Act(
         name="approve",
-        label=_("Agree"),
-        explanation=_("Exactly this happens at once, in your name and that of who asked for it:"),
+        label=_("Approve"),
+        explanation=_(
+            "If you approve, this is carried out immediately and recorded "
+            "under your name and the requester's:"
+        ),
         run=_approve,
         form=ApproveForm,
         replays=True,
@@ -125,7 +128,10 @@ console.add_acts(
     Act(
         name="reject",
         label=_("Reject"),
-        explanation=_("Nothing of this happens. Whoever asked for it can withdraw it so, too:"),
+        explanation=_(
+            "If you reject, none of this is carried out. The requester can "
+            "withdraw the request in the same way:"
+        ),
         run=_reject,
         form=RejectForm,
         replays=True,
@@ -137,7 +143,7 @@ console.add_acts(
 
 
 def _what(scope: Scope, approval: Approval) -> Section:
-    return Section(_("What it does"), ["", ""], four_eyes.show(scope, approval))
+    return Section(_("Request"), ["", ""], four_eyes.show(scope, approval))
 
 
 console.add_sections(Approval, _what)
@@ -148,10 +154,10 @@ def _waiting(scope: Scope) -> console.Figure:
     oldest = list(Approval.objects.filter(state=state).order_by("id")[:_COUNTED])
     more = "+" if len(oldest) == _COUNTED else ""
     return console.Figure(
-        title=_("Waiting for a second pair of eyes"),
+        title=_("Awaiting approval"),
         value=f"{len(oldest)}{more}",
         href=console.rows_url(Approval, state__exact=state),
-        note=_("nothing waits") if not oldest else "",
+        note=_("nothing to approve") if not oldest else "",
         parts=[
             (f"{four_eyes.name(each)} {each.subject}", console.url_of(each)) for each in oldest[:3]
         ],

@@ -48,7 +48,7 @@ class EventAdmin(console.Exported, console.LogAdmin):
     list_filter = (("happened_at", console.DayByIdFilter),)
     exact_search = ((r"[A-Z][A-Z]+(_[A-Z]+)+", "action"),)
     search_fields = ("=object_id",)
-    search_help_text = _("The object's number or id, or the action, such as CARD_FROZEN")
+    search_help_text = _("Object number or ID, or action, such as CARD_FROZEN")
     fieldsets = (
         (None, {"fields": ("happened_at", "action", "shown_about", "object_id", "context")}),
         (_("Who"), {"fields": ("shown_who", "request_id", "address")}),

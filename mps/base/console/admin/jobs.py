@@ -125,7 +125,7 @@ class PeriodicTaskAdmin(console.ConsoleAdmin, _TaskAdmin):  # type: ignore[misc]
         """Show when it was last sent off."""
         return console.moment(obj.last_run_at)
 
-    @console.shown(_("in words"))
+    @console.shown(_("description"))
     def crontab_translation(self, obj: Any) -> str:
         """Say a crontab in words."""
         return scheduling.say_crontab(obj.crontab) if obj is not None and obj.crontab else "–"
@@ -235,7 +235,7 @@ class CrontabScheduleAdmin(ScheduleAdmin):
     editable = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week", "timezone")
     fieldsets = ((None, {"fields": editable}),)
 
-    @console.shown(_("in words"))
+    @console.shown(_("description"))
     def shown_words(self, obj: Any) -> str:
         """Say it in words."""
         return scheduling.say_crontab(obj)

@@ -22,7 +22,7 @@ class AccountAdmin(console.LogAdmin):
     list_filter = (("kind", ChoicesDropdownFilter), ("created_at", console.DayFilter))
     exact_search = ((_UUID, "id"),)
     search_fields = ("=unit",)
-    search_help_text = _("The account's id, or its unit")
+    search_help_text = _("Account ID or unit")
     fieldsets = ((None, {"fields": ("id", "kind", "unit", "balance", "created_at")}),)
 
 
@@ -35,7 +35,7 @@ class PostingAdmin(console.LogAdmin):
     list_filter = (("posted_at", console.DayByIdFilter),)
     exact_search = ((_UUID, "reference"),)
     search_fields = ("=reference",)
-    search_help_text = _("The id of what it is about")
+    search_help_text = _("Object ID")
     fieldsets = ((None, {"fields": ("id", "shown_kind", "reference", "posted_at")}),)
 
     @console.shown(_("kind"))
@@ -65,7 +65,7 @@ class EntryAdmin(console.Exported, console.LogAdmin):
     list_filter = (("posting__posted_at", console.DayByIdFilter),)
     exact_search = ((_UUID, "account_id"),)
     search_fields = ("=account_id",)
-    search_help_text = _("The account's id")
+    search_help_text = _("Account ID")
     fieldsets = (
         (None, {"fields": ("id", "posting", "account", "amount", "balance_after", "posted_at")}),
     )

@@ -1,5 +1,7 @@
 // Amounts are strings with two decimals, as the API gives them; sums are made in whole cents.
 
+import { t } from "./i18n.js";
+
 const locale = document.documentElement.lang || "en";
 
 export function toCents(amount) {
@@ -32,9 +34,10 @@ export function showTime(text, options = { dateStyle: "medium", timeStyle: "shor
 // The day of the last moment before an end: at midnight, the day before.
 export const showLastDay = (end) => showTime(new Date(end).getTime() - 1, { dateStyle: "medium" });
 
-// "12.50" is 12.5 %.
-export function showPercent(number) {
-  return new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 2 }).format(Number(number) / 100);
+// What a rate takes off: 0.85 is "15% off". Chinese names what is left to pay: "85 折", and "9 折" for 0.9.
+export function showDiscount(rate) {
+  const basis = Math.round(Number(rate) * 10000);
+  if (locale.startsWith("zh") && basis > 0) return `${basis % 1000 ? basis / 100 : basis / 1000} 折`;
+  const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 2 });
+  return t("off", { off: percent.format((10000 - basis) / 10000) });
 }
-
-export const showPercentOff = (rate) => showPercent(Math.round((1 - Number(rate)) * 10000) / 100);

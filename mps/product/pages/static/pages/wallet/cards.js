@@ -2,7 +2,7 @@
 
 import { Lost } from "../common/api.js";
 import { explain, t } from "../common/i18n.js";
-import { showLastDay, showMoney, showNumber, showPercentOff, showTime } from "../common/money.js";
+import { showDiscount, showLastDay, showMoney, showNumber, showTime } from "../common/money.js";
 import { $, ask, clearForm, describeVoucher, fillTier, make, onSubmit, say, sayTrouble, sayWait, wrong } from "./dom.js";
 import { keptCodes, tierText } from "./pay.js";
 import { all, currency, me, newKey, readAmount } from "./session.js";
@@ -30,7 +30,7 @@ function tile(card) {
   else if (card.points !== null && card.points !== undefined) link.append(make("span", "tile-balance", t("points-count", { count: showNumber(card.points) })));
   const rest = [card.card_no];
   if (card.balance && card.points !== null && card.points !== undefined) rest.push(t("points-count", { count: showNumber(card.points) }));
-  if (Number(card.discount_rate) < 1) rest.push(t("off", { off: showPercentOff(card.discount_rate) }));
+  if (Number(card.discount_rate) < 1) rest.push(showDiscount(card.discount_rate));
   if (card.role !== "owner") rest.push(named(card.role));
   if (card.expires_at) rest.push(t("until", { time: showLastDay(card.expires_at) }));
   link.append(make("span", "tile-rest", rest.join(" · ")));

@@ -2,7 +2,7 @@
 
 import { Refusal } from "../common/api.js";
 import { explain, t } from "../common/i18n.js";
-import { showLastDay, showList, showMoney, showPercent, toCents } from "../common/money.js";
+import { showDiscount, showLastDay, showList, showMoney, toCents } from "../common/money.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -30,7 +30,7 @@ export function fillTier(box, text, card) {
 // What a voucher takes off, and its terms, in words.
 export function describeVoucher(card, currency) {
   const { kind, value, min_spend: least, merchants } = card.voucher;
-  const off = t("off", { off: kind === "percent" ? showPercent(value) : showMoney(value, currency) });
+  const off = kind === "percent" ? showDiscount(1 - Number(value) / 100) : t("off", { off: showMoney(value, currency) });
   const terms = [
     toCents(least) > 0n ? t("voucher-from", { amount: showMoney(least, currency) }) : "",
     merchants.length ? t("voucher-at", { shops: showList(merchants.map((each) => each.name)) }) : t("voucher-anywhere"),

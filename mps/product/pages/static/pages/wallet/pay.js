@@ -5,7 +5,7 @@
 
 import { Lost, Refusal } from "../common/api.js";
 import { explain, t } from "../common/i18n.js";
-import { showMoney, showNumber, showPercentOff, showTime, toCents } from "../common/money.js";
+import { showDiscount, showMoney, showNumber, showTime, toCents } from "../common/money.js";
 import { $, announce, ask, describeVoucher, fill, fillTier, make, say } from "./dom.js";
 import { currency, me, picture, showOnline } from "./session.js";
 
@@ -112,7 +112,7 @@ function showAbout(about) {
   const parts = [];
   if (about.tier) parts.push(named(about.tier));
   if (about.points !== null && about.points !== undefined) parts.push(t("points-count", { count: showNumber(about.points) }));
-  if (about.discount_rate && Number(about.discount_rate) < 1) parts.push(t("off", { off: showPercentOff(about.discount_rate) }));
+  if (about.discount_rate && Number(about.discount_rate) < 1) parts.push(showDiscount(about.discount_rate));
   const voucher = about.voucher ? describeVoucher(about, currency) : { terms: [] };
   if (about.voucher) parts.splice(0, parts.length, voucher.off);
   $("pay-terms").replaceChildren(...voucher.terms.map((text) => make("li", "", text)));
