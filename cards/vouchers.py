@@ -38,7 +38,7 @@ def issue_voucher_card(
     """
     wrong: dict[str, list[str]] = {}
     if kind not in Voucher.Kind.values:
-        wrong["kind"] = [f"One of {', '.join(Voucher.Kind.values)}."]
+        wrong["kind"] = [f"Must be one of {', '.join(Voucher.Kind.values)}."]
     most = Decimal(100) if kind == Voucher.Kind.PERCENT else settings.MPS_MAX_AMOUNT
     if not (is_exact(value) and 0 < value <= most):
         wrong["value"] = [

@@ -82,7 +82,7 @@ def test_the_first_tills_rights_are_said(
 
 
 REFUSED: list[tuple[list[str], str]] = [
-    (["--code", "shop"], "code: 1 to 32 of A-Z 0-9 _ -"),
+    (["--code", "shop"], "code: Must be 1 to 32 characters: A-Z 0-9 _ -"),
     (["--name", " "], "name: Must be 1 to 80"),
     (["--name", "\udcff"], "name: Must be 1 to 80"),
     (["--fee-rate", "2"], "fee_rate: Must be from 0 to 1"),
