@@ -1,7 +1,7 @@
 // The payment code: typed, or read by the camera, and what it would bring.
 
 import { explain, t } from "../common/i18n.js";
-import { fromCents, showMoney, showPercentOff } from "../common/money.js";
+import { fromCents, showDiscount, showMoney } from "../common/money.js";
 import { cents } from "./amount.js";
 import { $, named } from "./dom.js";
 import { startScanner, stopScanner } from "./scanner.js";
@@ -61,7 +61,7 @@ export function showPrice() {
   const text = t(basis < 10000n ? "preview" : "preview-none", {
     card: seen.card_no,
     tier: named(seen.tier),
-    off: showPercentOff(seen.discount_rate),
+    off: showDiscount(seen.discount_rate),
   });
   const price = showMoney(fromCents((cents() * basis + 5000n) / 10000n), currency);
   $("preview").textContent = cents() ? `${text} → ${price}` : text;

@@ -1,7 +1,7 @@
 // What came of a payment: one dialog, which says it once.
 
 import { t } from "../common/i18n.js";
-import { showMoney, showNumber, showPercentOff, toCents } from "../common/money.js";
+import { showDiscount, showMoney, showNumber, toCents } from "../common/money.js";
 import { $, fill, named } from "./dom.js";
 
 let said = "";
@@ -9,7 +9,7 @@ let said = "";
 // What was not paid, as it waits or was reversed, has less to tell.
 export function describe(paid) {
   const isLess = toCents(paid.discount_amount || "0.00") > 0n;
-  const rate = paid.discount_rate ? ` (${showPercentOff(paid.discount_rate)})` : "";
+  const rate = paid.discount_rate ? ` (${showDiscount(paid.discount_rate)})` : "";
   return [
     [t("amount"), isLess ? showMoney(paid.amount, paid.currency) : ""],
     [t("discount"), isLess ? `− ${showMoney(paid.discount_amount, paid.currency)}${rate}` : ""],
