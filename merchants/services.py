@@ -285,7 +285,7 @@ def _check_merchant(
     if not is_text(contact, at_least=0, at_most=200):
         wrong["contact"] = ["Must be at most 200 printable characters."]
     if settlement_mode not in Merchant.SettlementMode.values:
-        wrong["settlement_mode"] = [f"One of {', '.join(Merchant.SettlementMode.values)}."]
+        wrong["settlement_mode"] = [f"Must be one of {', '.join(Merchant.SettlementMode.values)}."]
     if not 0 <= fee_rate <= 1 or fee_rate != round(fee_rate, 4):
         wrong["fee_rate"] = ["Must be from 0 to 1, with at most four decimal places."]
     if time_zone not in time_zones():
