@@ -115,7 +115,7 @@ def rotate_terminal_key(*, terminal_id: UUID, overlap_seconds: int = 86_400) -> 
     ):
         if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
             raise errors.InvalidRequestError(
-                errors={"overlap_seconds": [f"From 0 to {MAX_OVERLAP_SECONDS}."]}
+                errors={"overlap_seconds": [f"Must be from 0 to {MAX_OVERLAP_SECONDS}."]}
             )
         # Two who rotate at once wait here: never are there two keys without an end.
         terminal = (

@@ -448,5 +448,5 @@ class SummaryView(PosView):
 def _one_of(request: Request, name: str, choices: list[str]) -> str:
     value: str = request.query_params.get(name, "")
     if name in request.query_params and value not in choices:
-        raise InvalidRequestError(errors={name: [f"One of {', '.join(choices)}."]})
+        raise InvalidRequestError(errors={name: [f"Must be one of {', '.join(choices)}."]})
     return value

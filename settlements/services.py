@@ -82,7 +82,7 @@ def generate_settlement(
     """
     if mode not in Merchant.SettlementMode.values:
         raise InvalidRequestError(
-            errors={"mode": [f"One of {', '.join(Merchant.SettlementMode.values)}."]}
+            errors={"mode": [f"Must be one of {', '.join(Merchant.SettlementMode.values)}."]}
         )
     about = {"mode": mode, "from": str(period_start), "until": str(period_end)}
     with (
@@ -305,7 +305,7 @@ def _find_due(scope: Scope, mode: str, merchant_code: str, day: date | None) -> 
     """Return who is due."""
     if mode not in Merchant.SettlementMode.values:
         raise InvalidRequestError(
-            errors={"mode": [f"One of {', '.join(Merchant.SettlementMode.values)}."]}
+            errors={"mode": [f"Must be one of {', '.join(Merchant.SettlementMode.values)}."]}
         )
     zones = selectors.time_zones(scope, mode=mode)
     if merchant_code:
