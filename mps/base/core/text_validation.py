@@ -15,8 +15,9 @@ _NONCHARACTERS = r"\ufdd0-\ufdef" + "".join(
 _DIRECTION = r"\u202a-\u202e\u2066-\u2069"
 CONTROL = re.compile(f"[{_CONTROL}]")
 UNWANTED = re.compile(f"[{_CONTROL}{_NONCHARACTERS}{_DIRECTION}]")
-# Marks, separators, format characters and unassigned code points leave nothing on the screen.
-_INVISIBLE = frozenset({"Mn", "Me", "Zs", "Zl", "Zp", "Cf", "Cc", "Cn", "Cs", "Co"})
+# Marks, separators and format characters leave nothing on the screen. What is not assigned yet may
+# be a letter of a newer Unicode than this Python knows.
+_INVISIBLE = frozenset({"Mn", "Me", "Zs", "Zl", "Zp", "Cf", "Cc", "Cs"})
 # They are letters to Unicode, and blank all the same.
 _BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
