@@ -1,4 +1,4 @@
-"""What members do with their cards over HTTP."""
+"""HTTP endpoints for members' cards."""
 
 import re
 from abc import abstractmethod
@@ -40,7 +40,7 @@ class VoucherShopOut(serializers.Serializer[selectors.VoucherShop]):
 
 
 class VoucherOut(serializers.Serializer[selectors.OwnVoucher]):
-    """What a voucher is good for."""
+    """The terms of a voucher."""
 
     kind = serializers.ChoiceField(choices=Voucher.Kind.choices)
     value = fields.Money(help_text="`percent`: so many percent off; `amount`: so much money off.")
@@ -73,7 +73,7 @@ class CardOut(serializers.Serializer[selectors.OwnCard]):
 
 
 class CodeOut(serializers.Serializer[codes.ShownCode]):
-    """A payment code for its holder's eyes."""
+    """A payment code shown to its member."""
 
     code = serializers.CharField()
     expires_at = fields.Moment()
@@ -81,7 +81,7 @@ class CodeOut(serializers.Serializer[codes.ShownCode]):
 
 
 class BindingOut(serializers.Serializer[Binding]):
-    """Who may use a card, as what."""
+    """A member's role and limits on a card."""
 
     member_no = serializers.CharField(source="member.number")
     name = serializers.CharField(source="member.name")
@@ -152,7 +152,7 @@ class Cards(CardView):
         examples=examples.LIST_MY_CARDS,
     )
     def get(self, request: Request) -> Response:
-        """List my cards, the standard card first."""
+        """List the member's cards, the standard card first."""
         return self.page(
             selectors.own_cards(self.scope, self.member.member_id),
             lambda binding: CardOut(selectors.to_own_card(binding)).data,
@@ -169,7 +169,7 @@ class OneCard(CardView):
         examples=examples.SHOW_MY_CARD,
     )
     def get(self, request: Request, card_no: str) -> Response:
-        """Show one of my cards."""
+        """Return one of the member's cards."""
         card = selectors.get_own_card(self.scope, card_no=card_no, member_id=self.member.member_id)
         return Response(CardOut(card).data)
 
@@ -185,7 +185,7 @@ class Lock(CardView):
         examples=examples.LOCK_MY_CARD,
     )
     def post(self, request: Request, card_no: str) -> Response:
-        """Lock a card of mine, e.g. when my phone is lost."""
+        """Lock a card of the member, for example when a phone is lost."""
         read(NoInput, request)
         card_status.lock_card(card_no=card_no, member_id=self.member.member_id)
         return self.show(card_no)
@@ -202,7 +202,7 @@ class Unlock(CardView):
         examples=examples.UNLOCK_MY_CARD,
     )
     def post(self, request: Request, card_no: str) -> Response:
-        """Unlock a card I locked; one that staff froze stays frozen."""
+        """Unlock a card the member locked. A card frozen by staff stays frozen."""
         read(NoInput, request)
         card_status.unlock_card(card_no=card_no, member_id=self.member.member_id)
         return self.show(card_no)
@@ -226,7 +226,7 @@ class Code(CardView):
         examples=examples.MAKE_CODE,
     )
     def post(self, request: Request, card_no: str) -> Response:
-        """Make a payment code; the one before is dead at once."""
+        """Create a payment code. The previous one is revoked immediately."""
         shown = payment_codes.issue_code(
             card_no=card_no, member_id=self.member.member_id, **read(self.Input, request)
         )
@@ -239,7 +239,7 @@ class Code(CardView):
         examples=examples.SHOW_CODE,
     )
     def get(self, request: Request, card_no: str) -> Response:
-        """Show the live payment code again."""
+        """Return the active payment code again."""
         shown = selectors.show_current_code(
             self.scope, card_no=card_no, member_id=self.member.member_id
         )
@@ -249,7 +249,7 @@ class Code(CardView):
         operation_id="revoke_code", tags=["Members"], request=None, responses={204: None}
     )
     def delete(self, request: Request, card_no: str) -> Response:
-        """Revoke the payment code at once. Safe to repeat."""
+        """Revoke the payment code immediately. Safe to repeat."""
         payment_codes.revoke_code(card_no=card_no, member_id=self.member.member_id)
         return Response(status=204)
 
@@ -284,14 +284,14 @@ class PngDrawing(_Drawing):
 
 
 class _Picture(CardView):
-    """The live payment code as a picture."""
+    """The active payment code as an image."""
 
     @abstractmethod
     def draw(self, code: str) -> bytes:
         """Return the picture."""
 
     def get(self, request: Request, card_no: str) -> Response:
-        """Draw the live payment code."""
+        """Draw the active payment code."""
         shown = selectors.show_current_code(
             self.scope, card_no=card_no, member_id=self.member.member_id
         )
@@ -344,7 +344,7 @@ class BarcodeSvg(_Picture):
 
 
 class BindingPassword(CardView):
-    """The password by which members join a card."""
+    """The password for joining a card."""
 
     class Input(serializers.Serializer[Any]):
         password = fields.Secret(min_length=binding_passwords.MIN_BINDING_PASSWORD, max_length=128)
@@ -357,7 +357,7 @@ class BindingPassword(CardView):
         examples=examples.SET_BINDING_PASSWORD,
     )
     def put(self, request: Request, card_no: str) -> Response:
-        """Set the password by which members join a card I own; who joined before stays."""
+        """Set the password for joining a card the member owns. Existing members stay."""
         binding_passwords.set_binding_password(
             card_no=card_no, by_member_id=self.member.member_id, **read(self.Input, request)
         )
@@ -371,7 +371,7 @@ class BindingPassword(CardView):
         examples=examples.REMOVE_BINDING_PASSWORD,
     )
     def delete(self, request: Request, card_no: str) -> Response:
-        """Take the password away: from now on members come by invitation only."""
+        """Remove the password. From then on, members can join only by invitation."""
         binding_passwords.set_binding_password(
             card_no=card_no, by_member_id=self.member.member_id, password=""
         )
@@ -389,8 +389,8 @@ class Bindings(CardView):
         return OldestFirst.QUERY if self.request.method in {"GET", "HEAD"} else frozenset()
 
     class Input(serializers.Serializer[Any]):
-        """Whoever has the card's password joins, as `member`, within the limits they had before if
-        they left it. An owner or admin invites.
+        """A member who knows the card's password joins with role `member`; if they left it before,
+        with their previous limits. An owner or admin invites.
         """
 
         password = fields.Secret(max_length=128, required=False)
@@ -408,7 +408,7 @@ class Bindings(CardView):
             return attrs
 
     class Output(BindingOut):
-        """Who may use which card from now on, as what."""
+        """A member's role and limits on a card after the change."""
 
         card_no = serializers.CharField(source="card.number")
 
@@ -419,7 +419,7 @@ class Bindings(CardView):
         examples=examples.LIST_BINDINGS,
     )
     def get(self, request: Request, card_no: str) -> Response:
-        """List who may use a card of mine, the owner first."""
+        """List who can use one of the member's cards, the owner first."""
         return self.page(
             selectors.bindings_of(self.scope, card_no=card_no, member_id=self.member.member_id),
             lambda binding: BindingOut(selectors.with_person(binding)).data,
@@ -433,7 +433,7 @@ class Bindings(CardView):
         examples=examples.JOIN_CARD,
     )
     def post(self, request: Request, card_no: str) -> Response:
-        """Join a shared card by its password, or as its owner or admin let a member use it."""
+        """Join a shared card with its password, or invite a member as its owner or admin."""
         asked = read(self.Input, request)
         if "member_no" in asked:
             binding = sharing.invite_member(
@@ -452,7 +452,7 @@ class OneBinding(CardView):
     """One member's part in a card."""
 
     class Input(serializers.Serializer[Any]):
-        """What is not named stays; null takes a limit away."""
+        """Omitted fields stay unchanged; null removes a limit."""
 
         role = fields.Choice(choices=Binding.Role.choices, required=False)
         limit_per_payment = fields.Money(required=False, allow_null=True)
@@ -466,7 +466,7 @@ class OneBinding(CardView):
         examples=examples.CHANGE_BINDING,
     )
     def patch(self, request: Request, card_no: str, member_no: str) -> Response:
-        """Change a member's role on a card I own or administer, or what they may pay with it."""
+        """Change another member's role or limits on a card the caller owns or administers."""
         binding = sharing.change_binding(
             card_no=card_no,
             member_no=member_no,
@@ -477,7 +477,7 @@ class OneBinding(CardView):
 
     @extend_schema(operation_id="unbind", tags=["Members"], request=None, responses={204: None})
     def delete(self, request: Request, card_no: str, member_no: str) -> Response:
-        """Take a member off a card, or leave it myself; their code for it dies."""
+        """Remove a member from a card, or leave it. Their code for the card is revoked."""
         sharing.unbind_member(
             card_no=card_no, member_no=member_no, by_member_id=self.member.member_id
         )

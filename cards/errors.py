@@ -1,4 +1,4 @@
-"""What cards' services refuse."""
+"""Errors raised by the services of cards."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -6,7 +6,7 @@ from mps.base.core.errors import MpsError
 
 
 class CardNotFoundError(MpsError):
-    """No such card, or it is somebody else's."""
+    """The card does not exist or belongs to somebody else."""
 
     code = "CARD_NOT_FOUND"
     status = 404
@@ -22,7 +22,7 @@ class CardNotActiveError(MpsError):
 
 
 class CardExpiredError(MpsError):
-    """The card's time is over."""
+    """The card has expired."""
 
     code = "CARD_EXPIRED"
     status = 409
@@ -30,7 +30,7 @@ class CardExpiredError(MpsError):
 
 
 class CardTypeNotShareableError(MpsError):
-    """Only prepaid and corporate cards are shared."""
+    """Only prepaid and corporate cards can be shared."""
 
     code = "CARD_TYPE_NOT_SHAREABLE"
     status = 409
@@ -38,7 +38,7 @@ class CardTypeNotShareableError(MpsError):
 
 
 class CardNotEmptyError(MpsError):
-    """A card closes only when nothing is left on it."""
+    """A card can be closed only when its balance is zero."""
 
     code = "CARD_NOT_EMPTY"
     status = 409
@@ -46,7 +46,7 @@ class CardNotEmptyError(MpsError):
 
 
 class UnsupportedCardTypeForRechargeError(MpsError):
-    """Only prepaid and corporate cards are topped up."""
+    """Only prepaid and corporate cards can be topped up."""
 
     code = "UNSUPPORTED_CARD_TYPE_FOR_RECHARGE"
     status = 409
@@ -54,7 +54,7 @@ class UnsupportedCardTypeForRechargeError(MpsError):
 
 
 class UnsupportedCardTypeForPaymentError(MpsError):
-    """This card does not pay in this way."""
+    """The card type does not support this payment method."""
 
     code = "UNSUPPORTED_CARD_TYPE_FOR_PAYMENT"
     status = 409
@@ -70,7 +70,7 @@ class UnsupportedCardTypeForPointsError(MpsError):
 
 
 class CannotRemoveLastOwnerError(MpsError):
-    """A shared card always has an owner."""
+    """A shared card must always have an owner."""
 
     code = "CANNOT_REMOVE_LAST_OWNER"
     status = 409
@@ -78,7 +78,7 @@ class CannotRemoveLastOwnerError(MpsError):
 
 
 class InvalidBindingPasswordError(MpsError):
-    """The card's binding password is wrong, or it has none."""
+    """The card's binding password is wrong, or the card has none."""
 
     code = "INVALID_BINDING_PASSWORD"
     status = 403
@@ -86,7 +86,7 @@ class InvalidBindingPasswordError(MpsError):
 
 
 class CodeExpiredOrInvalidError(MpsError):
-    """The payment code is expired, used, revoked or unknown; which, the caller is not told."""
+    """The payment code is expired, used, revoked or unknown. The caller is not told which."""
 
     code = "QR_EXPIRED_OR_INVALID"
     status = 409
@@ -94,7 +94,7 @@ class CodeExpiredOrInvalidError(MpsError):
 
 
 class VoucherNotApplicableError(MpsError):
-    """The voucher is used, not for this shop, below its minimum, or not a voucher."""
+    """The voucher is used, not valid at this shop, below its minimum spend, or not a voucher."""
 
     code = "VOUCHER_NOT_APPLICABLE"
     status = 409

@@ -1,4 +1,4 @@
-"""What members' apps call to get in by other ways, and to look after their ways in."""
+"""HTTP endpoints for other ways to sign in, and for managing passwords, contacts and sessions."""
 
 from typing import Any
 from uuid import UUID
@@ -44,25 +44,25 @@ class TokenOut(serializers.Serializer[services.IssuedToken]):
 
 
 class SentOut(serializers.Serializer[Any]):
-    """What is said of a message, whether it was sent or not."""
+    """The response to a request for a message, the same whether or not one was sent."""
 
     expires_in_seconds = serializers.IntegerField()
 
 
 class Door(api.ApiView):
-    """An endpoint for whoever is not known yet."""
+    """Base of endpoints for callers who are not signed in."""
 
     authentication_classes = []
     permission_classes = []
 
 
 def sent() -> Response:
-    """Answer that a code was sent, if there was anybody to send it to."""
+    """Respond that a code was sent, if the recipient exists."""
     return Response({"expires_in_seconds": onetime.TTL_SECONDS}, status=202, headers=_NO_STORE)
 
 
 def let_in(token: services.IssuedToken) -> Response:
-    """Answer a token."""
+    """Respond with a token."""
     return Response(TokenOut(token).data, headers=_NO_STORE)
 
 
@@ -78,7 +78,7 @@ class ProviderLoginView(Door):
         examples=examples.LOGIN_BY_PROVIDER,
     )
     def post(self, request: Request) -> Response:
-        """Sign in by a provider's token; the identity must be bound to a member."""
+        """Sign in with a provider's token. The identity must be bound to a member."""
         asked = api.read_body(ProofInput, request)
         return let_in(access.sign_in_by_provider(request=request._request, **asked))
 
@@ -95,7 +95,9 @@ class LoginCodeView(Door):
         examples=examples.ASKED_FOR_A_CODE,
     )
     def post(self, request: Request) -> Response:
-        """Send a code to a verified phone or e-mail. The answer is the same for everybody."""
+        """Send a sign-in code to a verified phone or e-mail. The response is the same for
+        everybody.
+        """
         access.request_sign_in_code(**api.read_body(WhoInput, request))
         return sent()
 
@@ -116,7 +118,7 @@ class CodeLoginView(Door):
         examples=examples.LOGIN_BY_CODE,
     )
     def post(self, request: Request) -> Response:
-        """Sign in by the code that was sent last; it works once."""
+        """Sign in with the code that was sent last. It works once."""
         return let_in(access.sign_in_by_code(**api.read_body(self.Input, request)))
 
 
@@ -132,7 +134,7 @@ class PasswordResetView(Door):
         examples=examples.ASKED_FOR_A_CODE,
     )
     def post(self, request: Request) -> Response:
-        """Send a code to a verified phone or e-mail. The answer is the same for everybody."""
+        """Send a reset code to a verified phone or e-mail. The response is the same for all."""
         access.request_password_reset(**api.read_body(WhoInput, request))
         return sent()
 
@@ -154,7 +156,7 @@ class PasswordResetConfirmView(Door):
         examples=examples.RESET_PASSWORD,
     )
     def post(self, request: Request) -> Response:
-        """Set another password by the code that was sent last; every token ends."""
+        """Set a new password with the code that was sent last. All tokens are revoked."""
         access.reset_password(**api.read_body(self.Input, request))
         return Response(status=204)
 
@@ -188,7 +190,7 @@ class PasswordView(MemberView):
         examples=examples.CHANGE_MY_PASSWORD,
     )
     def post(self, request: Request) -> Response:
-        """Set another password; this token goes on, all others end."""
+        """Change the password. All tokens except this one are revoked."""
         access.change_password(
             request=request._request, member=self.member, **api.read_body(self.Input, request)
         )
@@ -209,7 +211,7 @@ class VerificationsView(MemberView):
         examples=examples.REQUEST_VERIFICATION,
     )
     def post(self, request: Request) -> Response:
-        """Send a code to a phone or an e-mail address that I say is mine."""
+        """Send a verification code to a phone or an e-mail address of the member."""
         asked = api.read_body(self.Input, request)
         access.request_verification(member_id=self.member.member_id, destination=asked["contact"])
         return sent()
@@ -230,7 +232,7 @@ class VerificationConfirmView(MemberView):
         examples=examples.VERIFY_CONTACT,
     )
     def post(self, request: Request) -> Response:
-        """Prove that a phone or an e-mail address is mine; from now on it signs me in."""
+        """Verify a phone or an e-mail address. From then on, the member can sign in with it."""
         asked = api.read_body(self.Input, request)
         member = access.verify_contact(
             member_id=self.member.member_id, destination=asked["contact"], code=asked["code"]
@@ -239,7 +241,7 @@ class VerificationConfirmView(MemberView):
 
 
 class SessionsView(MemberView):
-    """Where the member is signed in."""
+    """Sessions of the member."""
 
     class Output(serializers.Serializer[Any]):
         class Session(serializers.Serializer[MemberToken]):
@@ -258,7 +260,7 @@ class SessionsView(MemberView):
         examples=examples.LIST_MY_SESSIONS,
     )
     def get(self, request: Request) -> Response:
-        """List my tokens that work, newest first, with the address each was made for."""
+        """List the member's active tokens, newest first, with the address each was created for."""
         found = list(selectors.sessions_of(self.scope, self.member.member_id))
         for each in found:
             each.current = each.id == self.member.token_id  # type: ignore[attr-defined]
@@ -266,7 +268,7 @@ class SessionsView(MemberView):
 
 
 class SessionView(MemberView):
-    """One of them."""
+    """One session."""
 
     @extend_schema(
         operation_id="end_my_session",
@@ -276,6 +278,6 @@ class SessionView(MemberView):
         examples=examples.END_MY_SESSION,
     )
     def delete(self, request: Request, session_id: UUID) -> Response:
-        """End one of my tokens at once."""
+        """Revoke one of the member's tokens immediately."""
         access.end_session(member=self.member, token_id=session_id)
         return Response(status=204)

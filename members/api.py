@@ -1,4 +1,4 @@
-"""What members' apps call: sign in and out, profile, external identities."""
+"""HTTP endpoints for members: sign in and out, profile, external identities."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from mps.base.core.api import ApiView, WholeList, read_body
 
 
 class MemberOut(serializers.Serializer[Member]):
-    """A member as they see themselves."""
+    """A member's own profile."""
 
     number = serializers.CharField()
     name = serializers.CharField()
@@ -29,16 +29,16 @@ class MemberOut(serializers.Serializer[Member]):
     created_at = fields.Moment()
 
     def get_phone_verified(self, member: Member) -> bool:
-        """Return whether the phone was proved to be theirs."""
+        """Return whether the phone is verified."""
         return member.phone_verified_at is not None
 
     def get_email_verified(self, member: Member) -> bool:
-        """Return whether the e-mail address was."""
+        """Return whether the e-mail address is verified."""
         return member.email_verified_at is not None
 
 
 class ProofInput(serializers.Serializer[Any]):
-    """Who somebody is at a provider: its name, and one thing that proves it."""
+    """Proof of an external identity: the provider's name and one token or code."""
 
     provider = fields.Choice(choices=identity_proofs.PROVIDERS)
     id_token = fields.Text(max_length=identity_proofs.MAX_PROOF_LENGTH, required=False)
@@ -47,7 +47,7 @@ class ProofInput(serializers.Serializer[Any]):
     code = fields.Text(max_length=identity_proofs.MAX_PROOF_LENGTH, required=False)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """Take the provider, and what proves it apart."""
+        """Return the provider and the proof separately."""
         found = super().to_internal_value(data)
         return {"provider": found.pop("provider"), "proof": found}
 
@@ -59,7 +59,7 @@ class MemberView(ApiView):
 
     @property
     def member(self) -> MemberPrincipal:
-        """The member who asks."""
+        """The authenticated member."""
         member: MemberPrincipal = self.request.user  # type: ignore[assignment]
         return member
 
@@ -87,7 +87,7 @@ class LoginView(ApiView):
         examples=examples.LOGIN,
     )
     def post(self, request: Request) -> Response:
-        """Sign in by phone, e-mail or member number; the token works for a day."""
+        """Sign in with phone, e-mail or member number. The token is valid for a day."""
         body = self.Input(data=request.data)
         body.is_valid(raise_exception=True)
         token = services.sign_in(request=request._request, **body.validated_data)
@@ -105,7 +105,7 @@ class LogoutView(MemberView):
         examples=examples.LOGOUT,
     )
     def post(self, request: Request) -> Response:
-        """End the token this request came with."""
+        """Revoke the token used for this request."""
         services.revoke_token(user_id=self.member.user_id, token_id=self.member.token_id)
         return Response(status=204)
 
@@ -119,7 +119,7 @@ class MeView(MemberView):
         email = fields.Text(max_length=254, required=False, allow_blank=True, allow_null=True)
 
         def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-            """Read null as what it says: none any more."""
+            """Treat null as removing the value."""
             return {name: value or "" for name, value in attrs.items()}
 
     @extend_schema(
@@ -129,7 +129,7 @@ class MeView(MemberView):
         examples=examples.GET_ME,
     )
     def get(self, request: Request) -> Response:
-        """Show the member who asks."""
+        """Return the authenticated member."""
         return Response(MemberOut(selectors.get_own_member(self.scope, self.member.member_id)).data)
 
     @extend_schema(
@@ -140,7 +140,10 @@ class MeView(MemberView):
         examples=examples.CHANGE_ME,
     )
     def patch(self, request: Request) -> Response:
-        """Change name, phone or e-mail; what is not named stays.
+        """Change name, phone or e-mail. Omitted fields stay unchanged.
+
+        If contacts are verified, a code is sent to a new phone or e-mail, and the old one stays
+        until `POST /me/verifications/confirm` receives the code.
 
         Where contacts are verified, a new phone or e-mail is sent a code and stays as it was until
         `POST /me/verifications/confirm` has seen it.
@@ -152,7 +155,7 @@ class MeView(MemberView):
 
 
 class IdentityOut(serializers.Serializer[Any]):
-    """Who the member is at one provider."""
+    """A member's identity at one provider."""
 
     provider = serializers.CharField()
     external_id = serializers.CharField()
@@ -160,7 +163,7 @@ class IdentityOut(serializers.Serializer[Any]):
 
 
 class IdentitiesView(MemberView):
-    """Who the member is elsewhere."""
+    """A member's external identities."""
 
     class Output(WholeList):
         results = IdentityOut(many=True)
@@ -172,7 +175,7 @@ class IdentitiesView(MemberView):
         examples=examples.LIST_MY_IDENTITIES,
     )
     def get(self, request: Request) -> Response:
-        """List the member's external identities: one a provider at most."""
+        """List the member's external identities: at most one per provider."""
         identities = selectors.identities_of(self.scope, self.member.member_id)
         return Response(self.Output({"results": identities}).data)
 
@@ -184,7 +187,7 @@ class IdentitiesView(MemberView):
         examples=examples.ADD_MY_IDENTITY,
     )
     def post(self, request: Request) -> Response:
-        """Bind an identity that a provider's token proves to be mine."""
+        """Bind an external identity, proved by its provider's token."""
         asked = read_body(ProofInput, request)
         identity = access.bind_own_identity(
             request=request._request, member_id=self.member.member_id, **asked
@@ -193,7 +196,7 @@ class IdentitiesView(MemberView):
 
 
 class IdentityView(MemberView):
-    """One of them."""
+    """One external identity."""
 
     @extend_schema(
         operation_id="remove_my_identity",
@@ -203,6 +206,6 @@ class IdentityView(MemberView):
         examples=examples.REMOVE_MY_IDENTITY,
     )
     def delete(self, request: Request, provider: str) -> Response:
-        """Forget who the member is at this provider."""
+        """Remove the member's identity at this provider."""
         profiles.unbind_identity(member_id=self.member.member_id, provider=provider)
         return Response(status=204)

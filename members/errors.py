@@ -1,4 +1,4 @@
-"""What members' services refuse."""
+"""Errors raised by the services of members."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -6,7 +6,7 @@ from mps.base.core.errors import MpsError
 
 
 class MemberSuspendedError(MpsError):
-    """The member is suspended: their cards neither pay nor get codes."""
+    """The member is suspended: their cards cannot pay or get payment codes."""
 
     code = "MEMBER_SUSPENDED"
     status = 403
@@ -14,7 +14,7 @@ class MemberSuspendedError(MpsError):
 
 
 class InvalidCredentialsError(MpsError):
-    """Identifier or password is wrong; which, the caller is not told."""
+    """The identifier or the password is wrong. The caller is not told which."""
 
     code = "INVALID_CREDENTIALS"
     status = 401
@@ -22,7 +22,7 @@ class InvalidCredentialsError(MpsError):
 
 
 class ExternalIdAlreadyBoundError(MpsError):
-    """The external identity belongs to a member, or the member has one of this provider."""
+    """The external identity is bound already, or the member has another one at this provider."""
 
     code = "EXTERNAL_ID_ALREADY_BOUND"
     status = 409

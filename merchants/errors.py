@@ -1,4 +1,4 @@
-"""What merchants' services refuse."""
+"""Errors raised by the services of merchants."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -6,7 +6,7 @@ from mps.base.core.errors import MpsError
 
 
 class MerchantSuspendedError(MpsError):
-    """The shop is suspended: it takes no payments, top-ups or refunds."""
+    """The shop is suspended: it cannot take payments, top-ups or refunds."""
 
     code = "MERCHANT_SUSPENDED"
     status = 403

@@ -1,4 +1,4 @@
-"""What tills call: charge, query, refund, reverse, validate, top up, takings."""
+"""HTTP endpoints for tills: charge, query, refund, reverse, validate, top up, daily summary."""
 
 from datetime import date
 from typing import Any
@@ -28,7 +28,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     str,
     OpenApiParameter.HEADER,
     required=True,
-    description="1 to 255 printable ASCII characters; the same key gets the same answer.",
+    description="1 to 255 printable ASCII characters; repeating a key returns the same response.",
 )
 
 
@@ -66,7 +66,7 @@ class ChargeOut(serializers.Serializer[Any]):
 
 
 class ChargeDetailOut(ChargeOut):
-    """A payment with what became of it."""
+    """A payment with its refunds and current status."""
 
     class Refund(serializers.Serializer[Any]):
         tx_no = serializers.CharField()
@@ -82,7 +82,7 @@ class ChargeDetailOut(ChargeOut):
 
 
 class OrderOut(ChargeDetailOut):
-    """What became of an order: its payment, or why there is none.
+    """The result of an order: its payment, or why there is none.
 
     `pending`: it waits for its member until `expires_at`. `cancelled` without a number: it was
     reversed before anything came.
@@ -99,7 +99,7 @@ class OrderOut(ChargeDetailOut):
 
 
 class AwaitingOut(serializers.Serializer[Any]):
-    """The member is asked; the same request again asks how it stands."""
+    """A payment that waits for its member. Repeat the request to get its current status."""
 
     code = serializers.CharField()
     status = serializers.CharField()
@@ -121,7 +121,7 @@ def idempotency_key(request: Request) -> str:
 
 
 def respond(request: Request, answer: Answer) -> Response:
-    """Render an answer, first or repeated; a refusal is a problem document."""
+    """Render a new or replayed response; errors become problem documents."""
     body = problems.in_readers_language(answer.body)
     if answer.refused:
         # Services, which store it, know no addresses.
@@ -156,7 +156,7 @@ class ChargesView(PosView):
         examples=examples.CHARGE,
     )
     def post(self, request: Request) -> Response:
-        """Charge the card behind a payment code."""
+        """Charge the card of a payment code."""
         key = idempotency_key(request)
         body = read_body(self.Input, request)
         return respond(request, charges.charge_card(till=self.till, idempotency_key=key, **body))
@@ -169,7 +169,7 @@ class ChargesView(PosView):
         examples=examples.FIND_CHARGE_BY_ORDER,
     )
     def get(self, request: Request) -> Response:
-        """Return what became of an order: what a till asks when it does not know how one ended."""
+        """Return the result of an order, for a till that does not know it."""
         order = request.query_params.get("external_order_id")
         if not order:
             raise InvalidRequestError(errors={"external_order_id": ["Required."]})
@@ -202,7 +202,7 @@ def _charge_detail(scope: Scope, payment: Transaction | None) -> Response:
 
 
 class RefundsView(PosView):
-    """Give money back."""
+    """Refunds of a payment."""
 
     class Input(serializers.Serializer[Any]):
         amount = fields.Money(or_zero=True)
@@ -240,7 +240,7 @@ class RefundsView(PosView):
 
 
 class ReverseView(PosView):
-    """Undo what the till does not know the outcome of."""
+    """Reversal of an order."""
 
     class Output(serializers.Serializer[Any]):
         external_order_id = serializers.CharField()
@@ -257,7 +257,7 @@ class ReverseView(PosView):
         examples=examples.REVERSE_ORDER,
     )
     def post(self, request: Request, external_order_id: str) -> Response:
-        """Reverse an order, whatever became of it; repeat it as often as needed."""
+        """Reverse an order, whatever its status. Repeat it as often as needed."""
         _ = request.data  # read, so that a malformed body is refused like anywhere else
         try:
             order = fields.OrderId().run_validation(external_order_id)
@@ -267,7 +267,7 @@ class ReverseView(PosView):
 
 
 class ValidateView(PosView):
-    """Look at a code."""
+    """Validation of a code."""
 
     class Input(serializers.Serializer[Any]):
         code = Code()
@@ -293,7 +293,7 @@ class ValidateView(PosView):
         examples=examples.VALIDATE_CODE,
     )
     def post(self, request: Request) -> Response:
-        """Say what a live code is good for, without burning it."""
+        """Return what an active code is good for, without using it up."""
         body = read_body(self.Input, request)
         card = charges.validate_code(till=self.till, code=body["code"])
         rate = pricing.card_rate(
@@ -318,7 +318,7 @@ class ValidateView(PosView):
 
 
 class TopUpsView(PosView):
-    """Take cash for a card."""
+    """Cash top-ups."""
 
     class Input(serializers.Serializer[Any]):
         code = Code(required=False, default="")
@@ -340,14 +340,14 @@ class TopUpsView(PosView):
         examples=examples.TOP_UP,
     )
     def post(self, request: Request) -> Response:
-        """Put cash taken at this till on a card."""
+        """Top up a card with cash taken at this till."""
         key = idempotency_key(request)
         body = read_body(self.Input, request)
         return respond(request, topups.top_up_at_till(till=self.till, idempotency_key=key, **body))
 
 
 class TopUpReverseView(PosView):
-    """Take a cash top-up back."""
+    """Reversal of a cash top-up."""
 
     @extend_schema(
         operation_id="reverse_top_up",
@@ -357,13 +357,13 @@ class TopUpReverseView(PosView):
         examples=examples.REVERSE_TOP_UP,
     )
     def post(self, request: Request, tx_no: str) -> Response:
-        """Reverse a top-up of this terminal, the same day and while the balance is there."""
+        """Reverse a top-up of this terminal on the same day, while the balance is still there."""
         _ = request.data
         return Response(topups.reverse_top_up(till=self.till, tx_no=tx_no))
 
 
 class TransactionsView(PosView):
-    """What this shop did."""
+    """This shop's transactions."""
 
     pagination_class = NewestFirst
     query_parameters = frozenset({"date", "type", "status"}) | NewestFirst.QUERY
@@ -411,7 +411,7 @@ class TransactionsView(PosView):
 
 
 class SummaryView(PosView):
-    """A day's takings."""
+    """A day's summary."""
 
     query_parameters = frozenset({"date"})
 
@@ -437,7 +437,7 @@ class SummaryView(PosView):
         examples=examples.GET_SHOP_SUMMARY,
     )
     def get(self, request: Request) -> Response:
-        """Return counts and sums of what succeeded, by type and method."""
+        """Return counts and totals of successful transactions by type and method."""
         asked = days.read_day(request.query_params, "date")
         day = asked or days.read_today(self.till.time_zone)
         return Response(

@@ -1,4 +1,4 @@
-"""What members call to approve payments above the threshold, and to set their PIN."""
+"""HTTP endpoints for members to approve payments above the threshold and to set their PIN."""
 
 from typing import Any
 from uuid import UUID
@@ -31,13 +31,13 @@ class PinView(MemberView):
         examples=examples.SET_PIN,
     )
     def put(self, request: Request) -> Response:
-        """Set my PIN, or another one; my password says it is me."""
+        """Set or change the member's PIN, confirmed by the password."""
         pins.set_pin(member_id=self.member.member_id, **read_body(self.Input, request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class ApprovalsView(MemberView):
-    """Payments that wait for me."""
+    """Payments waiting for the member."""
 
     class Output(WholeList):
         class Waiting(serializers.Serializer[Any]):
@@ -61,14 +61,14 @@ class ApprovalsView(MemberView):
         examples=examples.LIST_APPROVALS,
     )
     def get(self, request: Request) -> Response:
-        """List the payments that wait for my word."""
+        """List the payments waiting for the member's approval."""
         found = selectors.awaiting_approvals(self.scope, self.member.member_id)
         waiting = [representations.approval_document(self.scope, each) for each in found]
         return Response({"next": None, "previous": None, "results": waiting})
 
 
 class ApproveView(MemberView):
-    """My word: yes."""
+    """Approval of a payment."""
 
     class Input(serializers.Serializer[Any]):
         pin = fields.Secret(max_length=16)
@@ -81,7 +81,7 @@ class ApproveView(MemberView):
         examples=examples.APPROVE_PAYMENT,
     )
     def post(self, request: Request, approval_id: UUID) -> Response:
-        """Approve a payment with my PIN; the answer is what the till gets."""
+        """Approve a payment with the PIN. The response is what the till gets."""
         return respond(
             request,
             consents.approve_payment(
@@ -93,7 +93,7 @@ class ApproveView(MemberView):
 
 
 class DeclineView(MemberView):
-    """My word: no."""
+    """Refusal of a payment."""
 
     class Input(serializers.Serializer[Any]):
         pass
@@ -106,7 +106,7 @@ class DeclineView(MemberView):
         examples=examples.DECLINE_PAYMENT,
     )
     def post(self, request: Request, approval_id: UUID) -> Response:
-        """Decline a payment that waits for me."""
+        """Decline a payment waiting for the member's approval."""
         read_body(self.Input, request)
         consents.decline_payment(member_id=self.member.member_id, approval_id=approval_id)
         return Response(status=status.HTTP_204_NO_CONTENT)

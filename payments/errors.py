@@ -1,4 +1,4 @@
-"""What payments' services refuse."""
+"""Errors raised by the services of payments."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -6,7 +6,7 @@ from mps.base.core.errors import MpsError
 
 
 class IdempotencyKeyRequiredError(MpsError):
-    """Charges, refunds and top-ups carry an `Idempotency-Key` of 1 to 255 printable ASCII
+    """Charges, refunds and top-ups require an `Idempotency-Key` of 1 to 255 printable ASCII
     characters.
     """
 
@@ -16,7 +16,7 @@ class IdempotencyKeyRequiredError(MpsError):
 
 
 class IdempotencyKeyReusedError(MpsError):
-    """The key was used for another request."""
+    """The key was already used for a different request."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
     status = 422
@@ -24,7 +24,7 @@ class IdempotencyKeyReusedError(MpsError):
 
 
 class AwaitingMemberError(MpsError):
-    """The payment is above the threshold and waits for its member; no money moved yet."""
+    """The payment is above the threshold and waits for its member. No money has moved yet."""
 
     code = "AWAITING_MEMBER"
     status = 202
@@ -48,7 +48,7 @@ class ApprovalExpiredError(MpsError):
 
 
 class InsufficientBalanceError(MpsError):
-    """The card has not the money."""
+    """The card's balance is too low."""
 
     code = "INSUFFICIENT_BALANCE"
     status = 402
@@ -56,7 +56,9 @@ class InsufficientBalanceError(MpsError):
 
 
 class LimitExceededError(MpsError):
-    """A limit stands in the way: per payment, per day, or of the balance."""
+    """The payment exceeds a limit per payment or per day, or the top-up exceeds the maximum
+    balance.
+    """
 
     code = "LIMIT_EXCEEDED"
     status = 402
@@ -64,7 +66,7 @@ class LimitExceededError(MpsError):
 
 
 class OriginalTxNotFoundError(MpsError):
-    """No such payment of this shop."""
+    """This shop has no such payment."""
 
     code = "ORIGINAL_TX_NOT_FOUND"
     status = 404
@@ -72,7 +74,7 @@ class OriginalTxNotFoundError(MpsError):
 
 
 class OnlyCompletedPaymentRefundableError(MpsError):
-    """The transaction is not a payment, or failed, or was given back in full."""
+    """The transaction is not a payment, failed, or is already refunded in full."""
 
     code = "ONLY_COMPLETED_PAYMENT_REFUNDABLE"
     status = 409
@@ -80,7 +82,7 @@ class OnlyCompletedPaymentRefundableError(MpsError):
 
 
 class RefundExceedsRemainingError(MpsError):
-    """The refund is larger than what is left of the payment."""
+    """The refund is larger than the remaining amount of the payment."""
 
     code = "REFUND_EXCEEDS_REMAINING"
     status = 409
@@ -88,7 +90,7 @@ class RefundExceedsRemainingError(MpsError):
 
 
 class OrderAmountMismatchError(MpsError):
-    """The order was paid with another amount."""
+    """The order was already paid with a different amount."""
 
     code = "ORDER_AMOUNT_MISMATCH"
     status = 409
@@ -96,7 +98,7 @@ class OrderAmountMismatchError(MpsError):
 
 
 class OrderReversedError(MpsError):
-    """The order was reversed and takes no payment any more."""
+    """The order was reversed and cannot be paid any more."""
 
     code = "ORDER_REVERSED"
     status = 409

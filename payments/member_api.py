@@ -1,4 +1,4 @@
-"""What members read of their payments over HTTP."""
+"""HTTP endpoints for members' transactions and points."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -41,7 +41,7 @@ class TransactionOut(serializers.Serializer[history.HistoryLine]):
 
 
 class PointsOut(serializers.Serializer[history.PointsLine]):
-    """How a card's points moved, and why."""
+    """A change of a card's points, with its reason."""
 
     card_no = serializers.CharField()
     points = serializers.IntegerField()
@@ -103,7 +103,7 @@ class MyTransactions(MemberView):
         examples=examples.LIST_MY_TRANSACTIONS,
     )
     def get(self, request: Request) -> Response:
-        """List the transactions of my cards, newest first."""
+        """List the transactions of the member's cards, newest first."""
         transaction_type = request.query_params.get("type", "")
         if "type" in request.query_params and transaction_type not in Transaction.Type.values:
             raise errors.InvalidRequestError(
@@ -135,7 +135,7 @@ class MyPoints(MemberView):
         examples=examples.LIST_MY_POINTS,
     )
     def get(self, request: Request) -> Response:
-        """List how the points of my cards moved, newest first."""
+        """List the point changes of the member's cards, newest first."""
         return HistoryPages().answer(
             request,
             lambda span: history.points_of_member(

@@ -1,4 +1,4 @@
-"""Members' own top-ups over HTTP, and where providers call back."""
+"""HTTP endpoints for members' top-ups and for the providers' callbacks."""
 
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from payments.models import TopUp
 
 
 class TopUpOut(serializers.Serializer[Any]):
-    """A top-up as it was begun."""
+    """A new top-up."""
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=TopUp.Status.choices)
@@ -30,7 +30,7 @@ class TopUpOut(serializers.Serializer[Any]):
 
 
 class TopUpDetailOut(TopUpOut):
-    """A top-up as it is now; `late`: it was paid after it had been closed."""
+    """A top-up's current status. `late` means it was paid after it had been closed."""
 
     failure_code = serializers.CharField(allow_null=True)
     tx_no = serializers.CharField(allow_null=True)
@@ -39,7 +39,7 @@ class TopUpDetailOut(TopUpOut):
 
 
 class TopUpProviders(CardView):
-    """Who takes payments for top-ups here."""
+    """The available top-up providers."""
 
     class Output(serializers.Serializer[Any]):
         providers = serializers.ListField(child=serializers.ChoiceField(choices=providers.NAMES))
@@ -51,7 +51,7 @@ class TopUpProviders(CardView):
         examples=examples.LIST_TOP_UP_PROVIDERS,
     )
     def get(self, request: Request) -> Response:
-        """List the payment providers this installation works with, the preferred first."""
+        """List the available top-up providers, the preferred one first."""
         return Response({"providers": list(providers.offered())})
 
 
@@ -80,7 +80,9 @@ class MyTopUps(CardView):
         examples=examples.START_TOP_UP,
     )
     def post(self, request: Request, card_no: str) -> Response:
-        """Top up my card through a payment provider: answers where to pay. Credited once paid."""
+        """Start a top-up through a payment provider and return where to pay. It is credited once
+        paid.
+        """
         key = idempotency_key(request)
         body = api.read_body(self.Input, request)
         return respond(
@@ -101,7 +103,7 @@ class MyTopUps(CardView):
         examples=examples.LIST_TOP_UPS,
     )
     def get(self, request: Request, card_no: str) -> Response:
-        """List my card's top-ups through providers, newest first."""
+        """List a card's top-ups through providers, newest first."""
         found = member_topups.list_top_ups(
             self.scope, card_no=card_no, member_id=self.member.member_id
         )
@@ -121,7 +123,7 @@ class OneTopUp(CardView):
         examples=examples.GET_TOP_UP,
     )
     def get(self, request: Request, card_no: str, topup_id: UUID) -> Response:
-        """Return a top-up: what to ask until it is credited."""
+        """Return a top-up. Poll this until it is credited."""
         top_up = member_topups.get_top_up(
             self.scope, card_no=card_no, member_id=self.member.member_id, top_up_id=topup_id
         )
@@ -131,7 +133,7 @@ class OneTopUp(CardView):
 
 
 class TopUpCallback(api.ApiView):
-    """Where a provider tells what became of an order.
+    """Callback for providers.
 
     The body is the provider's, in its own form, and its signature says who calls; so it is no part
     of our OpenAPI.
@@ -142,7 +144,7 @@ class TopUpCallback(api.ApiView):
 
     @extend_schema(exclude=True)
     def post(self, request: Request, provider: str) -> Response:
-        """Take a provider's word, if it is signed."""
+        """Accept a provider's callback if its signature is valid."""
         topup_confirmations.receive_callback(
             provider=provider, body=request.body, headers=request.headers
         )

@@ -1,4 +1,4 @@
-"""What tills read of their shop's settlements."""
+"""HTTP endpoints for a shop's settlements."""
 
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from settlements.models import Settlement
     }
 )
 class SignedMoney(fields.Money):
-    """An amount that may be owed either way."""
+    """An amount that can be negative."""
 
 
 class SettlementOut(serializers.Serializer[Any]):
@@ -54,7 +54,7 @@ class SettlementOut(serializers.Serializer[Any]):
 
 
 class SettlementsView(PosView):
-    """What this shop was settled for."""
+    """This shop's settlements."""
 
     pagination_class = NewestFirst
     query_parameters = NewestFirst.QUERY
@@ -87,7 +87,7 @@ class SettlementView(PosView):
         return Response(SettlementOut(self.find(settlement_id)).data)
 
     def find(self, settlement_id: UUID) -> Settlement:
-        """Return it; :raises NotFoundError: there is none, or it is another shop's."""
+        """Return the settlement; :raises NotFoundError: none, or it is another shop's."""
         return selectors.get_settlement(
             self.scope, settlement_id=settlement_id, merchant_id=self.till.merchant_id
         )
@@ -108,7 +108,7 @@ class XlsxRenderer(FastJSONRenderer):
 
 
 class StatementCsvView(SettlementView):
-    """A statement for programs."""
+    """A statement as CSV."""
 
     renderer_classes = [CsvRenderer, FastJSONRenderer]
 
@@ -119,12 +119,12 @@ class StatementCsvView(SettlementView):
         examples=examples.GET_STATEMENT_CSV,
     )
     def get(self, request: Request, settlement_id: UUID) -> FileResponse:  # type: ignore[override]
-        """Return the statement of a settlement as CSV: its transactions, then the sums."""
+        """Return a settlement's statement as CSV: its transactions, then the totals."""
         return statements.download(self.scope, self.find(settlement_id), statements.CSV)
 
 
 class StatementXlsxView(SettlementView):
-    """A statement for people."""
+    """A statement as a workbook."""
 
     renderer_classes = [XlsxRenderer, FastJSONRenderer]
 
@@ -135,5 +135,5 @@ class StatementXlsxView(SettlementView):
         examples=examples.GET_STATEMENT_XLSX,
     )
     def get(self, request: Request, settlement_id: UUID) -> FileResponse:  # type: ignore[override]
-        """Return the statement of a settlement as a workbook."""
+        """Return a settlement's statement as a workbook."""
         return statements.download(self.scope, self.find(settlement_id), statements.XLSX)

@@ -1,4 +1,4 @@
-"""What settlements' services refuse."""
+"""Errors raised by the services of settlements."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -6,7 +6,7 @@ from mps.base.core.errors import MpsError
 
 
 class NoTransactionsInPeriodError(MpsError):
-    """Nothing the shop did before the period's end is left to settle."""
+    """The shop has no unsettled transactions before the end of the period."""
 
     code = "NO_TRANSACTIONS_IN_PERIOD"
     status = 409
@@ -14,7 +14,7 @@ class NoTransactionsInPeriodError(MpsError):
 
 
 class SettlementStateError(MpsError):
-    """The settlement is in a state, or of a net, that this does not fit."""
+    """The settlement's status or net amount does not allow this action."""
 
     code = "SETTLEMENT_STATE_CONFLICT"
     status = 409

@@ -1,4 +1,4 @@
-"""How a shop manages where it is told of what happens."""
+"""HTTP endpoints for a shop's webhooks."""
 
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,7 @@ class PosView(ApiView):
 
 
 class EndpointOut(serializers.Serializer[Any]):
-    """Where a shop is told; no `events`: of everything."""
+    """A webhook endpoint. Without `events`, it receives all events."""
 
     id = serializers.UUIDField()
     url = serializers.CharField()
@@ -43,13 +43,13 @@ class EndpointOut(serializers.Serializer[Any]):
 
 
 class SecretOut(EndpointOut):
-    """The same with its secret, which is not shown again."""
+    """A webhook endpoint with its secret, which is shown only once."""
 
     secret = serializers.CharField()
 
 
 class DeliveryOut(serializers.Serializer[Any]):
-    """How telling it went; `webhook_id` is what the receiver gets as `webhook-id`."""
+    """A delivery. The receiver gets `webhook_id` as `webhook-id`."""
 
     id = serializers.UUIDField()
     webhook_id = serializers.UUIDField(source="event_id")
@@ -65,7 +65,7 @@ class DeliveryOut(serializers.Serializer[Any]):
 
 
 class Events(serializers.ListField):
-    """Types of events; none: all."""
+    """Event types; empty means all."""
 
     child = fields.Choice(choices=endpoints.EVENT_TYPES)
 
@@ -74,7 +74,7 @@ class Events(serializers.ListField):
 
 
 class WebhookEndpointsView(PosView):
-    """Where this shop is told."""
+    """The shop's webhook endpoints."""
 
     pagination_class = NewestFirst
     query_parameters = NewestFirst.QUERY
@@ -107,7 +107,7 @@ class WebhookEndpointsView(PosView):
         examples=examples.CREATE_WEBHOOK_ENDPOINT,
     )
     def post(self, request: Request) -> Response:
-        """Open a webhook endpoint; its secret is shown this once.
+        """Create a webhook endpoint. Its secret is shown only once.
 
         Messages are signed as Standard Webhooks (`webhook-id`, `webhook-timestamp`,
         `webhook-signature`); their body is `{"type", "timestamp", "data"}`. Answer 2xx within ten
@@ -149,7 +149,7 @@ class WebhookEndpointView(PosView):
         examples=examples.CHANGE_WEBHOOK_ENDPOINT,
     )
     def patch(self, request: Request, endpoint_id: UUID) -> Response:
-        """Change a webhook endpoint; what happens while it is disabled is not sent later."""
+        """Change a webhook endpoint. Events that occur while it is disabled are not sent later."""
         endpoint = endpoints.change_endpoint(
             till=self.till, endpoint_id=endpoint_id, changes=read_body(self.Input, request)
         )
@@ -157,7 +157,7 @@ class WebhookEndpointView(PosView):
 
     @extend_schema(operation_id="remove_webhook_endpoint", tags=["POS"], responses={204: None})
     def delete(self, request: Request, endpoint_id: UUID) -> Response:
-        """Remove a webhook endpoint; what waits for it is not sent any more."""
+        """Delete a webhook endpoint. Its pending deliveries are discarded."""
         endpoints.remove_endpoint(till=self.till, endpoint_id=endpoint_id)
         return Response(status=204)
 
@@ -180,7 +180,8 @@ class RotateSecretView(PosView):
         examples=examples.ROTATE_WEBHOOK_SECRET,
     )
     def post(self, request: Request, endpoint_id: UUID) -> Response:
-        """Give a webhook endpoint a new secret, shown this once; for a day the old one signs, too.
+        """Replace a webhook endpoint's secret. The new one is shown only once; the old one also
+        signs for a day.
 
         During the overlap `webhook-signature` holds a signature of each.
         """
@@ -204,7 +205,7 @@ class SendTestView(PosView):
         examples=examples.TEST_WEBHOOK_ENDPOINT,
     )
     def post(self, request: Request, endpoint_id: UUID) -> Response:
-        """Send a webhook endpoint a `ping`, by the same way as every event."""
+        """Send a `ping` to a webhook endpoint, like any other event."""
         read_body(self.Input, request)
         delivery = endpoints.send_test(till=self.till, endpoint_id=endpoint_id)
         return Response(DeliveryOut(delivery).data, status=201)
@@ -223,7 +224,7 @@ class DeliveriesView(PosView):
         examples=examples.LIST_WEBHOOK_DELIVERIES,
     )
     def get(self, request: Request, endpoint_id: UUID) -> Response:
-        """List what was or will be sent to a webhook endpoint, newest first, of 30 days."""
+        """List a webhook endpoint's deliveries of the last 30 days, newest first."""
         pages = NewestFirst()
         found = endpoints.list_deliveries(self.scope, till=self.till, endpoint_id=endpoint_id)
         page = pages.paginate_queryset(found, request, view=self) or []

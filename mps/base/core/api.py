@@ -59,7 +59,7 @@ class ApiView(APIView):
         return self._scope
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer the request; a read's scope ends with it."""
+        """Handle the request; the scope of a read ends with it."""
         with ExitStack() as self._exits:
             return super().dispatch(request, *args, **kwargs)
 
@@ -76,13 +76,13 @@ class ApiView(APIView):
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
-        """Finish the answer: data, no page; see `ContentPolicyMiddleware`."""
+        """Finish the response: it is data, not a page; see `ContentPolicyMiddleware`."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response._csp_exempt = True  # type: ignore[attr-defined]
         return response
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Render any known error as a problem; what is unknown is a defect and goes up."""
+        """Render known errors as problem documents. Unknown ones are bugs and are raised."""
         error = problems.as_mps_error(exc)
         if error is None:
             raise exc

@@ -1,4 +1,4 @@
-"""What goes wrong in a way the caller must know about: one class per code."""
+"""Errors reported to the caller: one class per error code."""
 
 import functools
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class MpsError(Exception):
-    """A refusal with a stable code. Subclasses stand next to the service that raises them.
+    """An error with a stable code. Subclasses are defined next to the services that raise them.
 
     `code` never changes and is never translated; `title` is one sentence a person can act on.
     """
@@ -32,19 +32,17 @@ class MpsError(Exception):
 
     @property
     def says_more(self) -> bool:
-        """Whether there is more to say than the title."""
+        """Whether the detail adds to the title."""
         return bool(self._detail)
 
     @property
     def detail(self) -> str:
-        """What is to be said beyond the title, else the title: in the language of whoever reads it,
-        not of whoever raised it.
-        """
+        """The detail, or the title if there is none, in the reader's language."""
         return in_readers_language(self._detail) if self._detail else str(self.title)
 
     @property
     def errors(self) -> dict[str, list[str]] | None:
-        """What is wrong with which field, in that language, too."""
+        """The messages by field, in the reader's language."""
         if self._errors is None:
             return None
         return {
@@ -57,7 +55,11 @@ class MpsError(Exception):
 
 
 def in_readers_language(text: object) -> str:
-    """Return what a refusal says in the active language.
+    """Return an error's text in the active language.
+
+    Errors are written in English where they are raised. The English text is the key in the
+    catalogue, and `write_messages` collects it there. Texts that are not in the catalogue stay
+    unchanged.
 
     It is written in English where it is raised, and the catalogue's own key: `write_messages`
     finds it there. What the catalogue does not know stays as it is.
@@ -66,18 +68,18 @@ def in_readers_language(text: object) -> str:
 
 
 class InvalidRequestError(MpsError):
-    """A field, a query parameter or the body itself is not as documented."""
+    """A field, a query parameter or the body does not match the documentation."""
 
 
 class InvalidAmountError(MpsError):
-    """An amount is not a positive number with at most two decimals within the bounds."""
+    """The amount is not a positive number with at most two decimals, or it is out of bounds."""
 
     code = "INVALID_AMOUNT"
     title = _("The amount must be a positive number with at most two decimal places.")
 
 
 class NotAuthenticatedError(MpsError):
-    """No credentials, or none that are valid now."""
+    """The credentials are missing or not valid now."""
 
     code = "NOT_AUTHENTICATED"
     status = 401
@@ -85,7 +87,7 @@ class NotAuthenticatedError(MpsError):
 
 
 class PermissionDeniedError(MpsError):
-    """The caller is known but may not do this."""
+    """The caller is authenticated but not allowed to do this."""
 
     code = "PERMISSION_DENIED"
     status = 403
@@ -93,7 +95,7 @@ class PermissionDeniedError(MpsError):
 
 
 class NotFoundError(MpsError):
-    """It does not exist, or belongs to somebody else; the two look alike."""
+    """The object does not exist or belongs to somebody else. The two cases look the same."""
 
     code = "NOT_FOUND"
     status = 404
@@ -101,7 +103,7 @@ class NotFoundError(MpsError):
 
 
 class MethodNotAllowedError(MpsError):
-    """The path exists, the method does not."""
+    """The path exists but does not support this method."""
 
     code = "METHOD_NOT_ALLOWED"
     status = 405
@@ -109,7 +111,7 @@ class MethodNotAllowedError(MpsError):
 
 
 class NotAcceptableError(MpsError):
-    """The caller accepts no form this answer comes in."""
+    """The response is not available in any format the caller accepts."""
 
     code = "NOT_ACCEPTABLE"
     status = 406
@@ -117,7 +119,7 @@ class NotAcceptableError(MpsError):
 
 
 class AlreadyExistsError(MpsError):
-    """Something with this name, number or key is there already."""
+    """An object with this name, number or key already exists."""
 
     code = "ALREADY_EXISTS"
     status = 409
@@ -141,7 +143,7 @@ class UnsupportedMediaTypeError(MpsError):
 
 
 class RateLimitedError(MpsError):
-    """Too many attempts; wait as long as `Retry-After` says."""
+    """There were too many attempts. Wait as long as `Retry-After` says."""
 
     code = "RATE_LIMITED"
     status = 429
@@ -149,7 +151,7 @@ class RateLimitedError(MpsError):
 
 
 class UnavailableError(MpsError):
-    """The database or a lock could not be had in time; nothing was changed, try again."""
+    """The database or a lock was not available in time. Nothing was changed; try again."""
 
     code = "UNAVAILABLE"
     status = 503
@@ -160,7 +162,7 @@ class UnavailableError(MpsError):
 
 
 def every_error(base: type[MpsError] = MpsError) -> list[type[MpsError]]:
-    """Return the classes below this one whose modules are loaded, those of tests aside."""
+    """Return all loaded subclasses, except those defined in tests."""
     found = []
     for error in base.__subclasses__():
         found += [error, *every_error(error)]
@@ -170,5 +172,5 @@ def every_error(base: type[MpsError] = MpsError) -> list[type[MpsError]]:
 
 @functools.cache
 def titles() -> dict[str, Any]:
-    """Return what each code says to people, in the language of whoever reads it."""
+    """Return the title of each code in the reader's language."""
     return {error.code: error.title for error in every_error()}

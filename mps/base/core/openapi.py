@@ -1,4 +1,4 @@
-"""How OpenAPI describes what every operation has in common: names, problems, examples."""
+"""Add to the OpenAPI schema what all operations share: names, problems, examples."""
 
 from http import HTTPStatus
 from typing import Any

@@ -1,4 +1,4 @@
-"""Become a member, take all that is kept about oneself along, and be forgotten, over HTTP."""
+"""HTTP endpoints to register a member and to export or erase a member's data."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ class Members(ApiView):
         ],
     )
     def post(self, request: Request) -> Response:
-        """Register, with a standard card; with an identity, by its provider's token.
+        """Register a member with a standard card, optionally with an external identity.
 
         Where contacts are verified, phone and e-mail are sent codes and are the member's once
         `POST /me/verifications/confirm` has seen them.
@@ -110,10 +110,10 @@ class ErasureView(members.MemberView):
         ],
     )
     def post(self, request: Request) -> Response:
-        """Forget who I am, for good.
+        """Erase the member's personal data; keep the financial records.
 
-        Cards are closed; payments and the member number stay, without the person. Refused while a
-        card holds money (`CARD_NOT_EMPTY`) or others use one that nobody else owns.
+        Cards are closed. Payments and the member number stay, without personal data. Refused while
+        a card holds money (`CARD_NOT_EMPTY`) or others use a card that has no other owner.
         """
         services.erase_member(member=self.member, **read_body(self.Input, request))
         return Response(status=204)
@@ -136,7 +136,7 @@ class EventOut(serializers.Serializer[Any]):
 
 
 class ExportView(members.MemberView):
-    """All that is kept about the member."""
+    """All data stored about the member."""
 
     class Output(serializers.Serializer[selectors.Export]):
         member = members.MemberOut()
@@ -180,7 +180,7 @@ class ExportView(members.MemberView):
         ],
     )
     def get(self, request: Request) -> Response:
-        """Hand out all that is kept about me, in one document."""
+        """Return all data stored about the member in one document."""
         export = selectors.export_member(self.scope, member_id=self.member.member_id)
         return Response(
             self.Output(export).data,

@@ -1,4 +1,4 @@
-"""The reports over many shops and cards as JSON, for trusted backends."""
+"""HTTP endpoints for reports over many shops and cards, for trusted backends."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""The reports over many shops and cards as pages of the console and files, for staff."""
+"""Console pages and downloads of reports over many shops and cards, for staff."""
 
 import csv
 import io

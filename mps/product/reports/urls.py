@@ -1,4 +1,4 @@
-"""Where reports are: endpoints for trusted backends, and pages of the console."""
+"""URLs of the reports: API endpoints for trusted backends and pages of the console."""
 
 from django.contrib import admin
 from django.urls import path

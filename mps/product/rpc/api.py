@@ -182,7 +182,7 @@ _REPLAYED = [
     OpenApiParameter(
         "Idempotent-Replayed",
         location=OpenApiParameter.HEADER,
-        description="There if this is the stored answer to the same call, made before.",
+        description="Present if this is the stored response to an earlier identical call.",
         enum=["true"],
         response=[200, 400, 403, 409],
     )

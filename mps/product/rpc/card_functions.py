@@ -47,7 +47,7 @@ _SHARED_CARD = {
     returns=registry.CARD,
 )
 def create_prepaid_card(call: Call, *, owner_member_id: UUID, **arguments: Any) -> Answer:
-    """Issue a prepaid card; answers its id."""
+    """Issue a prepaid card and return its id."""
     card = issuing.issue_shared_card(
         card_type=CardType.PREPAID, owner_id=owner_member_id, **arguments
     )
@@ -61,7 +61,7 @@ def create_prepaid_card(call: Call, *, owner_member_id: UUID, **arguments: Any) 
     returns=registry.CARD,
 )
 def create_corporate_card(call: Call, *, owner_member_id: UUID, **arguments: Any) -> Answer:
-    """Issue a company's card to the member who answers for it; answers its id."""
+    """Issue a corporate card to the responsible member and return its id."""
     card = issuing.issue_shared_card(
         card_type=CardType.CORPORATE, owner_id=owner_member_id, **arguments
     )
@@ -95,7 +95,7 @@ def create_voucher_card(
     merchant_codes: Sequence[str] = (),
     **arguments: Any,
 ) -> Answer:
-    """Issue a voucher, good for one use; a plain date is its last day. Answers its card's id."""
+    """Issue a single-use voucher and return its card's id. A plain date is its last valid day."""
     card = vouchers.issue_voucher_card(
         owner_id=member_id,
         expires_at=selectors.end_of(expires_at) if expires_at else None,
@@ -113,7 +113,7 @@ def create_voucher_card(
     returns=True,
 )
 def set_card_binding_password(call: Call, *, card_id: UUID, password: str) -> Answer:
-    """Set the password by which members join a shared card; members only if they own it."""
+    """Set the password for joining a shared card. A member must own the card."""
     binding_passwords.set_binding_password(
         card_id=card_id, password=password, by_member_id=call.caller.principal_id
     )
@@ -135,7 +135,7 @@ _CARD_EXAMPLE = {
 
 @function("SM", member_id=Id(), example={"member_id": registry.MEMBER}, returns=[_CARD_EXAMPLE])
 def get_member_cards(call: Call, *, member_id: UUID) -> Answer:
-    """List the cards a member may use."""
+    """List the cards a member can use."""
     return selectors.cards_of_member(call.caller, call.member(member_id))
 
 
@@ -166,8 +166,8 @@ def bind_member_to_card(
     role: str = Binding.Role.MEMBER,
     binding_password: str | None = None,
 ) -> Answer:
-    """Let a member use a shared card: themself by its password, as `member`; its owner or an admin
-    anybody.
+    """Bind a member to a shared card: themself with its password as `member`, or anybody as its
+    owner or admin.
     """
     caller = call.caller
     if not isinstance(caller, MemberPrincipal):
@@ -195,7 +195,7 @@ def bind_member_to_card(
     returns=True,
 )
 def unbind_member_from_card(call: Call, *, card_id: UUID, member_id: UUID) -> Answer:
-    """Take a member off a shared card: themself, or by its owner or admin."""
+    """Remove a member from a shared card, as that member or as its owner or admin."""
     sharing.unbind_member(
         card_id=card_id, member_id=member_id, by_member_id=call.caller.principal_id
     )

@@ -29,7 +29,7 @@ def rotate_card_qr(
     ttl_seconds: int | None = None,
     member_id: UUID | None = None,
 ) -> Answer:
-    """Make a new payment code; the one before is dead at once."""
+    """Create a payment code. The previous one is revoked immediately."""
     shown = payment_codes.issue_code(
         card_id=card_id, member_id=call.holder(card_id, member_id), ttl_seconds=ttl_seconds
     )
@@ -44,7 +44,7 @@ def rotate_card_qr(
     returns=True,
 )
 def revoke_card_qr(call: Call, *, card_id: UUID, member_id: UUID | None = None) -> Answer:
-    """Kill the live payment code at once."""
+    """Revoke the active payment code immediately."""
     payment_codes.revoke_code(card_id=card_id, member_id=call.holder(card_id, member_id))
     return True
 
@@ -56,7 +56,7 @@ def revoke_card_qr(call: Call, *, card_id: UUID, member_id: UUID | None = None) 
     returns=12,
 )
 def cron_rotate_qr_tokens(call: Call, **ttl: int) -> Answer:
-    """Give every live code of a prepaid or corporate card a successor; answers how many."""
+    """Replace every active code of prepaid and corporate cards and return how many."""
     return rotation.rotate_codes(all_live=True, **ttl)
 
 
@@ -67,7 +67,7 @@ def cron_rotate_qr_tokens(call: Call, **ttl: int) -> Answer:
     returns=registry.CARD,
 )
 def validate_qr_plain(call: Call, *, qr_plain: str) -> Answer:
-    """Tell which card a live code belongs to, without using it up."""
+    """Return the card of an active code without using the code up."""
     if isinstance(call.caller, Till):
         return charges.validate_code(till=call.caller, code=qr_plain).card_id
     return services.find_card_of_code(code=qr_plain)

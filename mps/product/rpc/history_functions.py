@@ -34,7 +34,9 @@ _SETTLEMENT = "0199a0c4-2d11-7f3a-9b60-5c8e7d6f1a2b"
     returns=_SETTLEMENT,
 )
 def generate_settlement(call: Call, **arguments: Any) -> Answer:
-    """Settle a shop up to the end of a period `[start, end)`; the same again is the same one."""
+    """Settle a shop up to the end of a period `[start, end)`. Repeating it returns the same
+    settlement.
+    """
     return settlements.generate_settlement(**arguments).id
 
 
@@ -58,7 +60,7 @@ def generate_settlement(call: Call, **arguments: Any) -> Answer:
     ],
 )
 def list_settlements(call: Call, *, merchant_id: UUID, **page: int) -> Answer:
-    """List what a shop was settled for, newest first; `total_amount` is the net."""
+    """List a shop's settlements, newest first. `total_amount` is the net amount."""
     return selectors.settlements_of_merchant(call.caller, call.merchant(merchant_id), **page)
 
 
@@ -91,7 +93,7 @@ _LINE_EXAMPLE = {
 def get_member_transactions(
     call: Call, *, member_id: UUID, **window: int | date | datetime
 ) -> Answer:
-    """List what happened on a member's cards, newest first."""
+    """List the transactions of a member's cards, newest first."""
     return selectors.transactions_of_member(
         call.caller, call.member(member_id), Window(**cast(Any, window))
     )
@@ -107,7 +109,7 @@ def get_member_transactions(
 def get_merchant_transactions(
     call: Call, *, merchant_id: UUID, **window: int | date | datetime
 ) -> Answer:
-    """List what happened at a shop, newest first."""
+    """List the transactions of a shop, newest first."""
     return selectors.transactions_of_merchant(
         call.caller, call.merchant(merchant_id), Window(**cast(Any, window))
     )

@@ -54,7 +54,7 @@ def merchant_charge_by_qr(
     voucher_qr_plain: str = "",
     **arguments: Any,
 ) -> Answer:
-    """Take a payment by a scanned code."""
+    """Charge the card of a scanned payment code."""
     till = call.till(merchant_code)
     answer = charges.charge_card(
         till=till,
@@ -100,7 +100,7 @@ def merchant_refund_tx(
     idempotency_key: str | None = None,
     **arguments: Any,
 ) -> Answer:
-    """Give back part or all of a payment."""
+    """Refund part or all of a payment."""
     till = call.till(merchant_code)
     answer = refunds.refund_payment(
         till=till,
@@ -147,7 +147,7 @@ def user_recharge_card(
     external_order_id: str = "",
     **arguments: Any,
 ) -> Answer:
-    """Put money on a card, on a trusted backend's word."""
+    """Top up a card on behalf of a trusted backend."""
     answer = topups.recharge_card(
         card_id=card_id,
         amount=amount,
@@ -179,6 +179,6 @@ def user_recharge_card(
 def update_points_and_level(
     call: Call, *, card_id: UUID, delta_points: int, reason: str = ""
 ) -> Answer:
-    """Add or take points; the level follows at once."""
+    """Add or deduct points. The level changes immediately."""
     points.adjust_points(card_id=card_id, delta=delta_points, reason=reason)
     return True

@@ -41,7 +41,7 @@ def create_member_profile(
     binding_user_org: str = "",
     binding_org_id: str = "",
 ) -> Answer:
-    """Register a member with their standard card; answers the member's id."""
+    """Register a member with their standard card and return the member's id."""
     member, _card = accounts.register_member(
         name=name,
         phone=phone,
@@ -64,7 +64,7 @@ def create_member_profile(
     returns=registry.MERCHANT,
 )
 def create_merchant(call: Call, **arguments: Any) -> Answer:
-    """Open a shop; answers its id."""
+    """Create a shop and return its id."""
     return merchants.create_merchant(**arguments).id
 
 
@@ -78,7 +78,7 @@ def create_merchant(call: Call, **arguments: Any) -> Answer:
     returns=[{"terminal_id": registry.MERCHANT, "key": "mps.t….…"}],
 )
 def create_terminal(call: Call, *, merchant_code: str, name: str, **rights: bool) -> Answer:
-    """Open a till of a shop, with no rights but those named; its key is shown once."""
+    """Create a terminal of a shop with only the given permissions. Its key is shown only once."""
     terminal, key = merchants.create_terminal(
         merchant_id=call.till(merchant_code).merchant_id, name=name, **rights
     )

@@ -1,4 +1,4 @@
-"""Why the functions' operations may refuse, beside what all operations share."""
+"""Errors specific to the RPC functions, besides those all operations share."""
 
 from cards.refusals import BIND, UNBIND
 from payments.refusals import CHARGE, REFUND, TOP_UP, WAITING

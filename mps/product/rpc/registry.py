@@ -1,4 +1,4 @@
-"""The register of functions: for each its callers, its arguments, and what it does.
+"""Registry of the functions: who may call each, its arguments, and what it does.
 
 Arguments are sent as `p_<name>`; one that is null is the same as absent. A scalar function
 answers with the scalar, any other with rows.

@@ -1,4 +1,4 @@
-"""Functions that stop cards, members and shops, and let them go on."""
+"""Functions that freeze or suspend cards, members and shops, and reactivate them."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ from mps.product.rpc.registry import Answer, Call, function
 
 @function("S", card_id=Id(), reason=text(200), example={"card_id": registry.CARD}, returns=True)
 def freeze_card(call: Call, **arguments: Any) -> Answer:
-    """Stop a card from paying."""
+    """Freeze a card so that it cannot pay."""
     card_status.freeze_card(**arguments)
     return True
 
 
 @function("S", card_id=Id(), reason=text(200), example={"card_id": registry.CARD}, returns=True)
 def unfreeze_card(call: Call, **arguments: Any) -> Answer:
-    """Let a frozen card pay again."""
+    """Unfreeze a card so that it can pay again."""
     card_status.unfreeze_card(**arguments)
     return True
 
@@ -31,7 +31,7 @@ def unfreeze_card(call: Call, **arguments: Any) -> Answer:
     "S", member_id=Id(), reason=text(200), example={"member_id": registry.MEMBER}, returns=True
 )
 def admin_suspend_member(call: Call, **arguments: Any) -> Answer:
-    """Stop a member: their cards neither pay nor get codes."""
+    """Suspend a member: their cards cannot pay or get payment codes."""
     members.suspend_member(**arguments)
     return True
 
@@ -40,7 +40,7 @@ def admin_suspend_member(call: Call, **arguments: Any) -> Answer:
     "S", member_id=Id(), reason=text(200), example={"member_id": registry.MEMBER}, returns=True
 )
 def admin_activate_member(call: Call, **arguments: Any) -> Answer:
-    """Let a suspended member act again."""
+    """Reactivate a suspended member."""
     members.activate_member(**arguments)
     return True
 
@@ -53,7 +53,7 @@ def admin_activate_member(call: Call, **arguments: Any) -> Answer:
     returns=True,
 )
 def admin_suspend_merchant(call: Call, **arguments: Any) -> Answer:
-    """Stop a shop from taking payments, top-ups and refunds."""
+    """Suspend a shop: it cannot take payments, top-ups or refunds."""
     merchants.suspend_merchant(**arguments)
     return True
 
@@ -66,6 +66,6 @@ def admin_suspend_merchant(call: Call, **arguments: Any) -> Answer:
     returns=True,
 )
 def admin_activate_merchant(call: Call, **arguments: Any) -> Answer:
-    """Let a suspended shop work again."""
+    """Reactivate a suspended shop."""
     merchants.activate_merchant(**arguments)
     return True

@@ -1,4 +1,4 @@
-"""Look up who calls, and what the functions show of cards and transactions."""
+"""Look up callers, and read cards and transactions for the RPC functions."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta

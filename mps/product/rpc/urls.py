@@ -1,4 +1,4 @@
-"""Endpoints of rpc: one a function, and an answer to whoever asks for anything else."""
+"""URLs of the RPC facade: one per function, and a fallback for all other paths."""
 
 from django.urls import path
 

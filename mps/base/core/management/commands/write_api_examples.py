@@ -18,27 +18,28 @@ _INTRODUCTION = """\
 
 <!-- Written by `manage.py write_api_examples`; a test fails when it is stale. -->
 
-Every operation, with a request and its answer. How they go together: [api.md](api.md).
+This reference lists every operation with a request and its response. For how the operations work
+together, see [api.md](api.md).
 
-The examples go into a shell with these variables:
+Set these variables to run the examples in a shell:
 
 ```bash
-MPS=http://127.0.0.1:8000   # where MPS is
+MPS=http://127.0.0.1:8000   # base URL of MPS
 MEMBER_TOKEN=mps.m…         # from `login`
 TERMINAL_KEY=mps.t…         # from `manage.py create_merchant`, or the console
 SERVICE_KEY=mps.s…          # from `manage.py create_service_key`
 ```
 
-What refusals look like, and what each code means: [errors.md](errors.md). These may come from every
-operation and are not repeated below:
+[errors.md](errors.md) describes the format of errors and each code. Every operation can return
+these errors, which are not repeated below:
 
-- `INVALID_REQUEST`, and where there is an amount `INVALID_AMOUNT`;
-- with a body `PAYLOAD_TOO_LARGE` and `UNSUPPORTED_MEDIA_TYPE`;
-- where somebody must be known `NOT_AUTHENTICATED`; for another kind of key too, and of a function
+- `INVALID_REQUEST`, and `INVALID_AMOUNT` if there is an amount;
+- with a body, `PAYLOAD_TOO_LARGE` and `UNSUPPORTED_MEDIA_TYPE`;
+- with authentication, `NOT_AUTHENTICATED`; also for the wrong kind of key, and for a function,
   `PERMISSION_DENIED`;
 - `NOT_ACCEPTABLE`, `METHOD_NOT_ALLOWED`, `RATE_LIMITED`, `UNAVAILABLE`;
 - with an `Idempotency-Key`, `IDEMPOTENCY_KEY_REQUIRED` and `IDEMPOTENCY_KEY_REUSED`;
-- with something named in the path, `NOT_FOUND`, and for a card `CARD_NOT_FOUND`.
+- with an object in the path, `NOT_FOUND`, and `CARD_NOT_FOUND` for a card.
 """
 _TITLES = {
     "Members": "Members",
@@ -109,11 +110,11 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     parts = [f"\n### {name}\n", f"`{method.upper()} {path}`{f', by {who}' if who else ''}\n"]
     parts += [f"{each}\n" for each in (summary, text) if each]
     if query := _parameters(operation, "query"):
-        parts.append("In the query: " + ", ".join(f"`{each['name']}`" for each in query) + "\n")
+        parts.append("Query parameters: " + ", ".join(f"`{each['name']}`" for each in query) + "\n")
     parts += list(_requests(path, method, operation))
     parts += list(_answers(operation))
     if codes := refusals.by_operation().get(name):
-        parts.append("Refusals: " + ", ".join(f"`{code}`" for code in sorted(codes)) + "\n")
+        parts.append("Errors: " + ", ".join(f"`{code}`" for code in sorted(codes)) + "\n")
     return "\n".join(parts)
 
 
@@ -157,7 +158,7 @@ def _answers(operation: dict[str, Any]) -> Iterator[str]:
             continue
         kind = next(iter(response.get("content", {})), "")
         if not kind:
-            yield f"{status}, without a body.\n"
+            yield f"{status}, no body.\n"
             continue
         is_json = kind == "application/json"
         headline = status if is_json else f"{status}, `{kind}`"

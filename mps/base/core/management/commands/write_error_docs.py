@@ -16,7 +16,7 @@ _INTRODUCTION = """\
 
 <!-- Written by `manage.py write_error_docs`; a test fails when it is stale. -->
 
-Every refusal is a problem document (RFC 9457) of type `application/problem+json`:
+Every error is a problem document (RFC 9457) of type `application/problem+json`:
 
 ```json
 {
@@ -30,13 +30,13 @@ Every refusal is a problem document (RFC 9457) of type `application/problem+json
 }
 ```
 
-`code` is what a program looks at: it never changes and is never translated. `title` is for people,
-in the language of `Accept-Language`: `en`, or `zh-hant` for Traditional Chinese; a stored refusal,
-too, is read in the language of whoever repeats the request. `request_id` is also in the answer's
-`X-Request-ID` and in the log; in an answer that is given again it is the first request's. Where
-fields are wrong, `errors` maps each to what is wrong with it. 429 and 503 come with `Retry-After`.
+Programs should check `code`: it never changes and is never translated. `title` is for people, in
+the language of `Accept-Language`: `en`, or `zh-hant` for Traditional Chinese. A replayed error is
+also in the language of the new request. `request_id` is also in the `X-Request-ID` header and in
+the log; replayed responses keep the original request ID. For invalid fields, `errors` maps each
+field to its messages. 429 and 503 include `Retry-After`.
 
-The RPC facade answers the same codes in PostgREST's form: `{"code": "P0001", "message": "<code>",
+The RPC facade returns the same codes in PostgREST's format: `{"code": "P0001", "message": "<code>",
 "details": ..., "hint": ...}`.
 
 | code | HTTP | title | meaning |
