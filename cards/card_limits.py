@@ -7,8 +7,8 @@ from cards.errors import (
     CardNotFoundError,
 )
 from cards.models import Binding, Card
-from mps.base.audit import services as audit
-from mps.base.core import db_scope, errors, spending_limits
+from mps.base.audit import limits
+from mps.base.core import errors
 
 
 def set_card_limits(
@@ -23,22 +23,16 @@ def set_card_limits(
     :raises CardNotFoundError: there is no such card.
     :raises InvalidRequestError: a limit is not as it must be, or there is no reason.
     """
-    audit.require_reason(reason)
-    new = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
-    spending_limits.require_limits(**new)
-    with (
-        audit.refusals("CARD_LIMITS_REFUSED", object_type="card", object_id=card_id),
-        db_scope.principal_scope("platform_admin") as scope,
-    ):
-        card = Card.objects.select_for_update().filter(id=card_id).first()
-        if card is None:
-            raise CardNotFoundError
-        audit.record(
-            "CARD_LIMITS_SET",
-            object_type="card",
-            object_id=card.number,
-            details={**spending_limits.write_limits(scope, card, **new), "reason": reason},
-        )
+    limits.set_limits(
+        Card.objects.select_for_update().filter(id=card_id),
+        limit_per_payment=limit_per_payment,
+        limit_per_day=limit_per_day,
+        reason=reason,
+        action="CARD_LIMITS_SET",
+        asked=limits.Subject("card", card_id),
+        missing=CardNotFoundError(),
+        subject=lambda card: limits.Subject("card", card.number),
+    )
 
 
 def set_binding_limits(
@@ -53,28 +47,17 @@ def set_binding_limits(
     :raises NotFoundError: there is no such binding.
     :raises InvalidRequestError: a limit is not as it must be, or there is no reason.
     """
-    audit.require_reason(reason)
-    new = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
-    spending_limits.require_limits(**new)
-    with (
-        audit.refusals("BINDING_LIMITS_REFUSED", object_type="binding", object_id=binding_id),
-        db_scope.principal_scope("platform_admin") as scope,
-    ):
-        binding = (
-            Binding.objects.select_for_update(of=("self",))
-            .select_related("card", "member")
-            .filter(id=binding_id)
-            .first()
-        )
-        if binding is None:
-            raise errors.NotFoundError("Binding not found.")
-        audit.record(
-            "BINDING_LIMITS_SET",
-            object_type="card",
-            object_id=binding.card.number,
-            details={
-                "member": binding.member.number,
-                **spending_limits.write_limits(scope, binding, **new),
-                "reason": reason,
-            },
-        )
+    limits.set_limits(
+        Binding.objects.select_for_update(of=("self",))
+        .select_related("card", "member")
+        .filter(id=binding_id),
+        limit_per_payment=limit_per_payment,
+        limit_per_day=limit_per_day,
+        reason=reason,
+        action="BINDING_LIMITS_SET",
+        asked=limits.Subject("binding", binding_id),
+        missing=errors.NotFoundError("Binding not found."),
+        subject=lambda binding: limits.Subject(
+            "card", binding.card.number, {"member": binding.member.number}
+        ),
+    )

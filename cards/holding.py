@@ -1,6 +1,9 @@
 """Find cards and members, and hold them as they are until the scope ends."""
 
+from datetime import datetime
 from uuid import UUID
+
+from django.db import connection
 
 from cards import selectors
 from cards.errors import (
@@ -50,6 +53,27 @@ def require_active(member: Member) -> Member:
     if member.status != Member.Status.ACTIVE:
         raise MemberSuspendedError
     return member
+
+
+def require_usable(scope: Scope, card: Card) -> Card:
+    """Return a card that may act now, by the database's clock.
+
+    :raises CardExpiredError, CardNotActiveError: it may not.
+    """
+    refusal = card.refusal(is_past=_is_past(scope, card.expires_at))
+    if refusal is not None:
+        raise refusal
+    return card
+
+
+def _is_past(scope: Scope, moment: datetime | None) -> bool:
+    """Return whether a moment is over by the database's clock."""
+    if moment is None:
+        return False
+    scope.require_open()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s <= core_now()", [moment])
+        return bool(cursor.fetchone()[0])
 
 
 def which_card(card_id: UUID | None, card_no: str) -> dict[str, UUID | str]:

@@ -9,7 +9,9 @@ from django.db import models
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
+from cards.errors import CardExpiredError, CardNotActiveError
 from mps.base.core.database import DatabaseNow, NewId
+from mps.base.core.errors import MpsError
 from mps.base.core.spending_limits import Limited
 
 RATE = [MinValueValidator(Decimal("0.0001")), MaxValueValidator(Decimal(1))]
@@ -80,6 +82,15 @@ class Card(Limited):
         EXPIRED = "expired", _("expired")
         SUSPENDED = "suspended", _("suspended")
         CLOSED = "closed", _("closed")
+
+        def refusal(self, *, is_past: bool) -> MpsError | None:
+            """Return why a card of this status may not act now; None if it may.
+
+            `is_past`: the card's own time is over.
+            """
+            if self == Card.Status.EXPIRED or is_past:
+                return CardExpiredError()
+            return None if self == Card.Status.ACTIVE else CardNotActiveError()
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     number = models.CharField(_("card number"), max_length=14, unique=True)
@@ -167,6 +178,10 @@ class Card(Limited):
 
     def __str__(self) -> str:
         return self.number
+
+    def refusal(self, *, is_past: bool) -> MpsError | None:
+        """Return why it may not act now; None if it may. `is_past`: its time is over."""
+        return Card.Status(self.status).refusal(is_past=is_past)
 
     @property
     def type(self) -> CardType:

@@ -3,17 +3,12 @@
 Rules: docs/rules.md#payment-codes.
 """
 
-from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 
 from cards import codes, holding, selectors
-from cards.errors import (
-    CardExpiredError,
-    CardNotActiveError,
-)
 from cards.models import Binding, Card, PaymentCode
 from members.errors import MemberSuspendedError
 from members.models import Member
@@ -120,17 +115,4 @@ def _require_payable(scope: Scope, binding: Binding) -> Card:
         raise MemberSuspendedError
     if not binding.rights.may_pay:
         raise errors.PermissionDeniedError
-    if card.status == Card.Status.EXPIRED or _is_past(scope, card.expires_at):
-        raise CardExpiredError
-    if card.status != Card.Status.ACTIVE:
-        raise CardNotActiveError
-    return card
-
-
-def _is_past(scope: Scope, moment: datetime | None) -> bool:
-    """Return whether a moment is over by the database's clock."""
-    if moment is None:
-        return False
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT %s <= core_now()", [moment])
-        return bool(cursor.fetchone()[0])
+    return holding.require_usable(scope, card)

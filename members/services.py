@@ -25,8 +25,9 @@ from members.errors import (
     MemberSuspendedError,
 )
 from members.models import ExternalIdentity, Member, MemberToken
+from mps.base.audit import limits
 from mps.base.audit import services as audit
-from mps.base.core import context, db_scope, errors, keys, spending_limits
+from mps.base.core import context, db_scope, errors, keys
 from mps.base.core.database import DatabaseNow
 from mps.base.core.db_scope import Scope
 from mps.base.core.text_validation import CONTROL
@@ -349,22 +350,16 @@ def set_limits(
     :raises NotFoundError: there is no such member.
     :raises InvalidRequestError: a limit is not as it must be, or there is no reason.
     """
-    audit.require_reason(reason)
-    new = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
-    spending_limits.require_limits(**new)
-    with (
-        audit.refusals("MEMBER_LIMITS_REFUSED", object_type="member", object_id=member_id),
-        db_scope.principal_scope("platform_admin") as scope,
-    ):
-        member = Member.objects.select_for_update().filter(id=member_id).first()
-        if member is None:
-            raise errors.NotFoundError("Member not found.")
-        audit.record(
-            "MEMBER_LIMITS_SET",
-            object_type="member",
-            object_id=member.number,
-            details={**spending_limits.write_limits(scope, member, **new), "reason": reason},
-        )
+    limits.set_limits(
+        Member.objects.select_for_update().filter(id=member_id),
+        limit_per_payment=limit_per_payment,
+        limit_per_day=limit_per_day,
+        reason=reason,
+        action="MEMBER_LIMITS_SET",
+        asked=limits.Subject("member", member_id),
+        missing=errors.NotFoundError("Member not found."),
+        subject=lambda member: limits.Subject("member", member.number),
+    )
 
 
 def _set_status(member_id: UUID, status: str, action: str, reason: str) -> None:

@@ -15,8 +15,9 @@ from merchants import signing
 from merchants.errors import MerchantSuspendedError
 from merchants.models import Merchant, Terminal, TerminalKey
 from merchants.selectors import Till
+from mps.base.audit import limits
 from mps.base.audit import services as audit
-from mps.base.core import db_scope, errors, keys, spending_limits
+from mps.base.core import db_scope, errors, keys
 from mps.base.core.database import DatabaseNow
 from mps.base.core.days import time_zones
 from mps.base.core.db_scope import Scope
@@ -202,22 +203,16 @@ def set_limits(
     :raises NotFoundError: there is no such shop.
     :raises InvalidRequestError: a limit is not as it must be, or there is no reason.
     """
-    audit.require_reason(reason)
-    new = {"limit_per_payment": limit_per_payment, "limit_per_day": limit_per_day}
-    spending_limits.require_limits(**new)
-    with (
-        audit.refusals("MERCHANT_LIMITS_REFUSED", object_type="merchant", object_id=merchant_id),
-        db_scope.principal_scope("platform_admin") as scope,
-    ):
-        merchant = Merchant.objects.select_for_update().filter(id=merchant_id).first()
-        if merchant is None:
-            raise errors.NotFoundError("Merchant not found.")
-        audit.record(
-            "MERCHANT_LIMITS_SET",
-            object_type="merchant",
-            object_id=merchant_id,
-            details={**spending_limits.write_limits(scope, merchant, **new), "reason": reason},
-        )
+    limits.set_limits(
+        Merchant.objects.select_for_update().filter(id=merchant_id),
+        limit_per_payment=limit_per_payment,
+        limit_per_day=limit_per_day,
+        reason=reason,
+        action="MERCHANT_LIMITS_SET",
+        asked=limits.Subject("merchant", merchant_id),
+        missing=errors.NotFoundError("Merchant not found."),
+        subject=lambda _merchant: limits.Subject("merchant", merchant_id),
+    )
 
 
 def hold_active(scope: Scope, till: Till) -> None:

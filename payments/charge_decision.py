@@ -12,13 +12,11 @@ from django.utils.translation import gettext_lazy as _
 
 from cards import pricing
 from cards.errors import (
-    CardExpiredError,
-    CardNotActiveError,
     CodeExpiredOrInvalidError,
     UnsupportedCardTypeForPaymentError,
     VoucherNotApplicableError,
 )
-from cards.models import Binding, CardType
+from cards.models import Binding, Card, CardType
 from members.errors import MemberSuspendedError
 from merchants.selectors import Till
 from mps.base.core.errors import MpsError, PermissionDeniedError
@@ -124,10 +122,9 @@ def require_live(card: CardFacts | None) -> CardFacts:
 def _refusal(request: ChargeRequest, till: Till, card: CardFacts) -> MpsError | None:
     if not card.member_active or not card.owner_active:
         return MemberSuspendedError()
-    if card.card_status == "expired" or card.card_expired:
-        return CardExpiredError()
-    if card.card_status != "active":
-        return CardNotActiveError()
+    stopped = Card.Status(card.card_status).refusal(is_past=card.card_expired)
+    if stopped is not None:
+        return stopped
     if card.role is None or not Binding.Role(card.role).may_pay:
         return PermissionDeniedError()
     outside = request.payment_method != BALANCE
@@ -150,8 +147,7 @@ def _voucher_refusal(
         return VoucherNotApplicableError()
     if (
         voucher.voucher_used
-        or voucher.card_status != "active"
-        or voucher.card_expired
+        or Card.Status(voucher.card_status).refusal(is_past=voucher.card_expired)
         or not voucher.member_active
         or request.amount < (voucher.voucher_min_spend or 0)
         or (voucher.voucher_merchants and till.merchant_id not in voucher.voucher_merchants)

@@ -17,13 +17,12 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
+from cards import holding
 from cards.errors import (
-    CardExpiredError,
-    CardNotActiveError,
     CardNotFoundError,
     UnsupportedCardTypeForRechargeError,
 )
-from cards.models import Binding, Card
+from cards.models import Binding
 from cards.selectors import owner_is_active, require_number
 from members.errors import MemberSuspendedError
 from members.models import Member
@@ -186,13 +185,7 @@ def _require_may_top_up(scope: Scope, binding: Binding, amount: Decimal) -> None
         raise MemberSuspendedError
     if not binding.rights.may_top_up:
         raise PermissionDeniedError
-    if (
-        card.status == Card.Status.EXPIRED
-        or Card.objects.filter(id=card.id, expires_at__lte=DatabaseNow()).exists()
-    ):
-        raise CardExpiredError
-    if card.status != Card.Status.ACTIVE:
-        raise CardNotActiveError
+    holding.require_usable(scope, card)
     if (card.money_account.balance or 0) + amount > settings.MPS_MAX_BALANCE:
         raise LimitExceededError("The card balance would exceed its maximum.")
 

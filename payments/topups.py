@@ -16,8 +16,6 @@ from django.db import connection
 
 from cards import codes, holding
 from cards.errors import (
-    CardExpiredError,
-    CardNotActiveError,
     UnsupportedCardTypeForRechargeError,
 )
 from cards.models import Card
@@ -390,10 +388,9 @@ def _credited_before(
 def _require_rechargeable(scope: Scope, card: Card, amount: Decimal, now: datetime) -> None:
     if card.money_account_id is None:
         raise UnsupportedCardTypeForRechargeError
-    if card.expires_at is not None and card.expires_at <= now:
-        raise CardExpiredError
-    if card.status != Card.Status.ACTIVE:
-        raise CardNotActiveError
+    refusal = card.refusal(is_past=card.expires_at is not None and card.expires_at <= now)
+    if refusal is not None:
+        raise refusal
     balance = ledger.lock_balances(scope, [card.money_account_id])[card.money_account_id]
     if balance + amount > settings.MPS_MAX_BALANCE:
         raise LimitExceededError("The card balance would exceed its maximum.")
