@@ -91,7 +91,7 @@ def test_points_move_when_a_second_person_agrees(
     maker = open_page("/admin/", width=1280, height=900)
     sign_in(maker, make_staff("maker", "finance"))
     maker.goto(page_url(card))
-    maker.get_by_text("Balance and points").click()
+    maker.get_by_role("button", name="Balance and points").click()
     maker.get_by_role("link", name="Adjust points").click()
     maker.get_by_label("Points").fill("5000")
     maker.get_by_label("Reason").fill("sorry")
