@@ -154,3 +154,14 @@ def moment(value: datetime | None) -> str:
         return "–"
     text = timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S")
     return format_html('<span class="whitespace-nowrap">{}</span>', text)
+
+
+def details_text(details: dict[str, Any]) -> str:
+    """Return the details of an audit event for a reader."""
+    parts = []
+    for name, value in details.items():
+        if isinstance(value, dict) and set(value) == {"before", "after"}:
+            parts.append(f"{name}: {value['before']} → {value['after']}")
+        elif value not in ("", None):
+            parts.append(f"{name}: {value}")
+    return ", ".join(parts)

@@ -28,7 +28,7 @@ from unfold.enums import ActionVariant
 from unfold.paginator import InfinitePaginator
 
 from mps.base.console.acts import Act, Done, acts_of, find_act
-from mps.base.console.cells import column_of, moment, url_of
+from mps.base.console.cells import column_of, details_text, moment, url_of
 from mps.base.console.forms import ActForm, new_token
 from mps.base.console.lists import ConsoleList
 from mps.base.console.sections import Section, Tab, sections_of
@@ -190,7 +190,12 @@ class ConsoleAdmin(_ModelAdmin):  # type: ignore[misc]
                 "table": {
                     "headers": [_("When"), _("Who"), _("Action"), _("Details")],
                     "rows": [
-                        [moment(line.happened_at), line.actor, line.action, _say(line.details)]
+                        [
+                            moment(line.happened_at),
+                            line.actor,
+                            line.action,
+                            details_text(line.details),
+                        ]
                         for line in lines
                     ],
                 },
@@ -588,14 +593,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)
-
-
-def _say(details: dict[str, Any]) -> str:
-    """Write a log line's details for a reader."""
-    parts = []
-    for name, value in details.items():
-        if isinstance(value, dict) and set(value) == {"before", "after"}:
-            parts.append(f"{name}: {value['before']} → {value['after']}")
-        elif value not in ("", None):
-            parts.append(f"{name}: {value}")
-    return ", ".join(parts)
