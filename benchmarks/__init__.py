@@ -1,1 +1,1 @@
-"""What the performance budgets are measured with."""
+"""Performance benchmarks."""

@@ -1,4 +1,4 @@
-"""`make bench`: what a charge costs, against the limit of the same server in the same run."""
+"""`make bench`: measure a charge against the limit of the same server in the same run."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.console`: how long the console's pages take when there is a long past.
+"""`python -m benchmarks.console`: measure the console's pages with a long history.
 
 The first page, and every list of the site's registry: its first and second page, searches, each
 choice of each filter, days of its date filters. Through the whole application, as a superuser, in

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.costs`: where the time of a charge goes, in one process and one connection.
+"""`python -m benchmarks.costs`: profile a charge in one process and one connection.
 
 CPU time, so that other work on the machine matters little: of Python, of the connection's backend,
 and of each SQL function by itself (without those it calls).

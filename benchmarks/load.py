@@ -1,4 +1,4 @@
-"""A bounded load over keep-alive connections, by plain sockets so that the client costs little."""
+"""Generate a bounded load over keep-alive connections, with plain sockets for a cheap client."""
 
 import socket
 import threading

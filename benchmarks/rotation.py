@@ -1,4 +1,4 @@
-"""`python -m benchmarks.rotation`: successors for all shared cards' codes, against one bare UPDATE.
+"""`python -m benchmarks.rotation`: measure code rotation against one bare UPDATE.
 
 The UPDATE changes the indexed hash of as many rows, in one statement, on the same server in the
 same run, and nothing else. The rotation makes nonces and hashes in Python, writes the history, and

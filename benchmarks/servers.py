@@ -1,4 +1,4 @@
-"""Servers and a database of a benchmark's own, thrown away afterwards."""
+"""Start temporary servers and a database for a benchmark."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.settlement`: settle all there is, against one bare INSERT … SELECT.
+"""`python -m benchmarks.settlement`: measure settlement against one bare INSERT … SELECT.
 
 The bare statement claims as many transactions by a unique key and adds them up by shop, all shops
 at once, and nothing else: no registry to leave, no second index, no guard, no audit event, one

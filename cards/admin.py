@@ -1,4 +1,4 @@
-"""The console's pages of tiers, bindings, vouchers and payment codes; those of cards beside it."""
+"""Console pages of tiers, bindings, vouchers and payment codes. Cards are in `card_admin`."""
 
 from typing import Any, ClassVar
 

@@ -1,4 +1,4 @@
-"""Binding passwords, by which members join a shared card: what they must be, and setting one."""
+"""Validate and set the passwords for joining shared cards."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""The console's pages of cards: what is on them, who uses them, and what staff may do."""
+"""Console pages of cards: balances, bindings and staff actions."""
 
 from typing import Any, ClassVar
 

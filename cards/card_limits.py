@@ -1,4 +1,4 @@
-"""Limit what a card pays, and what one member pays with it."""
+"""Set the limits of a card and of a member's payments with it."""
 
 from decimal import Decimal
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Change a card's status: freeze, lock, lose, suspend, activate, close.
+"""Change a card's status: freeze, lock, report lost, suspend, activate, close.
 
 Rules: docs/rules.md#cards.
 """

@@ -1,4 +1,4 @@
-"""Find cards and members, and hold them as they are until the scope ends."""
+"""Find cards and members, and lock them against changes until the scope ends."""
 
 from datetime import datetime
 from uuid import UUID

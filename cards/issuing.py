@@ -1,4 +1,4 @@
-"""Issue cards: a standard one to each member, and what is shared."""
+"""Issue cards: a standard card per member, and shared cards."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What cards add to the pages of members: issuing, and the cards they have and share."""
+"""Card sections on the console's pages of members: issue cards, and list a member's cards."""
 
 from decimal import Decimal
 from typing import Any

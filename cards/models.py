@@ -1,4 +1,4 @@
-"""Cards, who may use them, their tiers, vouchers and payment codes."""
+"""Models of cards, bindings, tiers, vouchers and payment codes."""
 
 import uuid
 from decimal import Decimal

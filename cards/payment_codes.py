@@ -1,4 +1,4 @@
-"""Make payment codes for members, and end them.
+"""Create and revoke members' payment codes.
 
 Rules: docs/rules.md#payment-codes.
 """

@@ -1,4 +1,4 @@
-"""Pictures of a payment code, for a till's scanner."""
+"""Render payment codes as images for scanners."""
 
 import io
 

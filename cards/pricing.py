@@ -1,4 +1,4 @@
-"""What a payment costs and earns. Pure: no database, no clock, no settings.
+"""Price a payment and its points. Pure functions: no database, no clock, no settings.
 
 Rules: docs/rules.md#discounts-and-prices.
 """

@@ -1,4 +1,4 @@
-"""Why cards' operations may refuse, beside what all operations share."""
+"""Errors specific to the operations of cards, besides those all operations share."""
 
 BIND = "ALREADY_EXISTS CARD_NOT_ACTIVE CARD_TYPE_NOT_SHAREABLE INVALID_BINDING_PASSWORD NOT_FOUND "
 UNBIND = "CANNOT_REMOVE_LAST_OWNER NOT_FOUND MEMBER_SUSPENDED PERMISSION_DENIED"

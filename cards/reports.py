@@ -1,4 +1,4 @@
-"""What becomes of payment codes."""
+"""Report what happened to payment codes. Inside the platform's scope."""
 
 from dataclasses import dataclass
 from datetime import date

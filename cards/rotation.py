@@ -1,4 +1,4 @@
-"""Give the codes of shared cards successors, and let go of old ones.
+"""Replace the codes of shared cards, and delete old codes.
 
 Rotation looks once, without a lock, for the codes that are due, and then gives them successors
 batch by batch, each batch by one statement in a database transaction of its own. A code has a new

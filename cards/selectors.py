@@ -1,4 +1,4 @@
-"""Look up cards, what is on them, who may use them, and the codes they show."""
+"""Look up cards with their balances, bindings and payment codes."""
 
 import re
 from dataclasses import dataclass

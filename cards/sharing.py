@@ -1,4 +1,4 @@
-"""Share a card: join it, invite, bind, change a part, leave; and its binding password.
+"""Share a card: join, invite, bind, change a role, leave, set its binding password.
 
 Rules: docs/rules.md#sharing-a-card.
 """

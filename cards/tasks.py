@@ -1,4 +1,4 @@
-"""What happens to codes by itself."""
+"""Scheduled jobs for payment codes."""
 
 from cards import rotation
 from mps.base.core.jobs import job

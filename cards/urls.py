@@ -1,4 +1,4 @@
-"""Endpoints of cards."""
+"""URLs of cards."""
 
 from django.urls import path
 

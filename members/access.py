@@ -1,4 +1,4 @@
-"""Other ways in, by a code or a provider; sessions, passwords, and what a member has proved."""
+"""Sign in by code or provider; manage sessions, passwords and verified contacts."""
 
 from collections.abc import Mapping
 from typing import TypedDict

@@ -1,4 +1,4 @@
-"""The console's pages of members."""
+"""Console pages of members."""
 
 from typing import Any, ClassVar
 

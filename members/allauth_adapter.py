@@ -1,4 +1,4 @@
-"""How django-allauth meets our members: its sign-in, its limits, our tokens."""
+"""Adapt django-allauth to members: sign-in, rate limits, tokens."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""The endpoints of django-allauth that are offered to programs, under `/_allauth/app/v1/`.
+"""URLs of the django-allauth endpoints offered to apps, under `/_allauth/app/v1/`.
 
 Only what our members have: registration, phone and e-mail have endpoints of our own.
 """

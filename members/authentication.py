@@ -1,4 +1,4 @@
-"""Who a member token speaks for."""
+"""Authenticate requests by member token."""
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.plumbing import build_bearer_security_scheme_object

@@ -1,4 +1,4 @@
-"""Sign-in of members by password."""
+"""Authenticate members by password."""
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User

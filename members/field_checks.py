@@ -1,4 +1,4 @@
-"""What a member's name, phone, e-mail, password and identity must be."""
+"""Validate a member's name, phone, e-mail, password and identity."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Proofs of who somebody is elsewhere: a provider's token, checked with the provider."""
+"""Verify external identities: a provider's token, checked with the provider."""
 
 from collections.abc import Mapping
 from typing import TypedDict

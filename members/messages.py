@@ -1,4 +1,4 @@
-"""Messages to members: by SMS or e-mail, through whatever is configured.
+"""Send messages to members by SMS or e-mail, through the configured backend.
 
 An SMS backend is a class with `send(*, to, text)`; `MPS_SMS_BACKEND` names one of ours, or a class
 of yours by its dotted path.

@@ -1,4 +1,4 @@
-"""People: members, who they are elsewhere, and the tokens they act with."""
+"""Models of members, their external identities and their tokens."""
 
 import uuid
 

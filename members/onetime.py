@@ -1,4 +1,4 @@
-"""One-time codes: sent to a phone or an e-mail address, typed once, by whoever reads there.
+"""One-time codes, sent to a phone or an e-mail address to prove that the member can read there.
 
 The database keeps a nonce; the six digits are an HMAC of it under a key the database does not have,
 so that the worker that sends a code makes it itself and no task carries one. Asking for a code

@@ -1,4 +1,4 @@
-"""A member's password, asked for again before something that only they may do."""
+"""Ask for a member's password again before a sensitive action."""
 
 from uuid import UUID
 

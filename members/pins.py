@@ -1,4 +1,4 @@
-"""A member's PIN: what approves a payment above the threshold."""
+"""Members' PINs, which approve payments above the threshold."""
 
 import re
 from uuid import UUID

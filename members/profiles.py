@@ -1,4 +1,4 @@
-"""A member's profile and external identities: change, bind, remove."""
+"""Change a member's profile; bind and remove external identities."""
 
 from typing import Any
 from uuid import UUID

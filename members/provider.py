@@ -1,4 +1,4 @@
-"""The providers whose word is taken for who somebody is; django-allauth finds them here by name.
+"""Identity providers for sign-in. django-allauth finds them here by name.
 
 Each is allauth's own, told to check what an app brings: a token the app got from the provider. The
 token must have been given to *our* app: one that a member gave to another app proves nothing here.

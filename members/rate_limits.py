@@ -1,4 +1,4 @@
-"""How often somebody may guess: per account and per address, whichever is used up first."""
+"""Rate limits for guesses, per account and per address."""
 
 from mps.base.core import context
 from mps.base.core.throttle import Guess

@@ -1,4 +1,4 @@
-"""Why members' operations may refuse, beside what all operations share."""
+"""Errors specific to the operations of members, besides those all operations share."""
 
 REFUSALS = {
     "add_my_identity": "EXTERNAL_ID_ALREADY_BOUND INVALID_CREDENTIALS MEMBER_SUSPENDED",

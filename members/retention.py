@@ -1,4 +1,4 @@
-"""What of members' sign-ins is not kept for ever."""
+"""Delete old sign-in data of members."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Look up members: by token, by what they sign in with, by who they are elsewhere."""
+"""Look up members by token, identifier or external identity."""
 
 import re
 from dataclasses import dataclass

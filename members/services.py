@@ -1,4 +1,4 @@
-"""Take members in, sign them in, suspend and reactivate them."""
+"""Register members, sign them in, suspend and reactivate them."""
 
 import uuid
 from contextlib import suppress

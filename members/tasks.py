@@ -1,4 +1,4 @@
-"""What happens to sign-ins by itself."""
+"""Scheduled jobs for sign-in data."""
 
 from uuid import UUID
 

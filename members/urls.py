@@ -1,4 +1,4 @@
-"""Endpoints of members."""
+"""URLs of members."""
 
 from django.urls import path
 

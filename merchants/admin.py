@@ -1,4 +1,4 @@
-"""The console's pages of shops and tills."""
+"""Console pages of shops and terminals."""
 
 from typing import Any, ClassVar
 

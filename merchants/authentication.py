@@ -1,4 +1,4 @@
-"""Who a terminal key speaks for: shown with its secret, or named by a request it signed."""
+"""Authenticate requests by terminal key, sent with its secret or used to sign the request."""
 
 import re
 from typing import NoReturn

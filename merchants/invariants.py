@@ -1,4 +1,4 @@
-"""What must hold of webhooks: no foreign key sees to it."""
+"""Invariants of webhooks that no foreign key enforces."""
 
 from mps.base.core.invariants import Invariant, register
 

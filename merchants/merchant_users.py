@@ -1,4 +1,4 @@
-"""People of a shop: who they are, and what managers do with its tills.
+"""Users of a shop, and how its managers manage terminals.
 
 A clerk sees what the shop's tills see; a manager also opens and shuts tills and keeps its webhook
 endpoints. What platform staff do with a shop is in `services`.

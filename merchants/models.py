@@ -1,4 +1,4 @@
-"""Shops, the people who run them, and the tills that act for them."""
+"""Models of shops, their users and their terminals."""
 
 import re
 import uuid

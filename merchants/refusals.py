@@ -1,4 +1,4 @@
-"""Why merchants' operations may refuse, beside what all operations share."""
+"""Errors specific to the operations of merchants, besides those all operations share."""
 
 REFUSALS = {
     "change_webhook_endpoint": "PERMISSION_DENIED",

@@ -1,4 +1,4 @@
-"""Look up merchants and their tills."""
+"""Look up shops and terminals."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Open shops and tills, suspend and reactivate them."""
+"""Create shops and terminals; suspend and reactivate them."""
 
 import uuid
 from datetime import timedelta

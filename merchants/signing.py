@@ -1,4 +1,4 @@
-"""Requests a till signs, so that its secret never travels and nothing can be changed or sent twice.
+"""Verify signed requests of tills, which never send the secret and cannot be altered or replayed.
 
     Authorization: Signature t<key id>
     X-MPS-Timestamp: 1765432100

@@ -1,4 +1,4 @@
-"""What happens to shops' webhooks by itself."""
+"""Scheduled jobs for webhooks."""
 
 from merchants.webhooks import delivery
 from mps.base.core.jobs import job

@@ -1,4 +1,4 @@
-"""Endpoints of shops."""
+"""URLs of merchants."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The worker's and the scheduler's way in."""
+"""Entry point of the Celery worker and scheduler."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Where everything is. Each app names its own endpoints; here they are put under their prefixes."""
+"""Root URLs. Each app defines its own endpoints; this module adds their prefixes."""
 
 from django.contrib import admin
 from django.urls import include, path

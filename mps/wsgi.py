@@ -1,4 +1,4 @@
-"""The web server's way in."""
+"""Entry point of the web server."""
 
 import gc
 import io

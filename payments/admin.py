@@ -1,3 +1,3 @@
-"""The console's pages of payments, and what payments add to the pages of others."""
+"""Console pages of payments, and payment sections on other pages."""
 
 from payments import card_admin, topup_admin, transaction_admin  # noqa: F401

@@ -1,4 +1,4 @@
-"""What payments add to the pages of cards: money and points, put on and taken off."""
+"""Payment sections on the console's pages of cards: add and deduct money and points."""
 
 import uuid
 from typing import Any

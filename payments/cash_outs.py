@@ -1,4 +1,4 @@
-"""Record money of a card that was paid out to its owner.
+"""Record that money of a card was paid out to its owner.
 
 Rules: docs/rules.md#cash-out-and-closing.
 """

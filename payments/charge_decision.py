@@ -1,4 +1,4 @@
-"""What a charge decides between its read and its write.
+"""Decide a charge, between its read and its write.
 
 Pure: facts in, a price or a refusal out.
 """

@@ -1,4 +1,4 @@
-"""Write a decided charge: what the database is told, and what it answers."""
+"""Write a decided charge to the database and build the response."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Take payments, each exactly once, whatever fails on the way.
+"""Take payments, each exactly once, whatever fails.
 
 One read without a lock, a decision without a database, one write that compares what was read.
 Lock order: facts (shared, by the database), idempotency key, order, daily limits and accounts, each

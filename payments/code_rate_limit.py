@@ -1,4 +1,4 @@
-"""Let no till try codes until it finds one.
+"""Limit how many unknown codes a till can try.
 
 Only a code that was never issued is a guess. A till that shows one is remembered with its terminal
 for two minutes, and until then each code it shows is counted before it is looked up, and given back

@@ -1,4 +1,4 @@
-"""Payments above the threshold: the member's word, or the end of the time it was waited for.
+"""Payments above the threshold: the member's decision, or expiry without one.
 
 Rules: docs/rules.md#payments-a-member-approves.
 """

@@ -1,4 +1,4 @@
-"""What staff see first: today beside the same day last week, and how the days before went.
+"""Figures for the console's dashboard: today, the same day last week, and recent days.
 
 Every query is bounded by the time-ordered ids, or reads a table by index; nothing here grows with
 the history but the chart, whose past is kept for a while.

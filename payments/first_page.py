@@ -1,4 +1,4 @@
-"""The console's first page: what `dashboard` reads, as figures and charts."""
+"""The console's dashboard: the figures of `dashboard` as numbers and charts."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What members read of the past: their transactions and their points, a page at a time.
+"""Members' histories of transactions and points, page by page.
 
 Each card's rows are read from an index that ends with the id, no more of them than a page holds,
 and merged: a page costs the same however deep it lies and however long the history is.

@@ -1,4 +1,4 @@
-"""Answers that are given once and then repeated.
+"""Store responses and replay them for repeated requests.
 
 Rules: docs/rules.md#idempotency.
 """

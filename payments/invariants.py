@@ -1,4 +1,4 @@
-"""What must hold between transactions, the ledger and the registries."""
+"""Invariants between transactions, the ledger and the registries."""
 
 from django.conf import settings
 

@@ -1,4 +1,4 @@
-"""Members' own top-ups: asked of a provider, credited once when the provider says it was paid.
+"""Members' top-ups: requested from a provider, and credited once when it confirms the payment.
 
 A top-up stands for an order at a provider. It moves no money before the provider confirms it, which
 is in `topup_confirmations`; whether both agree on what was paid, in `topup_comparison`.

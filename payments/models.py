@@ -1,4 +1,4 @@
-"""What happened with money, and the registries that keep it happening once."""
+"""Models of transactions, and of the registries that make each happen only once."""
 
 from decimal import Decimal
 

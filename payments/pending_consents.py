@@ -1,4 +1,4 @@
-"""Payments that wait for their member: the beginning of the waiting, and its end."""
+"""Payments waiting for their member: start and end of the wait."""
 
 from datetime import timedelta
 

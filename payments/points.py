@@ -1,4 +1,4 @@
-"""Add and take points on someone's word.
+"""Add and deduct points on request of staff or a trusted backend.
 
 Rules: docs/rules.md#points-and-tiers.
 """

@@ -1,4 +1,4 @@
-"""Races between what is read without a lock and what is written: whoever lost one starts again."""
+"""Retry when data changed between an unlocked read and the write."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Give payments back: by refunds, or by reversing an order whose outcome the till does not know.
+"""Refund payments, or reverse an order whose result the till does not know.
 
 Lock order: the shop's fact, then key, order and transaction row, and the card's fact after them:
 whoever changes a card holds none of these.

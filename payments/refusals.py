@@ -1,4 +1,4 @@
-"""Why payments' operations may refuse, beside what all operations share."""
+"""Errors specific to the operations of payments, besides those all operations share."""
 
 CHARGE = (
     "MERCHANT_SUSPENDED MEMBER_SUSPENDED INVALID_CODE QR_EXPIRED_OR_INVALID PERMISSION_DENIED "

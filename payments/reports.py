@@ -1,4 +1,4 @@
-"""What staff want to know of many days: takings by shop, and why payments failed.
+"""Reports over many days: takings by shop, and reasons for failed payments.
 
 A span of days is bounded, and read by the time-ordered ids, so that an index or a few partitions
 serve. Days are those of `MPS_TIME_ZONE`.

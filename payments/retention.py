@@ -1,4 +1,4 @@
-"""What of payments is not kept for ever, or not among the current."""
+"""Delete or archive old payment data."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The page on which the sandbox, playing a provider, asks its payer."""
+"""The sandbox provider's payment page."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Read what payments know: the facts of a charge in one statement, transactions, histories."""
+"""Read the facts of a charge in one statement, transactions and histories."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields

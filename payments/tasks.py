@@ -1,4 +1,4 @@
-"""What happens to payments by itself."""
+"""Scheduled jobs for payments."""
 
 from typing import Any
 

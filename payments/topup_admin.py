@@ -1,4 +1,4 @@
-"""The console's pages of members' own top-ups."""
+"""Console pages of members' top-ups."""
 
 from typing import Any
 

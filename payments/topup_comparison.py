@@ -1,4 +1,4 @@
-"""Compare a day's top-ups with what the providers say was paid."""
+"""Compare a day's top-ups with the providers' records of payments."""
 
 import logging
 from dataclasses import dataclass

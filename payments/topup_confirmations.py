@@ -1,4 +1,4 @@
-"""What a provider says of members' top-ups: called back, or asked by staff.
+"""Handle providers' confirmations of top-ups, from callbacks or queries by staff.
 
 The provider's signed callback, or its answer when it is asked, confirms amount and currency; then
 one transaction credits the card. Money that was paid is credited whenever that becomes known:

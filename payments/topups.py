@@ -1,4 +1,4 @@
-"""Put money on cards: by staff or a trusted backend, at a till, or as a provider confirmed it.
+"""Top up cards: by staff or a trusted backend, at a till, or when a provider confirms.
 
 Lock order: the shop's fact, then key and transaction row, and the card's fact after them. What
 members begin at a provider themselves is in `member_topups`.

@@ -1,4 +1,4 @@
-"""The console's pages of transactions, the refund, and what other pages show of them."""
+"""Console pages of transactions and refunds, and transaction sections on other pages."""
 
 from datetime import timedelta
 from typing import Any

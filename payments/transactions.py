@@ -1,4 +1,4 @@
-"""What every movement of money or points writes: a transaction with its id, number and time."""
+"""Write the transaction, with its id, number and time, for every movement of money or points."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Endpoints of payments."""
+"""URLs of payments."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The console's pages of settlements, and what settlements add to the pages of shops."""
+"""Console pages of settlements, and settlement sections on the pages of shops."""
 
 from collections.abc import Sequence
 from datetime import timedelta

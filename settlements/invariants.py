@@ -1,4 +1,4 @@
-"""What must hold between settlements, transactions and the ledger."""
+"""Invariants between settlements, transactions and the ledger."""
 
 from mps.base.core.invariants import Invariant, register
 

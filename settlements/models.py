@@ -1,4 +1,4 @@
-"""What the platform owes a shop for a period."""
+"""Models of settlements: what the platform owes a shop for a period."""
 
 from django.db import models
 from django.utils.timezone import localtime

@@ -1,4 +1,4 @@
-"""The periods shops are settled for, in their own time zones."""
+"""Compute settlement periods in the shops' time zones."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta

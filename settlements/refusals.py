@@ -1,4 +1,4 @@
-"""Why settlements' operations may refuse, beside what all operations share."""
+"""Errors specific to the operations of settlements, besides those all operations share."""
 
 REFUSALS = {
     "get_statement_csv": "SETTLEMENT_STATE_CONFLICT",

@@ -1,4 +1,4 @@
-"""How a settlement is written down for the shop it is made with."""
+"""Represent a settlement for its shop."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Read settlements, what is due, and the lines of a statement."""
+"""Read settlements, shops that are due, and lines of statements. Inside a scope."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Settle with shops: claim what they did, approve it, pay it out.
+"""Settle with shops: claim their transactions, approve the settlement, pay it out.
 
     pending ──approve──▶ settled ──mark paid──▶ paid
        └───────fail────────┴──────▶ failed

@@ -1,4 +1,4 @@
-"""Statements: the lines of a settlement, as CSV and XLSX.
+"""Write the lines of a settlement as CSV and XLSX.
 
 Written line by line to a temporary file, however many there are. What people and tills have typed
 is text to a spreadsheet, never a formula.

@@ -1,4 +1,4 @@
-"""Settling by itself: one task for each mode, safe to run twice at once or to be cut short."""
+"""Settlement jobs: one per mode, safe to run twice at once or to be interrupted."""
 
 from merchants.models import Merchant
 from mps.base.core.jobs import job

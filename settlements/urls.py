@@ -1,4 +1,4 @@
-"""Endpoints of settlements."""
+"""URLs of settlements."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The console's pages of webhooks."""
+"""Console pages of webhooks."""
 
 from typing import Any
 

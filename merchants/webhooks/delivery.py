@@ -1,4 +1,4 @@
-"""Deliver what the outbox holds to the endpoints of shops.
+"""Deliver outbox events to the shops' endpoints.
 
 An event is written to the outbox in the database transaction of what happened, so it is there
 exactly when that is. A delivery is claimed for a short while, sent with no database transaction

@@ -1,4 +1,4 @@
-"""A shop's webhook endpoints: opened, changed, tested and removed by the shop, or by staff.
+"""Create, change, test and delete a shop's webhook endpoints, by the shop or by staff.
 
 Rules: docs/rules.md#webhooks.
 """

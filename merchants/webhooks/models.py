@@ -1,4 +1,4 @@
-"""Webhook endpoints of shops, the outbox of events, and the deliveries on their way."""
+"""Models of webhook endpoints, the event outbox and deliveries."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Write events to the outbox, in the database transaction of what happened."""
+"""Write events to the outbox, in the database transaction of the change they report."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Look up the webhook endpoints of a shop and what was sent to them."""
+"""Look up a shop's webhook endpoints and deliveries."""
 
 from uuid import UUID
 

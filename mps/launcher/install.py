@@ -1,4 +1,4 @@
-"""Make `.venv` and install pinned requirements: `python install.py <requirements file> <stamp>`.
+"""Create `.venv` and install pinned packages: `python install.py <requirements file> <stamp>`.
 
 Runs as a plain file under the system's Python, before anything is installed: the standard library
 only, and no import from MPS.

@@ -1,4 +1,4 @@
-"""A child process as data, and how to start one that cannot outlive its parent."""
+"""Describe a child process, and start it so that it cannot outlive its parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the embedded servers are called by: addresses, passwords and generated secrets.
+"""Addresses, passwords and generated secrets of the embedded servers.
 
 Kept in `<MPS_DATA_DIR>/embedded.json`, readable by its owner only, so that every process under the
 same `MPS_DATA_DIR` talks to the same servers with the same secrets.

@@ -1,4 +1,4 @@
-"""Keep a list of children running: prefixed logs, readiness, restart, ordered stop.
+"""Supervise child processes: prefixed logs, readiness, restart, ordered stop.
 
 One thread and one loop: children write into pipes, signals wake the loop, and every wait of the
 launcher, however long, goes on showing logs and noticing deaths.

@@ -1,4 +1,4 @@
-"""The API and its description."""
+"""Settings of the REST API and its schema."""
 
 from typing import Any
 

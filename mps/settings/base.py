@@ -1,4 +1,4 @@
-"""Django itself: the apps, the middleware, the templates, languages and files."""
+"""Core Django settings: apps, middleware, templates, languages and files."""
 
 from typing import Any
 

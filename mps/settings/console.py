@@ -1,4 +1,4 @@
-"""The console: its names and colours."""
+"""Settings of the admin console: names and colours."""
 
 import functools
 from typing import Any

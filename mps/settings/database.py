@@ -1,4 +1,4 @@
-"""The databases."""
+"""Database settings."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where settings come from: the environment, `.env`, and the embedded servers."""
+"""Read settings from the environment, `.env`, and the embedded servers."""
 
 import os
 from pathlib import Path

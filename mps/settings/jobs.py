@@ -1,4 +1,4 @@
-"""Redis and Celery. When which job runs is said by its app."""
+"""Redis and Celery settings. Each app defines the schedule of its jobs."""
 
 from mps.settings.environment import env
 

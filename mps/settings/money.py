@@ -1,4 +1,4 @@
-"""Money, points and payment codes, and members' own top-ups."""
+"""Settings of money, points, payment codes and members' top-ups."""
 
 import re
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Health, alerts, e-mail and logs."""
+"""Settings of health checks, alerts, e-mail and logs."""
 
 from typing import Any
 

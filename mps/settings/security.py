@@ -1,4 +1,4 @@
-"""Keys, and the headers of every answer."""
+"""Keys, and security headers of every response."""
 
 from typing import Any
 

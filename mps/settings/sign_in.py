@@ -1,4 +1,4 @@
-"""How members and staff sign in, and what proves who they are."""
+"""Sign-in settings of members and staff."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Payment providers: `MPS_TOPUP_PROVIDERS` says which this installation works with."""
+"""Payment providers. `MPS_TOPUP_PROVIDERS` selects those of this installation."""
 
 from django.conf import settings
 from django.utils.module_loading import import_string

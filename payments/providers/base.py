@@ -1,4 +1,4 @@
-"""What a payment provider is to us: it takes an order, and says what became of it.
+"""The interface of a payment provider: create an order, and report its status.
 
 An adapter translates, and decides nothing: whether money is credited is the business of
 `payments.member_topups`. It calls the provider outside any database transaction.

@@ -1,4 +1,4 @@
-"""A provider that takes no money: for demonstrations, tests and trying out.
+"""A provider that takes no money, for demos and tests.
 
 It keeps books of its own, asks the payer on a page of its own, and tells us by a signed callback,
 as a real one does. Whoever opens its page can pay; so it is on only where it was asked for.

@@ -1,4 +1,4 @@
-"""Stripe Checkout, by Stripe's own library: it signs what is asked and checks what comes back.
+"""Stripe Checkout, through Stripe's library, which signs requests and verifies callbacks.
 
 Amounts go in the currency's smallest unit at Stripe (https://docs.stripe.com/currencies):
 hundredths for most, TWD among them; whole units for some, JPY among them; thousandths for a few.

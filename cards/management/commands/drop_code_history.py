@@ -1,4 +1,4 @@
-"""`manage.py drop_code_history`: let go of past codes, by hand."""
+"""`manage.py drop_code_history`: delete old payment codes."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py rotate_codes`: successors for all live codes of shared cards, by hand."""
+"""`manage.py rotate_codes`: replace all active codes of shared cards."""
 
 from argparse import ArgumentParser
 from typing import Any

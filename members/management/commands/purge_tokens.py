@@ -1,4 +1,4 @@
-"""`manage.py purge_tokens`: forget old tokens, by hand."""
+"""`manage.py purge_tokens`: delete old member tokens."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py deliver_webhooks`: send what shops wait to be told, by hand."""
+"""`manage.py deliver_webhooks`: send the webhooks that are due."""
 
 from typing import Any
 

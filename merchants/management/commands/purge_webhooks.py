@@ -1,4 +1,4 @@
-"""`manage.py purge_webhooks`: forget old webhook events, by hand."""
+"""`manage.py purge_webhooks`: delete old webhook events."""
 
 from argparse import ArgumentParser
 from typing import Any

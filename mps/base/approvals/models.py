@@ -1,4 +1,4 @@
-"""What one of the staff asked for and another has to agree to."""
+"""Models of four-eyes requests."""
 
 from django.conf import settings
 from django.db import models

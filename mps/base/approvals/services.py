@@ -1,4 +1,4 @@
-"""Ask for an act, and decide on what another asked for. Two people, or nothing happens.
+"""Request an action, and approve or reject another person's request.
 
 The request is bound to its payload: whoever decides sends the hash of what they saw, and exactly
 that is carried out, once.

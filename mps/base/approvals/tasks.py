@@ -1,4 +1,4 @@
-"""The approvals' job: close what nobody decided on in time."""
+"""Scheduled job that closes expired four-eyes requests."""
 
 from mps.base.approvals import services
 from mps.base.core.jobs import job

@@ -1,4 +1,4 @@
-"""Seal the audit log into a hash chain, and find whoever altered it.
+"""Seal the audit log into a hash chain, and detect changes.
 
 The chain is made and checked in the database; see `sql/0002_seal_forward.sql`. Only its heads leave
 it: signed with a key the database does not know, they find a chain that was made anew, too.

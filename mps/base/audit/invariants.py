@@ -1,4 +1,4 @@
-"""What must hold of the audit log."""
+"""Invariants of the audit log."""
 
 from mps.base.core.invariants import Invariant, register
 

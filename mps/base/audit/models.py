@@ -1,4 +1,4 @@
-"""The append-only log of who did what.
+"""Models of the append-only audit log.
 
 Read-only here; `audit_record()` and `audit_seal_events()` in the database are the writers.
 """

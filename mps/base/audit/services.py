@@ -1,4 +1,4 @@
-"""Write down who did what, also when it was refused."""
+"""Record who did what, including refused actions."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The audit log's job: seal what was written down."""
+"""Scheduled job that seals the audit log."""
 
 from mps.base.audit import chain
 from mps.base.core.jobs import job

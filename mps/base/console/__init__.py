@@ -1,4 +1,4 @@
-"""What every page of the console shares.
+"""Shared parts of all console pages.
 
 Staff see the platform's rows: each page runs inside the platform's scope. An act that calls a
 service runs outside of it, because the service owns its database transaction. Nothing is deleted

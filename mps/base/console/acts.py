@@ -1,4 +1,4 @@
-"""What staff may do that a service does, and who offers it on which page."""
+"""Actions of staff on console pages, each calling a service."""
 
 from collections import defaultdict
 from collections.abc import Callable

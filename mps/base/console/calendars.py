@@ -1,4 +1,4 @@
-"""Years, months and days that a list of the console can be narrowed to.
+"""Years, months and days for filtering lists of the console.
 
 Which of them hold rows is not asked: that would be a walk through all rows. They run from the
 oldest row, which an index knows, to today.

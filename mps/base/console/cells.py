@@ -1,4 +1,4 @@
-"""How a value is written in a list or on a page."""
+"""Format values for lists and detail pages."""
 
 import functools
 from collections.abc import Callable

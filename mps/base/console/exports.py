@@ -1,4 +1,4 @@
-"""Lists to take along, as CSV or XLSX."""
+"""Export lists as CSV or XLSX."""
 
 from typing import Any, ClassVar
 

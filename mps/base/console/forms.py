@@ -1,4 +1,4 @@
-"""What an act of the console asks for."""
+"""Forms of console actions."""
 
 import uuid
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Acts that two agree to: one of the staff asks, another sees exactly that, and it is done."""
+"""Four-eyes actions: one person requests, another approves exactly that request."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Lists, and how they are narrowed to a time."""
+"""Console lists and their date filters."""
 
 import functools
 from datetime import date, datetime, timedelta

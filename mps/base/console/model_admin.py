@@ -1,4 +1,4 @@
-"""A model's pages: its list, its objects, their acts and their history."""
+"""Console pages of a model: list, objects, actions and history."""
 
 import functools
 import logging

@@ -1,4 +1,4 @@
-"""The console's sidebar: chapters in the order of daily work, with the lines each app adds.
+"""The console's sidebar: sections in the order of daily work, with entries from each app.
 
 An app names its lines as `navigation` of its AppConfig.
 """

@@ -1,4 +1,4 @@
-"""What else the pages show: tables under an object, numbers on the first page."""
+"""Additional page sections: tables below an object, figures on the dashboard."""
 
 import re
 from collections import defaultdict

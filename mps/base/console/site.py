@@ -1,4 +1,4 @@
-"""The console itself: who comes in, in whose name, and how a refusal looks."""
+"""The console's admin site: access, database scope and error pages."""
 
 import functools
 import logging

@@ -1,4 +1,4 @@
-"""The frame of the console's pages, less what our pages do not use.
+"""Load the console's base template without the parts that are not used.
 
 The library's own loads fonts, icons, charts and sorting of a megabyte and more on each page. Here
 are the reader's own font, the icons we show, and charts only where there are some

@@ -1,4 +1,4 @@
-"""The names that the pages of other apps are made of; they use them as `console.<name>`."""
+"""Public names of the console; other apps use them as `console.<name>`."""
 
 from mps.base.console.acts import (
     Act,

@@ -1,4 +1,4 @@
-"""What the cache holds: JSON, and nothing that runs when it is read.
+"""Cache serialization as JSON, so that reading the cache never runs code.
 
 Django's own serializer is pickle: whoever can write to Redis could run code in every process.
 """

@@ -1,6 +1,4 @@
-"""What `manage.py check --deploy` says of settings that a production may start with, but should not
-have.
-"""
+"""Checks of `manage.py check --deploy` for unsafe settings with which production still starts."""
 
 from typing import Any
 

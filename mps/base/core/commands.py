@@ -1,4 +1,4 @@
-"""What management commands share: a refusal is one sentence on stderr and exit status 1.
+"""Shared behaviour of management commands: errors are one sentence on stderr and exit status 1.
 
 Jobs done by hand go through the same frame as the worker's.
 """

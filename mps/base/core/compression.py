@@ -1,4 +1,4 @@
-"""Files of the pages, sent compressed: the console's library alone is half a megabyte of text."""
+"""Serve static files compressed: the console's library alone is half a megabyte of text."""
 
 import gzip
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Who is acting in this request, job or command, and from where.
+"""The current actor and its address in a request, job or command.
 
 Set at the edge, read by the audit log.
 """

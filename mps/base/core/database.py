@@ -1,4 +1,4 @@
-"""PostgreSQL beyond the models: SQL files of migrations, functions as defaults, arrays."""
+"""PostgreSQL features beyond the models: SQL files in migrations, functions as defaults, arrays."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal

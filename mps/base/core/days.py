@@ -1,4 +1,4 @@
-"""How times are written, and spans of days read."""
+"""Format times and parse date ranges."""
 
 import functools
 import re

@@ -1,4 +1,4 @@
-"""What is shown where nothing else answers."""
+"""Error pages for requests that nothing else answers."""
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import (

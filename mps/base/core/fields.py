@@ -1,6 +1,4 @@
-"""Serializer fields that take exactly what the API documents, and nothing that merely looks like
-it.
-"""
+"""Strict serializer fields that accept only the documented formats."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Documents that are written from the program itself, and checked to be current."""
+"""Documents generated from the code, with a check that they are current."""
 
 from argparse import ArgumentParser
 from pathlib import Path

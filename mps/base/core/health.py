@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it is ready to take a payment."""
+"""Liveness and readiness checks."""
 
 import redis
 from django.conf import settings

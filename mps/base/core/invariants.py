@@ -1,4 +1,4 @@
-"""What must hold in the whole database, always. Each app names its own in `<app>/invariants.py`."""
+"""Invariants of the whole database. Each app defines its own in `<app>/invariants.py`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The one way to run a job: one at a time, written down, in many short database transactions.
+"""Run a job: one run at a time, recorded, in many short database transactions.
 
 A run is a row with a lease. Whoever inserts it runs; a second, fired at the same time, is told so
 at once. A thread renews the lease while the work lasts; the lease of a process that was killed runs

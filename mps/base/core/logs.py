@@ -1,4 +1,4 @@
-"""One JSON object a line, with the request's id."""
+"""Structured logging: one JSON object per line, with the request's id."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The outermost layer: every request gets an id, an address and a clean end."""
+"""Outermost middleware: gives every request an id and an address, and handles unexpected errors."""
 
 import ipaddress
 import logging

@@ -1,4 +1,4 @@
-"""What the platform remembers of its own work."""
+"""Models of job runs and other records of the platform's own work."""
 
 import re
 

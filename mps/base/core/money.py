@@ -1,4 +1,4 @@
-"""Money: how an amount is read, rounded and shown. The only place that does any of it."""
+"""Parse, round and format amounts. No other module does this."""
 
 import re
 from decimal import ROUND_HALF_UP, Decimal

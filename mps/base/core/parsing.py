@@ -1,4 +1,4 @@
-"""JSON: strict on the way in, fast on the way out."""
+"""Parse JSON strictly and render it fast."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What must hold in the ledger."""
+"""Invariants of the ledger."""
 
 from mps.base.core.invariants import Invariant, register
 

@@ -1,4 +1,4 @@
-"""Move value. The database function does the work; nothing else writes the ledger."""
+"""Post to the ledger through its database function, the only writer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The console's pages of the people who work here, and of their groups."""
+"""Console pages of staff and their groups."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How Django finds the console: in place of its own admin site."""
+"""Make Django use the console instead of its own admin site."""
 
 from django.contrib.admin.apps import AdminConfig
 

@@ -1,4 +1,4 @@
-"""What those who work here may see and do, by the kind of work: groups to begin with.
+"""Initial groups of staff, with permissions by kind of work.
 
 Each is made once, with the rights below; from then on it belongs to whoever administers it.
 """

@@ -1,4 +1,4 @@
-"""Staff's own passkeys: each sees, adds and removes theirs, with the second factor shown anew."""
+"""Pages where staff manage their own passkeys, after using their second factor again."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The passkeys of staff, beside what django-allauth does for them."""
+"""Passkeys of staff, in addition to what django-allauth provides."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Second factors, which are django-allauth's: what is asked for beside a password."""
+"""Second factors of staff, based on django-allauth."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Change what staff sign in with, each change in the audit log."""
+"""Change staff passwords and second factors, and record each change in the audit log."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Staff sessions: a password and a second factor, and an end that comes by itself.
+"""Staff sessions, which need a password and a second factor and expire automatically.
 
 A session of the console is one that `sign_in` made; a user who is known by any other door (a
 member's session, say) is nobody here. The second factors themselves are django-allauth's.

@@ -1,4 +1,4 @@
-"""Which users work here: all but those that another app knows as its own."""
+"""Select the users who are staff: those that no other app claims as its own."""
 
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet

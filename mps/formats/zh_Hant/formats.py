@@ -1,4 +1,4 @@
-"""How dates and times are shown: so that they sort, fit a column, and mean the same everywhere."""
+"""Date and time formats that sort correctly, fit a column and are unambiguous."""
 
 DATE_FORMAT = SHORT_DATE_FORMAT = "Y-m-d"
 TIME_FORMAT = "H:i:s"

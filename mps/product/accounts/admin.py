@@ -1,4 +1,4 @@
-"""What member accounts add to the console's pages of members."""
+"""Account sections on the console's pages of members."""
 
 from typing import Any
 

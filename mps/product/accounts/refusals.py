@@ -1,4 +1,4 @@
-"""Why member accounts' operations may refuse, beside what all operations share."""
+"""Errors specific to the operations of accounts, besides those all operations share."""
 
 REFUSALS = {
     "erase_me": "CANNOT_REMOVE_LAST_OWNER CARD_NOT_EMPTY INVALID_CREDENTIALS",

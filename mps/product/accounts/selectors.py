@@ -1,4 +1,4 @@
-"""All that is kept about a member, gathered for them."""
+"""Collect all data stored about a member, for their export."""
 
 from dataclasses import dataclass
 from datetime import datetime

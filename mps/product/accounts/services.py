@@ -1,4 +1,4 @@
-"""Take members in with their standard card, and erase who they were."""
+"""Register members with a standard card, and erase their personal data."""
 
 from django.db import connection
 from django.http import HttpRequest

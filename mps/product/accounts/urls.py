@@ -1,4 +1,4 @@
-"""Endpoints of members' accounts."""
+"""URLs of members' accounts."""
 
 from django.urls import path
 

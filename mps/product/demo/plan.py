@@ -1,4 +1,4 @@
-"""Who and what the demonstration is made of, and when who comes to which shop."""
+"""Contents of the demo: people, shops, and who visits which shop when."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,4 +1,4 @@
-"""The demonstration: a few people and shops, and a week of history, posted through the services.
+"""Load the demo: a few people and shops and a week of history, posted through the services.
 
 The history is back-dated: the owner's own database sessions may shift the clock (see
 `core_clock_shift()`), so the services run as they are on a connection signed in as `mps_owner`.

@@ -1,4 +1,4 @@
-"""The console's pages of incidents."""
+"""Console pages of incidents."""
 
 from typing import Any
 

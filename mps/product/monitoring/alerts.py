@@ -1,4 +1,4 @@
-"""Tell people of an incident, and of its end: by log, e-mail and webhook."""
+"""Send alerts when an incident opens or closes, by log, e-mail and webhook."""
 
 import logging
 import urllib.request

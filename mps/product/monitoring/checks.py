@@ -1,4 +1,4 @@
-"""What is looked at every five minutes. Each check answers a finding, or None: all is well.
+"""Health checks that run every five minutes. Each returns a finding, or None if all is well.
 
 Those of the database run in a scope of the platform's each.
 """

@@ -1,4 +1,4 @@
-"""The platform's own figures for Prometheus, read from the database and Redis when asked for.
+"""Platform metrics for Prometheus, read from the database and Redis on request.
 
 A reading serves for a while: however many scrapers there are, they cost the database little. Each
 source stands alone: one that fails is told as failed, and the others are shown.

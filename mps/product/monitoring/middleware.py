@@ -1,4 +1,4 @@
-"""How long charges take, observed where they are answered."""
+"""Measure how long charges take to answer."""
 
 from collections.abc import Callable
 from time import perf_counter

@@ -1,4 +1,4 @@
-"""What was found to be wrong with the platform, from when until when, and who was told."""
+"""Models of incidents and their alerts."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models

@@ -1,4 +1,4 @@
-"""Remember that the database is away, where it cannot: in Redis, else in this process.
+"""Remember that the database is down, in Redis or else in this process.
 
 With both away a process still tells once; `manage.py check_health`, a new process each time, tells
 each time.

@@ -1,4 +1,4 @@
-"""Do the books add up? Compared over the time since the last clean run, in short statements.
+"""Reconcile the books since the last clean run, in short statements.
 
 Each check is one statement, so it sees one moment: whatever is written meanwhile is seen whole or
 not at all. What began long ago and commits late is caught by looking an hour further back than the

@@ -1,4 +1,4 @@
-"""Figures of the running platform, each by index or over a bounded range of ids."""
+"""Read metrics of the running platform, each by index or over a bounded range of ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Look after the platform: find what is wrong, tell it once, tell when it is over.
+"""Monitor the platform: find problems, and send one alert when each begins and ends.
 
     open ──the finding is gone, or staff close it──▶ closed
 

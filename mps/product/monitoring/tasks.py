@@ -1,4 +1,4 @@
-"""Watching by itself. Each is safe to run twice at once and to be killed half way."""
+"""Scheduled monitoring jobs. Each is safe to run twice at once and to be killed half-way."""
 
 from celery import shared_task
 

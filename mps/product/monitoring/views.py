@@ -1,4 +1,4 @@
-"""`/metrics`: figures for Prometheus, for those who may see them."""
+"""`/metrics`: Prometheus metrics for authorized callers."""
 
 import hmac
 import ipaddress

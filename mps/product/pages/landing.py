@@ -1,4 +1,4 @@
-"""The page at `/`: where everything is."""
+"""The landing page at `/`, with links to everything."""
 
 from csp.decorators import csp_replace
 from django.conf import settings

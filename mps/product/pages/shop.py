@@ -1,4 +1,4 @@
-"""Pages of a shop's people at `/shop/`: what their shop took, its settlements, tills and webhooks.
+"""Pages for a shop's users at `/shop/`: payments, settlements, terminals and webhooks.
 
 Signed in by a session; each page looks up anew what somebody may see.
 """

@@ -1,4 +1,4 @@
-"""Pages of a shop's people."""
+"""URLs of the shop pages."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The pages people look at."""
+"""URLs of the web pages."""
 
 from django.urls import include, path
 

@@ -1,4 +1,4 @@
-"""The pages people look at: they hold no data, their scripts fetch it over the public APIs."""
+"""Static web pages whose scripts load data through the public APIs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The console's pages of trusted backends' keys."""
+"""Console pages of service keys."""
 
 from typing import Any, ClassVar
 

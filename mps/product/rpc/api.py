@@ -1,4 +1,4 @@
-"""`POST /rest/v1/rpc/<function>`, as clients of PostgREST call it."""
+"""`POST /rest/v1/rpc/<function>`, compatible with PostgREST clients."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress

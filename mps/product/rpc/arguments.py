@@ -1,4 +1,4 @@
-"""Fields of functions' arguments, beyond those every endpoint uses."""
+"""Argument fields of RPC functions, beyond those of other endpoints."""
 
 import re
 from datetime import date, datetime

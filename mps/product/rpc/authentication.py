@@ -1,4 +1,4 @@
-"""Who calls a function: a trusted backend, a till, or a member, each with a key of ours."""
+"""Authenticate callers of RPC functions by service key, terminal key or member token."""
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.plumbing import build_bearer_security_scheme_object

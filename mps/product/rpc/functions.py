@@ -1,4 +1,4 @@
-"""All functions, each registered by the module of its subject."""
+"""Load all functions; each registers itself in the module of its subject."""
 
 from mps.product.rpc import (  # noqa: F401
     card_functions,

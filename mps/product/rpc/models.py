@@ -1,4 +1,4 @@
-"""Keys of trusted backends."""
+"""Model of service keys."""
 
 import uuid
 

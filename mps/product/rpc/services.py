@@ -1,4 +1,4 @@
-"""Make and revoke the keys of trusted backends; look at a code for one of them."""
+"""Create and revoke service keys; look up a code's card for a trusted backend."""
 
 import uuid
 from uuid import UUID

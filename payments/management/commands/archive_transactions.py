@@ -1,4 +1,4 @@
-"""`manage.py archive_transactions`: move old months of transactions to the archive, by hand."""
+"""`manage.py archive_transactions`: move old months of transactions to the archive."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""Close payments whose members kept silent, by hand."""
+"""`manage.py close_expired_approvals`: close payments whose member did not respond in time."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`manage.py compare_top_ups --date 2025-09-29`: are our top-ups the providers'?"""
+"""`manage.py compare_top_ups --date 2025-09-29`: compare top-ups with the providers' records."""
 
 from argparse import ArgumentParser
 from datetime import date

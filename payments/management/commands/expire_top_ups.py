@@ -1,4 +1,4 @@
-"""`manage.py expire_top_ups`: close top-ups nobody paid in time, by hand."""
+"""`manage.py expire_top_ups`: close top-ups that were not paid in time."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py purge_idempotency`: forget old idempotency records, by hand."""
+"""`manage.py purge_idempotency`: delete old stored responses."""
 
 from argparse import ArgumentParser
 from typing import Any

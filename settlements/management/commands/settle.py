@@ -1,4 +1,4 @@
-"""`manage.py settle --mode t_plus_1`: settle the shops that are due, by hand."""
+"""`manage.py settle --mode t_plus_1`: settle the shops that are due."""
 
 from argparse import ArgumentParser
 from datetime import date

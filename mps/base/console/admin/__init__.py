@@ -1,4 +1,4 @@
-"""The pages of the base's own tables, which know no console."""
+"""Console pages of the base's own tables, so that their apps do not depend on the console."""
 
 from mps.base.console.admin import approvals, audit, jobs, ledger
 

@@ -1,4 +1,4 @@
-"""The console's page of what waits for a second pair of eyes."""
+"""Console page of pending four-eyes requests."""
 
 from typing import Any, ClassVar
 

@@ -1,4 +1,4 @@
-"""The console's page of the audit log. Nobody changes it."""
+"""Read-only console page of the audit log."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""The console's pages of what the frameworks bring: the schedule of jobs."""
+"""Console pages of scheduled jobs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The console's pages of the ledger. The ledger has one writer; here it is only looked at."""
+"""Read-only console pages of the ledger."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Hand the page's strings to its scripts, as a block of data."""
+"""Template tag that passes a page's strings to its scripts as a data block."""
 
 import json
 from html import unescape

@@ -1,4 +1,4 @@
-"""`manage.py expire_approvals`: close what nobody decided on in time, now."""
+"""`manage.py expire_approvals`: close staff requests that nobody decided in time."""
 
 from typing import Any
 

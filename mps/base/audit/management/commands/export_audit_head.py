@@ -1,4 +1,4 @@
-"""`manage.py export_audit_head`: where the audit chain has got to, signed, to be kept outside."""
+"""`manage.py export_audit_head`: print the signed head of the audit chain."""
 
 import json
 from argparse import ArgumentParser

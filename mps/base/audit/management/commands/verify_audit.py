@@ -1,4 +1,4 @@
-"""`manage.py verify_audit`: was the audit log altered?"""
+"""`manage.py verify_audit`: check whether the audit log was altered."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""`manage.py bootstrap_database`: roles and the empty database, as a superuser, once."""
+"""`manage.py bootstrap_database`: create the roles and the empty database, once, as a superuser."""
 
 import os
 from typing import Any

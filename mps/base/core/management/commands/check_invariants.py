@@ -1,4 +1,4 @@
-"""`manage.py check_invariants`: does the whole database add up?"""
+"""`manage.py check_invariants`: check the whole database for consistency."""
 
 import sys
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py check_schema`: does the database have what this release expects?"""
+"""`manage.py check_schema`: compare the database with the schema this release expects."""
 
 from typing import Any
 

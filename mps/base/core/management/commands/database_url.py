@@ -1,4 +1,4 @@
-"""`manage.py database_url`: where the database is, for psql and BI tools."""
+"""`manage.py database_url`: print the database URL for psql and BI tools."""
 
 import os
 from argparse import ArgumentParser

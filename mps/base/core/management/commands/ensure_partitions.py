@@ -1,4 +1,4 @@
-"""`manage.py ensure_partitions`: the month partitions of the coming months."""
+"""`manage.py ensure_partitions`: create the partitions of the coming months."""
 
 from argparse import ArgumentParser
 from typing import Any

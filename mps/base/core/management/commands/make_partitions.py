@@ -1,4 +1,4 @@
-"""`manage.py make_partitions`: the coming months' partitions, by hand."""
+"""`manage.py make_partitions`: run the job that creates the coming months' partitions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`manage.py migrate`, as the owner of the tables."""
+"""`manage.py migrate`: migrate as the owner of the tables."""
 
 from typing import Any
 

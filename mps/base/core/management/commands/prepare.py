@@ -1,4 +1,4 @@
-"""`manage.py prepare`: everything between an empty server and one that takes payments."""
+"""`manage.py prepare`: prepare a database for taking payments."""
 
 import os
 from argparse import ArgumentParser

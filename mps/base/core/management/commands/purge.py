@@ -1,4 +1,4 @@
-"""`manage.py purge`: forget old sessions and runs of jobs, by hand."""
+"""`manage.py purge`: delete old sessions and job runs."""
 
 from argparse import ArgumentParser
 from typing import Any

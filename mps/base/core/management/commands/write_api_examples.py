@@ -1,4 +1,4 @@
-"""`manage.py write_api_examples`: every operation with an example, `docs/api-reference.md`."""
+"""`manage.py write_api_examples`: write examples of all operations, `docs/api-reference.md`."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`manage.py write_error_docs`: every error code in one table, `docs/errors.md`."""
+"""`manage.py write_error_docs`: write `docs/errors.md`, the table of error codes."""
 
 import inspect
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""`manage.py write_messages`: what people read, in Traditional Chinese.
+"""`manage.py write_messages`: collect the texts to translate into Traditional Chinese.
 
 Collects what is marked in our sources, keeps what is translated, and compiles the catalogue. All of
 it is Python: nobody needs the gettext tools.

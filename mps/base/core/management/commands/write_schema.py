@@ -1,4 +1,4 @@
-"""`manage.py write_schema`: write down what a database of this release consists of."""
+"""`manage.py write_schema`: write the database schema this release expects."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`manage.py make_groups`: the groups of staff to begin with."""
+"""`manage.py make_groups`: create the initial groups of staff."""
 
 from typing import Any
 

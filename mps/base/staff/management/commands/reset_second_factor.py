@@ -1,4 +1,4 @@
-"""`manage.py reset_second_factor NAME`: for staff who lost theirs, recovery codes and all."""
+"""`manage.py reset_second_factor NAME`: reset all second factors of a member of staff."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py load_demo`: people, shops and a week of history to try things out with."""
+"""`manage.py load_demo`: load people, shops and a week of history to try MPS."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`manage.py check_health`: is anything wrong?"""
+"""`manage.py check_health`: run the health checks."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py reconcile`: do the books add up?"""
+"""`manage.py reconcile`: check that the books balance."""
 
 from argparse import ArgumentParser
 from typing import Any

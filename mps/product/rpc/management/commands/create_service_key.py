@@ -1,4 +1,4 @@
-"""`manage.py create_service_key --name X`: a key for a trusted backend, shown once."""
+"""`manage.py create_service_key --name X`: create a key for a trusted backend, shown once."""
 
 import json
 from argparse import ArgumentParser
