@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.decorators.gzip import gzip_page
+from django.views.generic import RedirectView
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
     OpenApiJsonRenderer2,
@@ -41,6 +42,8 @@ urlpatterns = [
     path("_allauth/", include("members.allauth_urls")),
     path("sandbox/pay/<str:order_id>", sandbox_pages.pay, name="sandbox-pay"),
     path("", include("mps.product.reports.urls")),
+    # Where alerts pointed before the room was called monitoring.
+    path("admin/watch/<path:rest>", RedirectView.as_view(url="/admin/monitoring/%(rest)s")),
     path("admin/", admin.site.urls),
     path("", include("mps.product.pages.urls")),
     *(path(page, error_pages.add_slash) for page in PAGES),

@@ -45,3 +45,15 @@ def test_who_may_only_look_closes_nothing(database: str) -> None:
 
     assert fresh(incident).closed_at is None
     assert [event.actor for event in events("CONSOLE_ACT_REFUSED")] == ["clerk"]
+
+
+def test_the_address_in_older_alerts_leads_on(
+    database: str,
+    console: Client,  # noqa: F811
+) -> None:
+    incident = open_incident()
+
+    followed = console.get(page_url(incident).replace("/monitoring/", "/watch/"), follow=True)
+
+    assert followed.status_code == 200
+    assert followed.redirect_chain == [(page_url(incident), 302)]
