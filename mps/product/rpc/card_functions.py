@@ -166,8 +166,9 @@ def bind_member_to_card(
     role: str = Binding.Role.MEMBER,
     binding_password: str | None = None,
 ) -> Answer:
-    """Bind a member to a shared card: themself with its password as `member`, or anybody as its
-    owner or admin.
+    """Bind a member to a shared card.
+
+    Members join with its password, as `member`; its owner or an admin can bind anybody.
     """
     caller = call.caller
     if not isinstance(caller, MemberPrincipal):

@@ -34,9 +34,7 @@ _SETTLEMENT = "0199a0c4-2d11-7f3a-9b60-5c8e7d6f1a2b"
     returns=_SETTLEMENT,
 )
 def generate_settlement(call: Call, **arguments: Any) -> Answer:
-    """Settle a shop up to the end of a period `[start, end)`. Repeating it returns the same
-    settlement.
-    """
+    """Settle a shop up to the end of a period `[start, end)`; a repeat returns the same."""
     return settlements.generate_settlement(**arguments).id
 
 
