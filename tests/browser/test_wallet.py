@@ -195,7 +195,7 @@ def test_a_voucher_says_what_it_is_worth_until_it_is_used(
     enter(page, owner)
     tiles = page.locator("#voucher-list li")
     expect(tiles).to_have_count(2)
-    for words in ("$50.00 off", "from $200.00", "At Bakery", "Until Dec 31, 2099"):
+    for words in ("$50.00 off", "from $200.00", "At Bakery", "Valid until Dec 31, 2099"):
         expect(tiles.first).to_contain_text(words)
     expect(tiles.last).to_contain_text("12.5% off")
     expect(tiles.last).to_contain_text("At every shop")
@@ -338,7 +338,7 @@ def test_the_history_is_searched_and_paged(open_page: OpenPage, member: tuple[An
     page.get_by_label("Search").fill("bakery")
     expect(page.locator("#history-list > li:visible")).to_have_count(35)
     page.get_by_label("Search").fill("")
-    page.get_by_label("What").select_option("recharge")
+    page.get_by_label("Type", exact=True).select_option("recharge")
     expect(page.locator("#history-list > li")).to_have_count(1)
 
 
