@@ -600,7 +600,7 @@ def test_control_without_the_locks_twins_credit_twice(
     execute("DROP TRIGGER payments_topup_guard ON payments_topup")
     execute(
         "CREATE OR REPLACE FUNCTION payments_lock_name(p_scope uuid, p_name text) RETURNS void"
-        " LANGUAGE sql AS 'SELECT pg_sleep(0.5)'"
+        " LANGUAGE sql AS 'SELECT pg_sleep(2)'"
     )
 
     confirm_together(top_up, 8)
